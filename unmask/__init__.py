@@ -1,0 +1,6 @@
+"""The shared language of Unmask: what travels, what is decided, what can go wrong.
+
+Every other package imports this one; it imports no torch, av, redis or database.
+"""
+
+__version__ = "0.1.0"

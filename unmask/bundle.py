@@ -1,0 +1,141 @@
+"""The weights bundle's card, bundle.json: what trainers write, workers obey, `unmask plugins` lists.
+
+A bundle is a folder with weights.safetensors, bundle.json and MODEL_CARD.md. Nothing is unpickled.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from unmask.errors import BundleRefused
+from unmask.frozen import Frozen
+
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "bundle.json"
+_MAX_CARD_BYTES = 4 << 20
+_MAX_HEADER_BYTES = 16 << 20
+
+
+class Calibration(Frozen):
+    """From an aggregated raw score to a probability, fitted on the held-out set that it names."""
+
+    method: Literal["platt", "isotonic"]
+    fitted_on: str
+    """Name of the held-out set, with its size."""
+    slope: float = 1.0
+    """platt: p = sigmoid(slope * logit(raw) + intercept)."""
+    intercept: float = 0.0
+    xs: tuple[float, ...] = ()
+    """isotonic: raw scores, ascending; linear between, clamped outside."""
+    ys: tuple[float, ...] = ()
+    """isotonic: probabilities at xs, never falling."""
+
+
+class Abstention(Frozen):
+    """When a plugin should say nothing: its out-of-distribution score against a limit."""
+
+    method: Literal["mahalanobis"]
+    """Distance of the pooled features from the training features' mean, diagonal covariance."""
+    limit: float
+    """Above it the plugin abstains on that face."""
+    tensor_mean: str = "ood.mean"
+    tensor_scale: str = "ood.scale"
+
+
+class BundleCard(Frozen):
+    """bundle.json. `architecture` is validated by the plugin's own config class."""
+
+    format: Literal[1] = 1
+    plugin: str
+    plugin_version: str
+    name: str
+    """For people, e.g. "sola-fast demonstration weights, 2026-11"."""
+    created: str
+    """ISO date."""
+    trained: bool = True
+    """False for random weights: scored only with --allow-untrained."""
+    architecture: dict[str, Any]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Of weights.safetensors."""
+    dtype: Literal["float32", "float16", "bfloat16"]
+    """On disk; networks run in float32 unless an engine says otherwise."""
+    data: tuple[str, ...] = ()
+    """Training sets, one line each."""
+    licences: tuple[str, ...] = ()
+    """Terms that follow the weights."""
+    metrics: dict[str, float | str | None] = {}
+    calibration: Calibration | None = None
+    thresholds: dict[str, float] = {}
+    """Operating points on the calibrated probability, e.g. {"fpr_0.05": 0.61}."""
+    heatmap_scale: float = Field(default=1.0, gt=0.0)
+    """Raw maps are divided by it and clamped to 0..1: one constant, never per image."""
+    heatmap_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
+    combination_weight: float = Field(default=1.0, ge=0.0)
+    """Weight of this plugin's logit where several plugins are combined."""
+    abstention: Abstention | None = None
+    git_revision: str = ""
+    data_manifest_sha256: str = ""
+    training: dict[str, Any] = {}
+    """Full config, seed, steps, hours, machine."""
+
+
+def read_card(folder: Path, plugin: str) -> BundleCard:
+    """Read and check `folder`/bundle.json without touching the weights. Raises BundleRefused."""
+    path = folder / CARD_FILE
+    try:
+        if path.stat().st_size > _MAX_CARD_BYTES:
+            raise BundleRefused(plugin, f"{path} is over {_MAX_CARD_BYTES} bytes.")
+        card = BundleCard.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BundleRefused(
+            plugin,
+            f"no readable bundle card at {path} ({error.strerror}).",
+            fix="Point UNMASK_WEIGHTS_DIR at a folder written by trainers/export.py.",
+        ) from error
+    except ValidationError as error:
+        raise BundleRefused(
+            plugin,
+            f"{path} is not a bundle card: {error.errors()[0]['msg']}.",
+            fix="Export the bundle again with trainers/export.py.",
+        ) from error
+    if card.plugin != plugin:
+        raise BundleRefused(plugin, f"{path} belongs to plugin {card.plugin!r}.")
+    return card
+
+
+def verify_weights(folder: Path, card: BundleCard) -> Path:
+    """Check that the weights file is well-formed safetensors with the card's hash.
+
+    Returns its path. Raises BundleRefused: a pickle renamed, a truncated or an altered file never
+    reaches a loader.
+    """
+    path = folder / WEIGHTS_FILE
+    fix = "Fetch or export the bundle again; never load weights from a source you do not trust."
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            prefix = file.read(8)
+            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+            if not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
+                raise BundleRefused(card.plugin, f"{path} is not a safetensors file.", fix=fix)
+            header = json.loads(file.read(length))
+            ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
+            if 8 + length + max(ends, default=0) != size:
+                raise BundleRefused(card.plugin, f"{path} is truncated or padded.", fix=fix)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleRefused(card.plugin, f"{path}: {error.strerror}.", fix=fix) from error
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BundleRefused(card.plugin, f"{path} has no safetensors header.", fix=fix) from error
+    if digest != card.sha256:
+        raise BundleRefused(
+            card.plugin,
+            f"{path} has sha256 {digest[:12]}..., its card says {card.sha256[:12]}....",
+            fix=fix,
+        )
+    return path

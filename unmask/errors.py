@@ -1,0 +1,166 @@
+"""Every error Unmask raises on purpose, and every reason code a verdict may carry.
+
+UnmaskError                 carries `code` (a ReasonCode) and `fix` (one sentence)
+|-- InputError              the media or request is at fault; the batch goes on
+|   |-- MediaRefused        not a video we decode (type, size, length, pixels)
+|   `-- DecodeFailed        a supported container whose stream cannot be decoded
+|-- PluginError             carries `plugin`
+|   |-- PluginBroken        import, manifest or entry point at fault
+|   `-- BundleRefused       weights bundle missing, corrupt, tampered with or ill-fitting
+|-- EngineError             carries `engine`; the worker falls back to the next
+|   |-- EngineUnavailable   its runtime is not installed or the device is missing
+|   `-- ParityFailed        it disagrees with the torch reference
+|-- BrokerError             Redis unreachable or misconfigured
+|-- StoreError              database unreachable or schema out of date
+|-- ConfigError             a setting or argument is off
+`-- IdempotencyConflict     same Idempotency-Key, other body
+"""
+
+from enum import StrEnum
+
+
+class ReasonCode(StrEnum):
+    """Why a verdict is inconclusive, or a job failed. Stable strings: clients switch on them."""
+
+    # The media could not be judged for what it shows (job succeeded, verdict inconclusive).
+    NO_FACE = "no_face"
+    FACE_TOO_SMALL = "face_too_small"
+    TOO_FEW_FRAMES = "too_few_frames"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    PLUGINS_DISAGREE = "plugins_disagree"
+
+    # The media is not something we decode (job failed, technical).
+    NOT_FOUND = "not_found"
+    NOT_A_FILE = "not_a_file"
+    NOT_READABLE = "not_readable"
+    EMPTY_FILE = "empty_file"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    IS_AN_IMAGE = "is_an_image"
+    NO_VIDEO_STREAM = "no_video_stream"
+    TRUNCATED = "truncated"
+    DECODE_ERROR = "decode_error"
+    DECODE_TIMEOUT = "decode_timeout"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+
+    # Our side (verdict inconclusive or job failed, technical).
+    NO_WEIGHTS = "no_weights"
+    UNTRAINED_WEIGHTS = "untrained_weights"
+    UNCALIBRATED = "uncalibrated"
+    PLUGIN_FAILED = "plugin_failed"
+    PLUGIN_BROKEN = "plugin_broken"
+    BUNDLE_REFUSED = "bundle_refused"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    PARITY_FAILED = "parity_failed"
+    FACE_DETECTOR_UNAVAILABLE = "face_detector_unavailable"
+    WEAK_FACE_DETECTOR = "weak_face_detector"
+    DEAD_LETTER = "dead_letter"
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    CONFIG_INVALID = "config_invalid"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class UnmaskError(Exception):
+    """Root of the tree: a message saying what is wrong, a code, and the sentence naming the fix."""
+
+    code: ReasonCode = ReasonCode.INTERNAL
+
+    def __init__(self, message: str, *, fix: str = "", code: ReasonCode | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.fix}".strip()
+
+
+class InputError(UnmaskError):
+    """The input is at fault, not Unmask."""
+
+    code = ReasonCode.UNSUPPORTED_MEDIA
+
+
+class MediaRefused(InputError):
+    """Refused before decoding: wrong type, or outside the limits of the settings."""
+
+
+class DecodeFailed(InputError):
+    """The container opened, its video stream could not be decoded."""
+
+    code = ReasonCode.DECODE_ERROR
+
+
+class PluginError(UnmaskError):
+    """An error that belongs to one plugin, which it names."""
+
+    code = ReasonCode.PLUGIN_FAILED
+
+    def __init__(
+        self, plugin: str, message: str, *, fix: str = "", code: ReasonCode | None = None
+    ) -> None:
+        super().__init__(f"{plugin}: {message}", fix=fix, code=code)
+        self.plugin = plugin
+
+
+class PluginBroken(PluginError):
+    """The plugin cannot be imported, or its manifest does not parse."""
+
+    code = ReasonCode.PLUGIN_BROKEN
+
+
+class BundleRefused(PluginError):
+    """A weights bundle that is missing parts, corrupt, tampered with, or of another shape."""
+
+    code = ReasonCode.BUNDLE_REFUSED
+
+
+class EngineError(UnmaskError):
+    """An error of one inference engine, which it names."""
+
+    code = ReasonCode.ENGINE_UNAVAILABLE
+
+    def __init__(
+        self, engine: str, message: str, *, fix: str = "", code: ReasonCode | None = None
+    ) -> None:
+        super().__init__(f"{engine}: {message}", fix=fix, code=code)
+        self.engine = engine
+
+
+class EngineUnavailable(EngineError):
+    """The engine's runtime is not installed, or there is no such device."""
+
+
+class ParityFailed(EngineError):
+    """The compiled engine disagrees with the torch reference by more than the gate allows."""
+
+    code = ReasonCode.PARITY_FAILED
+
+
+class BrokerError(UnmaskError):
+    """Redis cannot be reached, or runs with settings that would lose data."""
+
+    code = ReasonCode.BROKER_UNAVAILABLE
+
+
+class StoreError(UnmaskError):
+    """The database cannot be reached, or its schema is older than the code."""
+
+    code = ReasonCode.STORE_UNAVAILABLE
+
+
+class ConfigError(UnmaskError):
+    """A setting, an argument or a configuration file is off."""
+
+    code = ReasonCode.CONFIG_INVALID
+
+
+class IdempotencyConflict(UnmaskError):
+    """The Idempotency-Key was used before with another body."""
+
+    code = ReasonCode.IDEMPOTENCY_CONFLICT

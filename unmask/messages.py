@@ -1,0 +1,197 @@
+"""What travels between the rooms, through RQ (JSON) and the Redis stream (JSON + raw pixels).
+
+Every coordinate is (x, y) in pixels with the origin at the top left corner of the top left pixel.
+Times are milliseconds from the first frame, from true presentation timestamps.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from unmask.errors import ReasonCode
+from unmask.frozen import Frozen
+
+#: x0, y0, x1, y1 in pixels, x1 > x0 and y1 > y0.
+Box = tuple[float, float, float, float]
+#: Row-major 2x3 affine (a, b, tx, c, d, ty): X = a*x + b*y + tx, Y = c*x + d*y + ty.
+Affine = tuple[float, float, float, float, float, float]
+
+
+class Reason(Frozen):
+    """A stable code for programs and a sentence for people, naming the fix where there is one."""
+
+    code: ReasonCode
+    message: str
+
+
+class JobState(StrEnum):
+    """The state of the work, not of the video: a faceless video *succeeds*, inconclusive."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class PluginRef(Frozen):
+    """A plugin with the exact weights a job is to be scored with."""
+
+    key: str
+    """Plugin key, e.g. "sola"."""
+    weights: str
+    """First 12 hex digits of the sha256 of weights.safetensors, or "untrained"."""
+
+    @property
+    def slug(self) -> str:
+        """`key@weights`: the name of its consumer group and of its score records."""
+        return f"{self.key}@{self.weights}"
+
+
+class Submission(Frozen):
+    """One video to judge: everything ingest needs, so that ingest never reads the database."""
+
+    job_id: str
+    generation: int = 0
+    """Raised by one at every re-run of the same job; part of every key."""
+    path: str
+    """Absolute path of the media on a file system the ingest worker sees."""
+    filename: str
+    """The name the person gave it; shown, never opened."""
+    sample: str = "uniform:32"
+    """Sampling policy: uniform:N, fps:F, keyframes or all."""
+    plugins: tuple[PluginRef, ...]
+    crop_scale: float
+    """Side of the wide crop over the longer side of the face box: the widest any plugin needs."""
+
+
+class MediaInfo(Frozen):
+    """What the file is, as found by the sniffer and the decoder."""
+
+    sha256: str
+    """Of the whole file, 64 hex digits."""
+    size_bytes: int
+    container: str
+    """FFmpeg's short name of the demuxer that was pinned, e.g. "mov"."""
+    codec: str
+    width: int
+    """As displayed, rotation applied. Pixels."""
+    height: int
+    rotation_deg: int = 0
+    """Rotation metadata that was applied, clockwise: 0, 90, 180 or 270."""
+    duration_ms: int | None = None
+    """None where the container does not say."""
+    frame_rate: float | None = None
+    """Average frames a second; None where unknown."""
+
+
+class Coverage(Frozen):
+    """How much of the video the verdict rests on. frames_* are frames; sampled = scored + no_face + failed."""
+
+    decoded: int = 0
+    """Frames the decoder produced."""
+    sampled: int = 0
+    """Frames the sampling policy chose."""
+    scored: int = 0
+    """Sampled frames with at least one face that was scored."""
+    no_face: int = 0
+    """Sampled frames without a face large enough to assess."""
+    failed: int = 0
+    """Sampled frames that could not be decoded, or whose faces could not be scored."""
+    dropped: int = 0
+    """Frames let go under load. Always 0 for files."""
+    corrupt_packets: int = 0
+    """Packets the decoder refused; the rest of the file was still read."""
+    faces_found: int = 0
+    """Faces detected on sampled frames, of any size."""
+    faces_too_small: int = 0
+    """Of those, faces under the smallest size a plugin can assess."""
+    faces_scored: int = 0
+    """Of those, faces that every usable plugin scored."""
+
+
+class CropMeta(Frozen):
+    """One face crop: where it comes from and how to get back to the frame. Pixels travel beside it."""
+
+    frame_index: int
+    """0-based index in presentation order of the decoded frame."""
+    pts_ms: int
+    face_index: int
+    """0-based within the frame, in order of track id."""
+    track_id: int
+    """1-based, stable over the video."""
+    width: int
+    """Of the crop, pixels. Crops are square RGB uint8."""
+    height: int
+    box: Box
+    """The face box inside the crop, crop pixels."""
+    crop_to_frame: Affine
+    """Crop pixels to displayed-frame pixels."""
+    face_px: float
+    """Longer side of the face box in displayed-frame pixels."""
+    detector_score: float
+    """Face detector's confidence, 0..1."""
+
+    @property
+    def key(self) -> str:
+        """`frame:face`, unique within a job's generation."""
+        return f"{self.frame_index}:{self.face_index}"
+
+
+class CropBatch(Frozen):
+    """The JSON half of one stream entry; the other field holds the crops' pixels, concatenated."""
+
+    job_id: str
+    generation: int
+    plugins: tuple[PluginRef, ...]
+    """Who is expected to score it; every other group acks it unread."""
+    crops: tuple[CropMeta, ...] = Field(min_length=1)
+
+
+class TrackSummary(Frozen):
+    """One face followed through the sampled frames."""
+
+    id: int
+    segments_ms: tuple[tuple[int, int], ...]
+    """[start, end] of each stretch in which the face was seen without a gap."""
+    faces: int
+    """Sampled frames on which it was seen."""
+    crops: int
+    """Of those, faces large enough that a crop was published."""
+    median_face_px: float
+
+
+class IngestClosed(Frozen):
+    """Ingest's last word on a job: what to expect, and what was lost on the way."""
+
+    job_id: str
+    generation: int
+    crops: int
+    """Crops published; each plugin owes as many scores."""
+    media: MediaInfo | None = None
+    """None where the file was refused before it could be read."""
+    coverage: Coverage = Coverage()
+    """As ingest sees it: `scored` counts frames whose crops were published."""
+    tracks: tuple[TrackSummary, ...] = ()
+    face_detector: str = ""
+    """Name and version of what found the faces, e.g. "yunet-2023mar"."""
+    notes: tuple[Reason, ...] = ()
+    """Said in the verdict without changing it, e.g. a weak face detector, corrupt packets."""
+    error: Reason | None = None
+    """Set where ingest failed; the job then fails with this reason."""
+
+
+class FaceScore(Frozen):
+    """One plugin's opinion of one crop. Its map, uint8, travels beside it."""
+
+    crop: CropMeta
+    plugin: PluginRef
+    p: Annotated[float, Field(ge=0.0, le=1.0)]
+    """Frame score: higher = more likely forged. Uncalibrated. Rounded to 5 decimals."""
+    map_height: int
+    map_width: int
+    entry_id: str
+    """Stream entry that holds the crop's pixels, for drawing evidence."""
+    ood: float | None = None
+    """Out-of-distribution score, >= 0, where the plugin's bundle defines one; None otherwise."""

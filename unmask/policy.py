@@ -1,0 +1,79 @@
+"""Policies: from a probability to a label. Versioned, because moderators act on the label."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import Field, ValidationError, model_validator
+
+from unmask.errors import ConfigError
+from unmask.frozen import Frozen
+from unmask.verdict import PolicyUsed, VerdictLabel
+
+
+class Policy(Frozen):
+    """Thresholds on the calibrated probability, and what is too little to judge."""
+
+    id: str
+    version: str
+    suspicious_at: float = Field(ge=0.0, le=1.0)
+    """p_fake from here on is suspicious."""
+    fake_at: float = Field(ge=0.0, le=1.0)
+    """p_fake from here on is fake."""
+    min_track_faces: int = Field(default=5, ge=1)
+    """A track with fewer scored faces is insufficient (models.md section 10)."""
+    min_face_px: float = Field(default=64.0, ge=0.0)
+    """A track whose median face is smaller is insufficient."""
+    evidence_per_track: int = Field(default=2, ge=0)
+    evidence_tracks: int = Field(default=4, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Policy":
+        if self.suspicious_at > self.fake_at:
+            raise ValueError("suspicious_at must not be above fake_at")
+        return self
+
+    def label(self, p_fake: float | None) -> VerdictLabel:
+        """The label of a probability; None is inconclusive.
+
+        >>> DEFAULT.label(None).value
+        'inconclusive'
+        """
+        if p_fake is None:
+            return VerdictLabel.INCONCLUSIVE
+        if p_fake >= self.fake_at:
+            return VerdictLabel.FAKE
+        if p_fake >= self.suspicious_at:
+            return VerdictLabel.SUSPICIOUS
+        return VerdictLabel.AUTHENTIC
+
+    def used(self) -> PolicyUsed:
+        """The part that a verdict quotes."""
+        return PolicyUsed(
+            id=self.id,
+            version=self.version,
+            suspicious_at=self.suspicious_at,
+            fake_at=self.fake_at,
+        )
+
+
+DEFAULT = Policy(id="default", version="1", suspicious_at=0.5, fake_at=0.8)
+
+
+def load_policy(spec: str) -> Policy:
+    """The policy named `default`, or read from a TOML file at the path `spec`.
+
+    Raises ConfigError where the file is missing or says something a policy does not know.
+    """
+    if spec == DEFAULT.id:
+        return DEFAULT
+    path = Path(spec)
+    try:
+        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(
+            f"policy {spec!r}: {error.strerror}.", fix="Name `default` or a readable TOML file."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
+        raise ConfigError(
+            f"policy file {path}: {error}", fix="See `unmask.policy.Policy` for the fields."
+        ) from error

@@ -1,0 +1,64 @@
+"""Every Redis name and lifetime, in one place. Nothing else spells a key."""
+
+PREFIX = "unmask"
+
+#: RQ queues: one worker process listens on exactly one (a worker of several can lose a job).
+INGEST_QUEUE = "ingest"
+VERDICT_QUEUE = "verdict"
+
+#: The stream of face crops, and where entries go that failed three times.
+CROPS = f"{PREFIX}:crops"
+DEAD_LETTERS = f"{PREFIX}:dead"
+#: Published to after every change of a job, for progress bars and server-sent events.
+EVENTS = f"{PREFIX}:events"
+#: Hash: consumer group slug -> heartbeat (ms since epoch) of its newest live worker.
+HEARTBEATS = f"{PREFIX}:heartbeats"
+
+#: Field names of a stream entry.
+FIELD_META = "meta"
+FIELD_PIXELS = "pixels"
+
+MAX_DELIVERIES = 3
+#: A consumer silent for so long is taken for dead, and its entries are claimed.
+CLAIM_IDLE_MS = 30_000
+#: What an unfinished job leaves behind expires after so long; the database is the truth.
+JOB_TTL_S = 7 * 24 * 3600
+
+
+def _job(job_id: str, generation: int, part: str) -> str:
+    return f"{PREFIX}:job:{job_id}:{generation}:{part}"
+
+
+def scores(job_id: str, generation: int, plugin_slug: str) -> str:
+    """Hash `frame:face` -> FaceScore JSON: writing a score twice leaves one."""
+    return _job(job_id, generation, f"scores:{plugin_slug}")
+
+
+def maps(job_id: str, generation: int, plugin_slug: str) -> str:
+    """Hash `frame:face` -> heatmap, h*w bytes, 255 = 1.0."""
+    return _job(job_id, generation, f"maps:{plugin_slug}")
+
+
+def failures(job_id: str, generation: int, plugin_slug: str) -> str:
+    """Hash `frame:face` -> Reason JSON: crops that this plugin gave up on. Counts as answered."""
+    return _job(job_id, generation, f"failures:{plugin_slug}")
+
+
+def closed(job_id: str, generation: int) -> str:
+    """String: IngestClosed JSON, once ingest is through."""
+    return _job(job_id, generation, "closed")
+
+
+def entries(job_id: str, generation: int) -> str:
+    """Set: ids of the stream entries that hold this job's crops, deleted at verdict."""
+    return _job(job_id, generation, "entries")
+
+
+def progress(job_id: str, generation: int) -> str:
+    """Hash: sampled, crops, expected, phase: for people, never for decisions."""
+    return _job(job_id, generation, "progress")
+
+
+def settled(job_id: str, generation: int) -> str:
+    """String set once (NX) by whoever enqueues the verdict job."""
+    return _job(job_id, generation, "settled")

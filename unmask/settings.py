@@ -1,0 +1,70 @@
+"""One frozen tree of settings, read from the environment with the prefix UNMASK_.
+
+`Settings()` reads it; nothing else reads the environment.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EngineName = Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "inductor"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+
+
+class Settings(BaseSettings):
+    """Every knob, with the default that suits one machine without a server."""
+
+    model_config = SettingsConfigDict(env_prefix="UNMASK_", frozen=True, extra="ignore")
+
+    redis_url: str | None = None
+    """None: a private Redis is started from its wheel, and stopped with the process."""
+    database_url: str | None = None
+    """SQLAlchemy URL. None: SQLite in data_dir."""
+    data_dir: Path = Path.home() / ".local" / "share" / "unmask"
+    """Uploads, evidence pictures, the SQLite file, the engine cache."""
+    media_roots: tuple[Path, ...] = ()
+    """Directories from which the API accepts a path instead of an upload."""
+
+    face_detector: str = "auto"
+    """auto, retinaface, haar, or onnx:PATH."""
+    weights_dir: Path | None = None
+    """WEIGHTS_DIR/<plugin>/ overrides the bundle that ships with a plugin."""
+    plugins: tuple[str, ...] = ()
+    """Keys to score with. Empty: every plugin that has trained weights."""
+    policy: str = "default"
+    sample: str = "uniform:32"
+
+    engine: EngineName = "auto"
+    precision: Precision = "auto"
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    threads: int | None = Field(default=None, ge=1)
+    """Inference threads; None: one a core."""
+    batch_size: int = Field(default=8, ge=1, le=256)
+    batch_delay_ms: int = Field(default=25, ge=0)
+    """How long a part-filled batch waits for company."""
+
+    high_water_crops: int = Field(default=512, ge=1)
+    """Ingest waits while the slowest group has so many crops to go."""
+    group_crops: int = Field(default=8, ge=1, le=64)
+    """Crops in one stream entry."""
+    crop_cap_px: int = Field(default=640, ge=64)
+    """Larger crops are reduced to this side."""
+
+    max_bytes: int = Field(default=4 << 30, gt=0)
+    max_pixels: int = Field(default=8192 * 4320, gt=0)
+    """Of one frame."""
+    max_seconds: float = Field(default=4 * 3600.0, gt=0)
+    max_frames: int = Field(default=1_000_000, gt=0)
+    decode_timeout_s: float = Field(default=900.0, gt=0)
+    """Wall clock of the decoding process for one video."""
+    decode_memory_bytes: int = Field(default=4 << 30, gt=0)
+
+    log: Literal["auto", "human", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'unmask.sqlite3'}"
