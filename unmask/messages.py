@@ -64,6 +64,8 @@ class Submission(Frozen):
     plugins: tuple[PluginRef, ...]
     crop_scale: float
     """Side of the wide crop over the longer side of the face box: the widest any plugin needs."""
+    min_face_px: float = 48.0
+    """Faces with a smaller longer side are counted, not cropped: the least any plugin assesses."""
 
 
 class MediaInfo(Frozen):
