@@ -67,9 +67,9 @@ class BundleCard(Frozen):
     """Training sets, one line each."""
     licences: tuple[str, ...] = ()
     """Terms that follow the weights."""
-    metrics: dict[str, float | str | None] = {}
+    metrics: dict[str, float | str | None] = Field(default_factory=dict)
     calibration: Calibration | None = None
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = Field(default_factory=dict)
     """Operating points on the calibrated probability, e.g. {"fpr_0.05": 0.61}."""
     heatmap_scale: float = Field(default=1.0, gt=0.0)
     """Raw maps are divided by it and clamped to 0..1: one constant, never per image."""
@@ -79,7 +79,7 @@ class BundleCard(Frozen):
     abstention: Abstention | None = None
     git_revision: str = ""
     data_manifest_sha256: str = ""
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     """Full config, seed, steps, hours, machine."""
 
 
