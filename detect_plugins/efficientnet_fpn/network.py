@@ -1,0 +1,97 @@
+"""EfficientNet-B4 with a feature pyramid, supervised by FoCus maps (FoCus, Fig. 4 and section IV-A).
+
+Structure and sizes: models.md section 6.
+"""
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from detect_plugins.efficientnet_fpn.fpn import PyramidMap, resized_map
+from detect_plugins.layers.efficientnet import (
+    EfficientNetName,
+    EfficientNetTrunk,
+    halved,
+    pooled,
+)
+from detect_plugins.layers.network_output import NetworkOutput
+from detect_plugins.layers.normalise import Normalise
+from unmask.frozen import Frozen
+
+
+class EfficientNetFpnConfig(Frozen):
+    """Every switch of the architecture; the defaults are the paper's evaluation model."""
+
+    backbone: EfficientNetName = "efficientnet_b4"
+    """B0 to B3 are lighter stand-ins for small machines; the paper uses B4."""
+    input_px: int = Field(default=224, ge=64, le=1024)
+    """Side of the square input; 224 and 380 are the tested sizes."""
+    use_map_branch: bool = True
+    """False leaves the plain classifier (ablation); the heatmap is then its activation map."""
+    pyramid_channels: int = Field(default=256, gt=0)
+    segmentation_channels: int = Field(default=128, gt=0)
+    head_dropout: float = Field(default=0.4, ge=0.0, lt=1.0)
+    map_dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+
+    @property
+    def map_px(self) -> int:
+        """Side of the heatmap: stride 4, 56 at 224 and 95 at 380."""
+        return halved(self.input_px, 2)
+
+
+class EfficientNetFpn(nn.Module):
+    """Image (B, 3, S, S) in 0..1 -> classifier and map.
+
+    aux: "logits" (B, 2) real/forged, "map_logits" (B, 1, h, w) at stride 4 (with the map branch),
+    "features" (B, D).
+    """
+
+    def __init__(self, config: EfficientNetFpnConfig, *, pretrained: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        self.normalise = Normalise()
+        self.trunk = EfficientNetTrunk(config.backbone, pretrained=pretrained)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.classifier = nn.Linear(self.trunk.num_features, 2)
+        self.map_branch: PyramidMap | None = None
+        if config.use_map_branch:
+            self.map_branch = PyramidMap(
+                self.trunk.tap_channels,
+                [halved(config.input_px, times) for times in (2, 3, 4, 5)],
+                pyramid=config.pyramid_channels,
+                segmentation=config.segmentation_channels,
+                dropout=config.map_dropout,
+            )
+
+    def forward(self, image: Tensor) -> NetworkOutput:
+        taps, head = self.trunk(self.normalise(image))
+        features = pooled(head)
+        logits = self.classifier(self.dropout(features))
+        aux = {"logits": logits, "features": features}
+        if self.map_branch is not None:
+            map_logits = self.map_branch(taps)
+            aux["map_logits"] = map_logits
+        else:
+            map_logits = self._activation_map(head)
+        return NetworkOutput(logits[:, 1:] - logits[:, :1], map_logits.sigmoid(), aux)
+
+    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) -> p (B,), maps (B, h, w). Static but for the batch."""
+        output = self(image)
+        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
+
+    def features(self, image: Tensor) -> Tensor:
+        """(B, 3, S, S) -> pooled features (B, D), for abstention."""
+        _, head = self.trunk(self.normalise(image))
+        return pooled(head)
+
+    def _activation_map(self, head: Tensor) -> Tensor:
+        """What each cell adds to the forged logit: exact, as the classifier is linear over a mean."""
+        weight = self.classifier.weight[1] - self.classifier.weight[0]
+        bias = self.classifier.bias[1] - self.classifier.bias[0]
+        cam = (head * weight.view(1, -1, 1, 1)).sum(dim=1, keepdim=True) + bias
+        return resized_map(cam, self.config.map_px)
+
+
+def build_network(config: EfficientNetFpnConfig, *, pretrained: bool = False) -> EfficientNetFpn:
+    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+    return EfficientNetFpn(config, pretrained=pretrained)

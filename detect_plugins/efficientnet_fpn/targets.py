@@ -1,0 +1,15 @@
+"""What the map branch is trained on (FoCus, section IV-A; models.md section 6). Pure functions."""
+
+from torch import Tensor
+
+from detect_plugins.efficientnet_fpn.fpn import resized_map
+
+
+def map_target(source: Tensor, label: Tensor, side: int) -> Tensor:
+    """Map for the BCE of the map branch: resized, clamped, and all zero for real faces.
+
+    source (B, 1, h, w) in 0..1: a FoCus map (14x14), a blend mask, or a difference map;
+    label (B,) 0 real, 1 forged -> (B, 1, side, side) in 0..1.
+    """
+    resized = resized_map(source.float(), side).clamp(0.0, 1.0)
+    return resized * label.float().view(-1, 1, 1, 1)

@@ -1,0 +1,66 @@
+"""timm EfficientNets run stage by stage, for plugins that tap their middle features."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision)
+
+# isort: split
+import timm
+
+EfficientNetName = Literal[
+    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"
+]
+
+#: Last block of each tapped stage: strides 4, 8, 16, 32 (B4: 32, 56, 160, 448 channels).
+TAPPED_STAGES = (1, 2, 4, 6)
+
+
+def halved(px: int, times: int) -> int:
+    """Side of a feature map after `times` stride-2 convolutions with symmetric padding.
+
+    >>> [halved(224, n) for n in (2, 3, 4, 5)], [halved(380, n) for n in (2, 3, 4, 5)]
+    ([56, 28, 14, 7], [95, 48, 24, 12])
+    """
+    for _ in range(times):
+        px = (px + 1) // 2
+    return px
+
+
+class EfficientNetTrunk(nn.Module):
+    """An EfficientNet without its classifier.
+
+    forward: (B, in_chans, S, S) -> taps at strides 4, 8, 16, 32, and the (B, D, S/32, S/32) map
+    after conv_head. The taps are batch-norm outputs (linear bottlenecks), so they take both signs.
+    """
+
+    def __init__(
+        self, name: EfficientNetName, *, in_chans: int = 3, pretrained: bool = False
+    ) -> None:
+        super().__init__()
+        net: Any = timm.create_model(
+            name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool=""
+        )
+        self.stem = nn.Sequential(net.conv_stem, net.bn1)
+        self.stages = nn.ModuleList(net.blocks)
+        self.head = nn.Sequential(net.conv_head, net.bn2)
+        self.tap_channels: tuple[int, ...] = tuple(
+            int(net.blocks[index][-1].conv_pwl.out_channels) for index in TAPPED_STAGES
+        )
+        self.num_features = int(net.num_features)
+
+    def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        x = self.stem(x)
+        taps = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in TAPPED_STAGES:
+                taps.append(x)
+        return taps, self.head(x)
+
+
+def pooled(feature_map: Tensor) -> Tensor:
+    """Global average, (B, C, h, w) -> (B, C)."""
+    return torch.mean(feature_map, dim=(2, 3))
