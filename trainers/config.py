@@ -1,0 +1,309 @@
+"""The typed training configuration: one TOML file says what is trained, on what, how, and what for.
+
+    config = load_config(Path("trainers/configs/sola-weak.toml"), ["optimiser.lr=5e-4", "steps=200"])
+
+Paths may hold `~` and `$VARIABLES`; they are expanded by `expand`, so that a plan can still show
+the text of the file. Unknown keys are refused: a misspelt loss weight never trains in silence.
+"""
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from unmask.errors import ConfigError
+from unmask.frozen import Frozen
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+MapSource = Literal["focus", "ssim", "pixel", "pixel-threshold", "blend", "mask"]
+
+
+class DataSource(Frozen):
+    """One named part of one data set: read by `trainers.datasets`, or as prepared shards."""
+
+    dataset: str
+    """Reader key, see `trainers.datasets.READERS` (ffpp, celebdf, dfdc, folder, manifest, ...)."""
+    root: str = ""
+    """Folder of the official tree (or the file, for manifests)."""
+    shards: str = ""
+    """Folder of prepared shards (`trainers/prepare.py`); training and evaluation read this one."""
+    split: str = "train"
+    methods: tuple[str, ...] = ()
+    """Forgery methods to keep; empty: all. Reals are always kept."""
+    compression: str = ""
+    """raw, c23 or c40 where the data set has such a level."""
+    frames: int = Field(default=16, ge=1)
+    """Frames a video, spread evenly (models.md section 9.4: 16 train, 32 evaluation)."""
+    weight: float = Field(default=1.0, gt=0.0)
+    """Relative chance of its videos in the sampler."""
+    masks: Literal["official", "difference", "none"] = "difference"
+    """official: the data set's own; difference: |fake - paired real| > 0.15 (models.md 3.6)."""
+
+
+class DataConfig(Frozen):
+    """Training and validation data. Both empty: blended forgeries alone, see `synthetic`."""
+
+    train: tuple[DataSource, ...] = ()
+    val: tuple[DataSource, ...] = ()
+    crop_jitter: tuple[float, float] = (0.9, 1.15)
+    """Factor on the crop scale in training (models.md 9.4)."""
+
+
+class SyntheticConfig(Frozen):
+    """Forgeries made on the fly from real faces (models.md section 11)."""
+
+    share: Share = 0.0
+    """Of the forged half of a batch, the part that is made on the fly. Parity presets keep it 0."""
+    reals: str = ""
+    """Folder of real faces to blend (images, prepared shards); empty: the reals of `data.train`."""
+    self_blend: float = Field(default=0.7, ge=0.0)
+    """Relative chance: a face blended with itself (SBI)."""
+    swap: float = Field(default=0.3, ge=0.0)
+    """Relative chance: another person's face blended in (Face X-ray)."""
+    generated: float = Field(default=0.0, ge=0.0)
+    """Relative chance: the whole portrait passed through traces of generators."""
+    pool: int = Field(default=0, ge=0)
+    """Pairs made ahead and reused; 0: every pair is made once."""
+    codec: Share = 0.0
+    """Chance that both halves of a pair go through the same H.264 encode."""
+    crf: tuple[int, int] = (16, 34)
+
+
+class AugmentConfig(Frozen):
+    """Augmentations of every training image, real or forged alike."""
+
+    flip: Share = 0.5
+    """Horizontal; applied to image and mask before the forward pass, never to stored maps alone."""
+    jpeg: Share = 0.0
+    jpeg_quality: tuple[int, int] = (60, 100)
+    blur: Share = 0.0
+    noise: Share = 0.0
+    colour: Share = 0.0
+    """RGB shift, brightness, contrast."""
+    rescale: Share = 0.0
+    """Down and up again by a random factor."""
+
+
+class SolaLoss(Frozen):
+    """alpha L_cls + beta L_first + gamma L_second (SOLA section 3.4; weights are not published)."""
+
+    kind: Literal["sola"] = "sola"
+    mode: Literal["weak", "supervised"] = "weak"
+    alpha: float = 1.0
+    beta: float = 0.1
+    gamma: float = 0.1
+    decorrelation: float = 0.0
+    """Penalty on the pairwise correlation of the four second-order maps; off in the paper."""
+
+
+class LrlLoss(Frozen):
+    """L_ce + similarity L_sim + segmentation L_seg (LRL Eq. 10-13)."""
+
+    kind: Literal["lrl"] = "lrl"
+    similarity: float = 10.0
+    segmentation: float = 1.0
+    sim_norm: Literal["mse", "l2"] = "mse"
+
+
+class LlsmLoss(Frozen):
+    """L_cls + alpha L_LS + beta L_loc (LLSM Eq. 5-8; weights are not published)."""
+
+    kind: Literal["llsm"] = "llsm"
+    alpha: float = 1.0
+    beta: float = 1.0
+
+
+class FocusLoss(Frozen):
+    """L_cls + lam L_loc (FoCus Eq. 6-8; which term carries lambda is a reading)."""
+
+    kind: Literal["focus"] = "focus"
+    lam: float = 0.1
+    lam_on: Literal["loc", "cls"] = "loc"
+
+
+class FpnLoss(Frozen):
+    """CE + map_weight BCE(map, target) (FoCus paper, section IV-A)."""
+
+    kind: Literal["efficientnet_fpn"] = "efficientnet_fpn"
+    map_weight: float = 0.1
+    map_source: MapSource = "focus"
+    maps: str = ""
+    """Folder written by `trainers/export_maps.py`, for map_source = "focus"."""
+
+
+Loss = Annotated[SolaLoss | LrlLoss | LlsmLoss | FocusLoss | FpnLoss, Field(discriminator="kind")]
+
+
+class OptimiserConfig(Frozen):
+    """Adam by default, as in all four papers."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(default=1e-3, gt=0.0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    momentum: float = 0.9
+    """sgd only."""
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    asrm_lr_factor: float = Field(default=0.1, ge=0.0)
+    """ASRM kernels learn slower and without weight decay (models.md 2.3)."""
+    grad_clip: float = Field(default=1.0, ge=0.0)
+    """Largest gradient norm; 0: no clipping."""
+
+
+class ScheduleConfig(Frozen):
+    """Learning rate over the steps."""
+
+    name: Literal["constant", "cosine", "step"] = "cosine"
+    warmup_steps: int = Field(default=0, ge=0)
+    min_lr: float = Field(default=0.0, ge=0.0)
+    """cosine ends here."""
+    step_every: int = Field(default=0, ge=0)
+    """step: multiply by `factor` after so many steps."""
+    factor: float = Field(default=0.5, gt=0.0, le=1.0)
+
+
+class SamplerConfig(Frozen):
+    """Class-balanced batches whose frames are spread over videos."""
+
+    real_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    """SOLA's weak loss needs reals in every batch."""
+    by_identity: bool = False
+    """Draw an identity first, then one of its videos."""
+
+
+class EvalConfig(Frozen):
+    """When to look, and by what to keep the best checkpoint."""
+
+    every: int = Field(default=1000, ge=0)
+    """Steps between evaluations; 0: never."""
+    checkpoint_every: int = Field(default=500, ge=1)
+    metric: str = "video_auc"
+    batches: int = Field(default=0, ge=0)
+    """Batches an evaluation; 0: all."""
+    calibrate_on: str = ""
+    """Shards of the held-out set that calibration is fitted on; empty: data.val."""
+
+
+class Expected(Frozen):
+    """A figure of the paper that this configuration is to reproduce."""
+
+    paper: str
+    table: str
+    test: str
+    """Test set in words, e.g. "FF++ Deepfakes, c23, frame level"."""
+    metric: Literal["AUC", "ACC", "EER", "AP"]
+    value: float
+    """Per cent, as printed."""
+
+
+class TrainConfig(Frozen):
+    """Everything a training run depends on, data excepted (whose manifest hash is recorded)."""
+
+    name: str
+    title: str = ""
+    plugin: str
+    architecture: dict[str, Any] = Field(default_factory=dict)
+    """Handed to the plugin's own config class, which refuses what it does not know."""
+    pretrained: bool = False
+    """Start trunks from timm's ImageNet weights (fetched by timm: needs a network or its cache)."""
+    init: str = ""
+    """Bundle folder to start from instead."""
+    input_px: int | None = Field(default=None, gt=0)
+    """None: the manifest's."""
+    crop_scale: float | None = Field(default=None, ge=1.0, le=4.0)
+    """None: the manifest's."""
+    data: DataConfig = DataConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+    augment: AugmentConfig = AugmentConfig()
+    loss: Loss
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    eval: EvalConfig = EvalConfig()
+    steps: int = Field(gt=0)
+    """Optimiser steps in all."""
+    batch: int = Field(default=32, ge=2)
+    """Images a step over all processes; real_share of them real."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of the trunks; high-pass fronts stay fp32 (models.md section 1)."""
+    channels_last: bool = True
+    ema: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Decay of the averaged weights that are evaluated and exported; 0: off."""
+    workers: int = Field(default=1, ge=0)
+    """Data loading processes."""
+    seed: int = 0
+    expected: tuple[Expected, ...] = ()
+    notes: str = ""
+    """What is a decision and not the paper's word."""
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "TrainConfig":
+        if self.loss.kind != self.plugin and self.plugin in _LOSS_KINDS:
+            raise ValueError(f"loss.kind is {self.loss.kind!r}, plugin is {self.plugin!r}")
+        if not self.data.train and self.synthetic.share < 1.0:
+            raise ValueError("without data.train, synthetic.share must be 1.0")
+        return self
+
+
+_LOSS_KINDS = {"sola", "lrl", "llsm", "focus", "efficientnet_fpn"}
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read `path` and apply `key.key=value` overrides (values are TOML; bare words are strings).
+
+    Raises ConfigError naming the file, the key and what was expected.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"no readable training config at {path} ({error.strerror}).",
+            fix="trainers/configs/ holds one for each recipe.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise ConfigError(
+            f"{path}, {where}: {first['msg']}.", fix="trainers/config.py lists every key."
+        ) from error
+
+
+def expand(text: str) -> Path:
+    """A path of a config with `~` and `$VARIABLES` expanded.
+
+    Raises ConfigError where a variable is not set.
+    """
+    expanded = os.path.expandvars(text)
+    if "$" in expanded:
+        raise ConfigError(
+            f"the path {text!r} holds a variable that is not set.",
+            fix="Export it, or override the path with --set.",
+        )
+    return Path(expanded).expanduser()
+
+
+def _override(tree: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ConfigError(
+            f"override {text!r} is not key=value.", fix="For example optimiser.lr=1e-4."
+        )
+    *parents, last = key.strip().split(".")
+    node: Any = tree
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"override {text!r}: {parent!r} is not a table.")
+    try:
+        node[last] = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        node[last] = value
