@@ -1,0 +1,167 @@
+"""The timeline of a verdict as a drawing: one lane a face track, plain numbers for an inline SVG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict
+
+WIDTH = 920
+LANE_HEIGHT = 84
+LANE_GAP = 30
+LEFT = 34
+RIGHT = 12
+TOP = 22
+AXIS = 26
+#: More points than this are drawn as the highest of each column: a peak must never be lost.
+MAX_POINTS = 300
+#: More faces than this are listed in verdict.json and the table of faces, not drawn.
+MAX_LANES = 24
+_STEPS_MS = (
+    *(100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000),
+    *(60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dot:
+    """One sampled face. Coordinates in SVG units."""
+
+    x: float
+    y: float
+    p: float
+    pts_ms: int
+    evidence: int | None
+    """1-based number of the evidence picture taken here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One face track."""
+
+    track: TrackVerdict
+    top: float
+    bands: tuple[tuple[float, float], ...]
+    """(x, width) of each stretch in which the face was on screen."""
+    lines: tuple[str, ...]
+    """SVG point lists, one a stretch: never joined across a gap."""
+    dots: tuple[Dot, ...]
+    thinned: bool
+
+    def y(self, p: float) -> float:
+        """SVG y of a score."""
+        return _y(self.top, p)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """The whole drawing."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    lanes: tuple[Lane, ...]
+    ticks: tuple[tuple[float, int], ...]
+    """(x, milliseconds) of the time axis."""
+    undrawn: int
+    """Tracks with scores that found no room."""
+
+
+def draw(verdict: Verdict) -> Timeline:
+    """Lay out the verdict's tracks, strongest first as the verdict orders them. Pure."""
+    end = _end_ms(verdict)
+
+    def x(ms: int) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * min(ms, end) / end, 1)
+
+    lanes = []
+    scored = [track for track in verdict.tracks if track.timeline]
+    for row, track in enumerate(scored[:MAX_LANES]):
+        top = TOP + row * (LANE_HEIGHT + LANE_GAP)
+        points = _thin(track.timeline, end)
+        pictured = _pictured(verdict.evidence, track.id)
+        dots = [
+            Dot(
+                x=x(point.pts_ms),
+                y=_y(top, point.p),
+                p=point.p,
+                pts_ms=point.pts_ms,
+                evidence=pictured.get(point.frame_index),
+            )
+            for point in points
+        ]
+        lanes.append(
+            Lane(
+                track=track,
+                top=top,
+                bands=tuple(
+                    (x(start), max(2.0, round(x(stop) - x(start), 1)))
+                    for start, stop in track.segments_ms
+                ),
+                lines=_lines(dots, track.segments_ms),
+                dots=tuple(dots),
+                thinned=len(points) < len(track.timeline),
+            )
+        )
+    height = TOP + len(lanes) * (LANE_HEIGHT + LANE_GAP) - LANE_GAP + AXIS
+    ticks = tuple((x(ms), ms) for ms in range(0, end + 1, _step(end)))
+    return Timeline(
+        width=WIDTH,
+        height=height,
+        left=LEFT,
+        right=WIDTH - RIGHT,
+        lanes=tuple(lanes),
+        ticks=ticks,
+        undrawn=len(scored) - len(lanes),
+    )
+
+
+def _end_ms(verdict: Verdict) -> int:
+    seen = [stop for track in verdict.tracks for _, stop in track.segments_ms]
+    seen += [point.pts_ms for track in verdict.tracks for point in track.timeline]
+    return max([verdict.media.duration_ms or 0, *seen, 1])
+
+
+def _step(end_ms: int) -> int:
+    """The smallest round step that leaves at most nine ticks."""
+    return next((step for step in _STEPS_MS if end_ms / step <= 8), max(1, end_ms // 8))
+
+
+def _y(top: float, p: float) -> float:
+    return round(top + LANE_HEIGHT * (1.0 - p), 1)
+
+
+def _thin(points: Sequence[FramePoint], end_ms: int) -> list[FramePoint]:
+    if len(points) <= MAX_POINTS:
+        return list(points)
+    columns: dict[int, FramePoint] = {}
+    for point in points:
+        column = point.pts_ms * MAX_POINTS // (end_ms + 1)
+        if column not in columns or point.p > columns[column].p:
+            columns[column] = point
+    return [columns[column] for column in sorted(columns)]
+
+
+def _pictured(evidence: Sequence[Evidence], track_id: int) -> dict[int, int]:
+    """Frame index -> number of the first evidence picture taken on it."""
+    numbers: dict[int, int] = {}
+    for number, item in enumerate(evidence, start=1):
+        if item.track_id == track_id:
+            numbers.setdefault(item.frame_index, number)
+    return numbers
+
+
+def _lines(dots: Sequence[Dot], segments: Sequence[tuple[int, int]]) -> tuple[str, ...]:
+    """Points joined within a stretch; a face that left the picture leaves a gap in the line."""
+
+    def stretch(dot: Dot) -> int:
+        return next((i for i, (a, b) in enumerate(segments) if a <= dot.pts_ms <= b), -1)
+
+    lines: list[list[Dot]] = [[dots[0]]] if dots else []
+    for before, dot in pairwise(dots):
+        if stretch(before) == stretch(dot):
+            lines[-1].append(dot)
+        else:
+            lines.append([dot])
+    return tuple(" ".join(f"{dot.x},{dot.y}" for dot in line) for line in lines if len(line) > 1)

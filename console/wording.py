@@ -1,0 +1,166 @@
+"""How a verdict is said to a person: the same words in the terminal, the report and the page."""
+
+from dataclasses import dataclass
+
+from unmask.errors import ReasonCode
+from unmask.messages import JobState, Reason
+from unmask.verdict import PluginStatus, Verdict, VerdictLabel
+
+HEADLINES = {
+    VerdictLabel.FAKE: "Likely forged",
+    VerdictLabel.SUSPICIOUS: "Suspicious",
+    VerdictLabel.AUTHENTIC: "No sign of forgery found",
+    VerdictLabel.INCONCLUSIVE: "Cannot be judged",
+}
+
+LABEL_MEANINGS = {
+    VerdictLabel.FAKE: "The score of the strongest face is at or above the policy's threshold for fake.",
+    VerdictLabel.SUSPICIOUS: (
+        "The score lies between the policy's two thresholds: a person should look at it."
+    ),
+    VerdictLabel.AUTHENTIC: (
+        "Every face that could be judged scores below the policy's threshold for suspicious. "
+        "This is not a proof that the video is genuine."
+    ),
+    VerdictLabel.INCONCLUSIVE: "Unmask gives no opinion on this video; the reasons say why.",
+}
+
+PLUGIN_STATUS = {
+    PluginStatus.SCORED: "scored",
+    PluginStatus.ABSTAINED: "abstained",
+    PluginStatus.NO_WEIGHTS: "no weights",
+    PluginStatus.UNTRAINED: "untrained",
+    PluginStatus.FAILED: "failed",
+}
+
+JOB_STATES = {
+    JobState.QUEUED: "Waiting",
+    JobState.RUNNING: "In progress",
+    JobState.SUCCEEDED: "Done",
+    JobState.FAILED: "Failed",
+    JobState.CANCELLED: "Cancelled",
+}
+
+#: Reasons that lie with this installation, not with the video: worth a non-zero exit code.
+TECHNICAL = frozenset(
+    {
+        ReasonCode.NO_WEIGHTS,
+        ReasonCode.PLUGIN_FAILED,
+        ReasonCode.PLUGIN_BROKEN,
+        ReasonCode.BUNDLE_REFUSED,
+        ReasonCode.ENGINE_UNAVAILABLE,
+        ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+        ReasonCode.DEAD_LETTER,
+        ReasonCode.BROKER_UNAVAILABLE,
+        ReasonCode.STORE_UNAVAILABLE,
+        ReasonCode.CONFIG_INVALID,
+        ReasonCode.INTERNAL,
+    }
+)
+
+
+def could_not_judge(state: JobState, verdict: Verdict | None) -> bool:
+    """Whether an input went unjudged for a technical reason (exit code 1), not for what it shows."""
+    if state is not JobState.SUCCEEDED or verdict is None:
+        return True
+    return (
+        verdict.verdict is VerdictLabel.INCONCLUSIVE
+        and bool(verdict.reasons)
+        and verdict.reasons[0].code in TECHNICAL
+    )
+
+
+def probability(p: float | None) -> str:
+    """A probability as it is printed everywhere; a dash where there is none.
+
+    >>> probability(0.5), probability(None), probability(0.999), probability(0.0004)
+    ('0.50', '–', '> 0.99', '< 0.01')
+    """
+    if p is None:
+        return "–"
+    if 0.995 <= p < 1.0:
+        return "> 0.99"
+    if 0.0 < p < 0.005:
+        return "< 0.01"
+    return f"{p:.2f}"
+
+
+def clock(ms: int) -> str:
+    """A time in the video as minutes, seconds and tenths.
+
+    >>> clock(0), clock(61_250), clock(3_600_000)
+    ('0:00.0', '1:01.2', '60:00.0')
+    """
+    tenths = ms // 100
+    return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
+
+
+def size(count: int) -> str:
+    """Bytes for people.
+
+    >>> size(999), size(1_500), size(2_500_000)
+    ('999 B', '1.5 kB', '2.5 MB')
+    """
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caveat:
+    """Something a reader must know before trusting the number."""
+
+    title: str
+    text: str
+
+
+def meaning(verdict: Verdict) -> str:
+    """What p_fake of this verdict means, in one or two sentences."""
+    if verdict.p_fake is None:
+        return "There is no score: a missing opinion is shown as missing, never as one half."
+    scale = "0 means no sign of forgery, 1 means every sign of it; higher is more likely forged."
+    if verdict.calibrated:
+        return (
+            f"{scale} The score was fitted to held-out videos, so it can be read as a probability "
+            "on material like theirs; on other material it may be off."
+        )
+    return (
+        f"{scale} It is a raw score: it puts videos in order, but it is not a probability, because "
+        "no calibration fits this combination of plugins and weights."
+    )
+
+
+def caveats(verdict: Verdict) -> list[Caveat]:
+    """What weakens this verdict, strongest first."""
+    found: list[Caveat] = []
+    if not verdict.reliable:
+        found.append(
+            Caveat(
+                title="Not to be relied on",
+                text="Plugins with untrained weights took part: their scores are noise. "
+                "Such runs are for speed tests only.",
+            )
+        )
+    if _has(verdict.reasons, ReasonCode.WEAK_FACE_DETECTOR):
+        found.append(
+            Caveat(
+                title="Weak face detector",
+                text=f"Faces were looked for with {verdict.face_detector}, which sees frontal faces "
+                "only and takes other things for faces. Choose a better one with "
+                "UNMASK_FACE_DETECTOR=onnx:PATH or retinaface.",
+            )
+        )
+    if verdict.p_fake is not None and not verdict.calibrated:
+        found.append(
+            Caveat(
+                title="Not calibrated",
+                text="Read the score as an order, not as a probability.",
+            )
+        )
+    return found
+
+
+def _has(reasons: tuple[Reason, ...], code: ReasonCode) -> bool:
+    return any(reason.code is code for reason in reasons)
