@@ -1,0 +1,6 @@
+"""The database: jobs, verdicts, frame scores."""
+
+from workers.store.rows import JobRow
+from workers.store.store import Store
+
+__all__ = ["JobRow", "Store"]

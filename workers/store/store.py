@@ -1,0 +1,334 @@
+"""Jobs, verdicts and frame scores in SQLite or PostgreSQL, one short transaction a call."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from unmask.errors import IdempotencyConflict, StoreError
+from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
+from unmask.policy import Policy
+from unmask.verdict import Verdict
+from workers.store.migrate import upgrade
+from workers.store.rows import JobRow
+from workers.store.schema import FRAME_SCORES, JOBS, VERDICTS
+
+_REFS = TypeAdapter(tuple[PluginRef, ...])
+_REASONS = TypeAdapter(tuple[Reason, ...])
+_OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
+_BUSY_MS = 30_000
+_CHUNK = 500
+
+
+class Store:
+    """The database at `url`, its schema brought up to date. Safe to use from several threads.
+
+    Raises StoreError where it cannot be reached or migrated.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self._engine = _engine(url)
+            upgrade(self._engine)
+        except (SQLAlchemyError, OSError) as error:
+            raise _unreachable(error) from error
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except SQLAlchemyError as error:
+            raise _unreachable(error) from error
+
+    def create_job(
+        self,
+        submission: Submission,
+        *,
+        plugins: Sequence[PluginRef],
+        policy: Policy,
+        allow_untrained: bool = False,
+        idempotency_key: str | None = None,
+        body_sha256: str | None = None,
+    ) -> tuple[JobRow, bool]:
+        """Insert a queued job, or find the one of the same idempotency key; True where it is new.
+
+        Raises IdempotencyConflict where that key came with another body.
+        """
+        now = _now()
+        row = JobRow(
+            id=submission.job_id,
+            generation=submission.generation,
+            state=JobState.QUEUED,
+            filename=submission.filename,
+            plugins=tuple(plugins),
+            policy=policy,
+            submission=submission,
+            reasons=(),
+            allow_untrained=allow_untrained,
+            idempotency_key=idempotency_key,
+            created_at=now,
+            updated_at=now,
+        )
+        try:
+            with self._begin() as connection:
+                connection.execute(insert(JOBS).values(**_columns(row), body_sha256=body_sha256))
+        except IntegrityError as error:
+            return self._known(idempotency_key, body_sha256, error), False
+        return row, True
+
+    def _known(self, key: str | None, body_sha256: str | None, error: IntegrityError) -> JobRow:
+        """The job that already holds this idempotency key."""
+        with self._begin() as connection:
+            found = connection.execute(
+                select(JOBS).where(
+                    JOBS.c.idempotency_key == key, JOBS.c.idempotency_key.is_not(None)
+                )
+            ).first()
+        if found is None:
+            raise _unreachable(error) from error
+        if found.body_sha256 != body_sha256:
+            raise IdempotencyConflict(
+                f"the Idempotency-Key {key!r} was used before with another body.",
+                fix="Send a new key with a new request, or the same body with this one.",
+            )
+        return _job(found)
+
+    def job(self, job_id: str) -> JobRow | None:
+        """The job, or None where there is none of this id."""
+        with self._begin() as connection:
+            found = connection.execute(select(JOBS).where(JOBS.c.id == job_id)).first()
+        return None if found is None else _job(found)
+
+    def jobs(self, limit: int = 100, state: JobState | None = None) -> list[JobRow]:
+        """The newest jobs first, of one state where it is given."""
+        query = select(JOBS).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
+        if state is not None:
+            query = query.where(JOBS.c.state == state.value)
+        with self._begin() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def unfinished(self, limit: int = 1000) -> list[JobRow]:
+        """Jobs that are queued or running, the oldest first: what the sweeper looks after."""
+        query = select(JOBS).where(JOBS.c.state.in_(_OPEN)).order_by(JOBS.c.created_at).limit(limit)
+        with self._begin() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def set_state(
+        self,
+        job_id: str,
+        state: JobState,
+        reasons: Iterable[Reason] = (),
+        *,
+        generation: int | None = None,
+    ) -> bool:
+        """Move an unfinished job to `state`; False where it had finished, or was re-run meanwhile."""
+        change = (
+            update(JOBS)
+            .where(JOBS.c.id == job_id, JOBS.c.state.in_(_OPEN))
+            .values(
+                state=state.value,
+                reasons=_REASONS.dump_json(tuple(reasons)).decode(),
+                updated_at=_now(),
+            )
+        )
+        if generation is not None:
+            change = change.where(JOBS.c.generation == generation)
+        with self._begin() as connection:
+            return connection.execute(change).rowcount > 0
+
+    def rerun(self, job_id: str) -> JobRow | None:
+        """Queue a finished job anew, one generation up; None where it is absent or unfinished."""
+        row = self.job(job_id)
+        if row is None or row.state.value in _OPEN:
+            return None
+        submission = row.submission.model_copy(update={"generation": row.generation + 1})
+        with self._begin() as connection:
+            changed = connection.execute(
+                update(JOBS)
+                .where(JOBS.c.id == job_id, JOBS.c.generation == row.generation)
+                .values(
+                    generation=submission.generation,
+                    submission=submission.model_dump_json(),
+                    state=JobState.QUEUED.value,
+                    reasons="[]",
+                    updated_at=_now(),
+                )
+            ).rowcount
+        return self.job(job_id) if changed else None
+
+    def save_verdict(
+        self,
+        job_id: str,
+        generation: int,
+        verdict: Verdict,
+        scores: Iterable[FaceScore] = (),
+    ) -> bool:
+        """Verdict, every frame score and the state `succeeded`, in one transaction.
+
+        Written again, the last one stands. False where the job is gone or was re-run meanwhile:
+        nothing is written then.
+        """
+        now = _now()
+        values = {
+            "job_id": job_id,
+            "generation": generation,
+            "label": verdict.verdict.value,
+            "p_fake": verdict.p_fake,
+            "media_sha256": verdict.media.sha256,
+            "verdict": verdict.model_dump_json(),
+            "created_at": now,
+        }
+        rows = [_score_columns(job_id, generation, score) for score in scores]
+        with self._begin() as connection:
+            changed = connection.execute(
+                update(JOBS)
+                .where(
+                    JOBS.c.id == job_id,
+                    JOBS.c.generation == generation,
+                    JOBS.c.state.in_((*_OPEN, JobState.SUCCEEDED.value)),
+                )
+                .values(state=JobState.SUCCEEDED.value, reasons="[]", updated_at=now)
+            ).rowcount
+            if not changed:
+                return False
+            self._upsert(connection, values)
+            connection.execute(
+                delete(FRAME_SCORES).where(
+                    FRAME_SCORES.c.job_id == job_id, FRAME_SCORES.c.generation == generation
+                )
+            )
+            for start in range(0, len(rows), _CHUNK):
+                connection.execute(insert(FRAME_SCORES), rows[start : start + _CHUNK])
+        return True
+
+    def _upsert(self, connection: Connection, values: dict[str, Any]) -> None:
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(VERDICTS).values(**values)
+        keys = ("job_id", "generation")
+        changes = {name: statement.excluded[name] for name in values if name not in keys}
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes))
+
+    def verdict(self, job_id: str, generation: int | None = None) -> Verdict | None:
+        """The verdict of that generation, by default the newest one there is."""
+        query = select(VERDICTS.c.verdict).where(VERDICTS.c.job_id == job_id)
+        if generation is not None:
+            query = query.where(VERDICTS.c.generation == generation)
+        query = query.order_by(VERDICTS.c.generation.desc()).limit(1)
+        with self._begin() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else Verdict.model_validate_json(found)
+
+    def frame_scores(
+        self, job_id: str, generation: int, at_least: float = 0.0
+    ) -> list[dict[str, Any]]:
+        """Every frame score of a verdict, by plugin, frame and face; filtered here, on read."""
+        table = FRAME_SCORES.c
+        query = (
+            select(FRAME_SCORES)
+            .where(table.job_id == job_id, table.generation == generation, table.p >= at_least)
+            .order_by(table.plugin, table.frame_index, table.face_index)
+        )
+        with self._begin() as connection:
+            return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise StoreError(
+            f"the database URL is off: {error}.",
+            fix="Use sqlite:///PATH, or postgresql+psycopg://... with `pip install unmask[postgres]`.",
+        ) from error
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # WAL lets the page read while a verdict is written; NORMAL survives a killed process.
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _unreachable(error: Exception) -> StoreError:
+    cause = str(getattr(error, "orig", None) or error)
+    return StoreError(
+        f"the database cannot be used: {cause}.",
+        fix="Check UNMASK_DATABASE_URL, or that UNMASK_DATA_DIR can be written to.",
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _columns(row: JobRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "generation": row.generation,
+        "state": row.state.value,
+        "filename": row.filename,
+        "plugins": _REFS.dump_json(row.plugins).decode(),
+        "policy": row.policy.model_dump_json(),
+        "submission": row.submission.model_dump_json(),
+        "reasons": _REASONS.dump_json(row.reasons).decode(),
+        "allow_untrained": row.allow_untrained,
+        "idempotency_key": row.idempotency_key,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _job(row: Row[Any]) -> JobRow:
+    return JobRow(
+        id=row.id,
+        generation=row.generation,
+        state=JobState(row.state),
+        filename=row.filename,
+        plugins=_REFS.validate_json(row.plugins),
+        policy=Policy.model_validate_json(row.policy),
+        submission=Submission.model_validate_json(row.submission),
+        reasons=_REASONS.validate_json(row.reasons),
+        allow_untrained=row.allow_untrained,
+        idempotency_key=row.idempotency_key,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _score_columns(job_id: str, generation: int, score: FaceScore) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "generation": generation,
+        "plugin": score.plugin.slug,
+        "frame_index": score.crop.frame_index,
+        "face_index": score.crop.face_index,
+        "track_id": score.crop.track_id,
+        "pts_ms": score.crop.pts_ms,
+        "face_px": score.crop.face_px,
+        "p": score.p,
+        "ood": score.ood,
+    }
