@@ -193,6 +193,8 @@ class FaceScore(Frozen):
     """Frame score: higher = more likely forged. Uncalibrated. Rounded to 5 decimals."""
     map_height: int
     map_width: int
+    map_to_frame: Affine | None = None
+    """Map pixels to displayed-frame pixels, for drawing; None where the map covers the whole crop."""
     entry_id: str
     """Stream entry that holds the crop's pixels, for drawing evidence."""
     ood: float | None = None

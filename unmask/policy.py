@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -23,6 +24,8 @@ class Policy(Frozen):
     """A track with fewer scored faces is insufficient (models.md section 10)."""
     min_face_px: float = Field(default=64.0, ge=0.0)
     """A track whose median face is smaller is insufficient."""
+    aggregation: Literal["track-mean-top20", "confident-scaled"] = "track-mean-top20"
+    """How a track's frame scores become one (models.md section 10)."""
     evidence_per_track: int = Field(default=2, ge=0)
     evidence_tracks: int = Field(default=4, ge=0)
 

@@ -44,6 +44,11 @@ def failures(job_id: str, generation: int, plugin_slug: str) -> str:
     return _job(job_id, generation, f"failures:{plugin_slug}")
 
 
+def engines(job_id: str, generation: int, plugin_slug: str) -> str:
+    """Set: names of the engines that scored for this plugin, e.g. "openvino-bf16"."""
+    return _job(job_id, generation, f"engines:{plugin_slug}")
+
+
 def closed(job_id: str, generation: int) -> str:
     """String: IngestClosed JSON, once ingest is through."""
     return _job(job_id, generation, "closed")
