@@ -1,0 +1,51 @@
+"""Makes torchvision importable beside a CPU build of torch. Import this before timm.
+
+The registry's torchvision is built against CUDA torch. Beside CPU torch its compiled operators do
+not load, and `import torchvision` stops at "operator torchvision::nms does not exist": it describes
+`nms` to torch before checking that it is there. timm needs torchvision's Python code, none of its
+operators. So, **only where the real import fails**, the two missing operators are declared by their
+schemas, without an implementation: calling one still raises. Image io of torchvision stays broken.
+
+The one module of the project that acts when it is imported: a plugin writes
+
+    import detect_plugins.torchvision_guard  # noqa: F401
+    import timm
+"""
+
+import importlib
+import sys
+
+import torch
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+#: Keeps the declarations alive: torch forgets them with this object.
+_declared: list[torch.library.Library] = []
+
+
+def make_torchvision_importable() -> bool:
+    """Import torchvision, declaring its missing operators where that fails for their lack.
+
+    Returns whether they had to be declared. Raises whatever else the import raises.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    else:
+        return bool(_declared)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    _declared.append(library)
+    importlib.import_module("torchvision")
+    return True
+
+
+make_torchvision_importable()
