@@ -61,7 +61,7 @@ def test_a_pickle_named_safetensors_is_refused_and_never_run(tmp_path: Path) -> 
             return (Path.touch, (trace,))
 
     (tmp_path / WEIGHTS_FILE).write_bytes(pickle.dumps(Bomb()) * 10)
-    with pytest.raises(BundleRefused, match="not a safetensors file|no safetensors header"):
+    with pytest.raises(BundleRefused, match=r"not a safetensors file|no safetensors header"):
         verify_weights(tmp_path, card)
     assert not trace.exists()
 
