@@ -1,0 +1,268 @@
+"""Write weights bundles: weights.safetensors, bundle.json and MODEL_CARD.md, checked by reloading.
+
+    python -m trainers.export RUN/best --out detect_plugins/sola/weights --dtype float16 \\
+        --calibration calibration.json --evaluation evaluation.json --name "sola-fast, 2026-11"
+
+`train.py` calls `write_bundle` for its best and last checkpoints; this command turns one of them
+into the bundle that ships.
+"""
+
+import argparse
+import datetime
+import hashlib
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from trainers.calibrate import Fitted
+from trainers.model_card import CardNotes, model_card
+from unmask.bundle import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    Abstention,
+    BundleCard,
+    read_card,
+    verify_weights,
+)
+from unmask.errors import BundleRefused, ConfigError
+
+DType = Literal["float32", "float16"]
+CARD_TEXT = "MODEL_CARD.md"
+
+
+def write_bundle(
+    out: Path,
+    tensors: Mapping[str, torch.Tensor],
+    card: BundleCard,
+    *,
+    notes: CardNotes | None = None,
+    keep_fp32: Sequence[str] = (),
+) -> BundleCard:
+    """Write the bundle folder `out` at once (a reader sees the old one or the new one, no mixture).
+
+    `tensors` is a network's state_dict, with ood.mean and ood.scale where it abstains; `card.sha256`
+    is overwritten with the file's own. `keep_fp32`: prefixes of tensors that stay float32 in a
+    float16 bundle, as the high-pass fronts must (models.md section 1); vectors (norms, biases,
+    statistics) always stay: halving them saves nothing and running variances underflow.
+    Raises ConfigError on tensors that are not finite, also after the cast.
+    """
+    stored = {name: _stored(name, t, card.dtype, keep_fp32) for name, t in tensors.items()}
+    broken = [n for n, t in stored.items() if t.is_floating_point() and not t.isfinite().all()]
+    if broken:
+        raise ConfigError(
+            f"{len(broken)} tensors are not finite, first {broken[0]!r}.",
+            fix="Export as float32, or go back to a checkpoint before the loss broke.",
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        save_file(stored, fresh / WEIGHTS_FILE, metadata={"format": "pt", "plugin": card.plugin})
+        digest = hashlib.sha256((fresh / WEIGHTS_FILE).read_bytes()).hexdigest()
+        card = card.model_copy(update={"sha256": digest})
+        (fresh / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        (fresh / CARD_TEXT).write_text(model_card(card, notes or CardNotes()), encoding="utf-8")
+        fresh.chmod(0o755)
+        _swap(fresh, out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return card
+
+
+def draft_card(
+    *,
+    plugin: str,
+    plugin_version: str,
+    name: str,
+    architecture: dict[str, Any],
+    dtype: DType = "float32",
+    **more: Any,
+) -> BundleCard:
+    """A card with today's date and the source's git revision; `more` are fields of BundleCard."""
+    more.setdefault("created", datetime.date.today().isoformat())
+    more.setdefault("git_revision", git_revision())
+    return BundleCard(
+        plugin=plugin,
+        plugin_version=plugin_version,
+        name=name,
+        architecture=architecture,
+        dtype=dtype,
+        sha256="0" * 64,
+        **more,
+    )
+
+
+def git_revision() -> str:
+    """Revision of the checkout this file is in, "-dirty" appended; empty outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    revision = git("rev-parse", "HEAD")
+    dirty = revision and git("status", "--porcelain", "--untracked-files=no")
+    return f"{revision}-dirty" if dirty else revision
+
+
+def read_bundle(folder: Path, plugin: str) -> tuple[BundleCard, dict[str, torch.Tensor]]:
+    """Card and tensors of a bundle, hash checked. Raises BundleRefused."""
+    card = read_card(folder, plugin)
+    return card, load_file(verify_weights(folder, card))
+
+
+def reexport(
+    source: Path,
+    out: Path,
+    *,
+    plugin: str,
+    dtype: DType = "float16",
+    updates: Mapping[str, Any] | None = None,
+    ood: tuple[NDArray[np.floating], NDArray[np.floating], Abstention] | None = None,
+    notes: CardNotes | None = None,
+    keep_fp32: Sequence[str] = (),
+) -> BundleCard:
+    """The bundle at `source`, cast to `dtype`, with card fields updated, written to `out`."""
+    card, tensors = read_bundle(source, plugin)
+    changes: dict[str, Any] = {"dtype": dtype, **(updates or {})}
+    if ood is not None:
+        mean, scale, abstention = ood
+        tensors[abstention.tensor_mean] = torch.from_numpy(np.asarray(mean, np.float32))
+        tensors[abstention.tensor_scale] = torch.from_numpy(np.asarray(scale, np.float32))
+        changes["abstention"] = abstention
+    fresh = BundleCard.model_validate({**card.model_dump(), **_plain(changes)})
+    return write_bundle(out, tensors, fresh, notes=notes, keep_fp32=keep_fp32)
+
+
+def compare_scores(
+    plugin: str, expected: NDArray[np.floating], got: NDArray[np.floating], tolerance: float
+) -> float:
+    """Largest |dp| between evaluation and the exported bundle. Raises BundleRefused over tolerance."""
+    if expected.shape != got.shape:
+        raise BundleRefused(plugin, f"{got.shape[0]} scores against {expected.shape[0]} expected.")
+    worst = float(np.abs(expected - got).max()) if expected.size else 0.0
+    if not worst <= tolerance:
+        raise BundleRefused(
+            plugin,
+            f"the exported bundle's scores differ by up to {worst:.4f}, over {tolerance:g}.",
+            fix="Export as float32, or check that the evaluated checkpoint is the exported one.",
+        )
+    return worst
+
+
+def verify_bundle(
+    folder: Path,
+    plugin: str,
+    images: NDArray[np.float32],
+    expected_p: NDArray[np.floating],
+    *,
+    tolerance: float = 1e-2,
+) -> float:
+    """Reload `folder` through the workers' own loader and score `images` (B,3,S,S) again.
+
+    Returns the largest |dp|. Raises BundleRefused over `tolerance`.
+    """
+    detector = load_from_folder(plugin, folder)
+    got = [detector.infer(images[i : i + 8]).p for i in range(0, len(images), 8)]
+    return compare_scores(plugin, expected_p, np.concatenate(got), tolerance)
+
+
+def load_from_folder(plugin: str, folder: Path | None, device: str = "cpu") -> Any:
+    """The catalogue's plugin loaded with the bundle at `folder` (None: random weights)."""
+    # Lazy: writing bundles must not need the catalogue's plugins to import.
+    from detect_plugins.catalogue import load_catalogue  # noqa: PLC0415
+
+    entry = load_catalogue().get(plugin)
+    module, _, name = entry.manifest.detector.partition(":")
+    return getattr(importlib.import_module(module), name).load(entry.manifest, folder, device)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: a training checkpoint in, the shipped bundle out, verified."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="bundle folder written by train.py")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--dtype", choices=("float16", "float32"), default="float16")
+    parser.add_argument("--name", help="for people; default: the checkpoint's")
+    parser.add_argument("--calibration", type=Path, help="written by trainers/calibrate.py")
+    parser.add_argument("--evaluation", type=Path, help="written by trainers/evaluate.py")
+    parser.add_argument("--heatmap-scale", type=float)
+    parser.add_argument("--heatmap-threshold", type=float)
+    parser.add_argument("--combination-weight", type=float)
+    parser.add_argument(
+        "--notes", type=Path, help="JSON with fields of trainers.model_card.CardNotes"
+    )
+    parser.add_argument("--tolerance", type=float, default=1e-2)
+    args = parser.parse_args(argv)
+    plugin = json.loads((args.checkpoint / CARD_FILE).read_text(encoding="utf-8"))["plugin"]
+    updates: dict[str, Any] = {}
+    for field in ("name", "heatmap_scale", "heatmap_threshold", "combination_weight"):
+        if getattr(args, field) is not None:
+            updates[field] = getattr(args, field)
+    if args.calibration:
+        fitted = Fitted.model_validate_json(args.calibration.read_bytes())
+        updates |= {"calibration": fitted.calibration, "thresholds": fitted.thresholds}
+    if args.evaluation:
+        updates["metrics"] = json.loads(args.evaluation.read_text(encoding="utf-8"))["headline"]
+    notes = CardNotes.model_validate_json(args.notes.read_bytes()) if args.notes else None
+    before = load_from_folder(plugin, args.checkpoint)
+    card = reexport(
+        args.checkpoint,
+        args.out,
+        plugin=plugin,
+        dtype=args.dtype,
+        updates=updates,
+        notes=notes,
+        keep_fp32=before.manifest.fp32_fronts,
+    )
+    side = getattr(before, "input_px", before.manifest.input_px)
+    images = np.random.default_rng(0).random((8, 3, side, side), np.float32)
+    worst = verify_bundle(
+        args.out, plugin, images, before.infer(images).p, tolerance=args.tolerance
+    )
+    size = (args.out / WEIGHTS_FILE).stat().st_size / 1e6
+    print(
+        f"{args.out}: {card.dtype}, {size:.1f} MB, sha256 {card.sha256[:12]}, |dp| <= {worst:.1e}"
+    )
+
+
+def _stored(name: str, tensor: torch.Tensor, dtype: str, keep_fp32: Sequence[str]) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous().clone()
+    if not tensor.is_floating_point():
+        return tensor
+    parts = name.split(".")
+    front = any(prefix in (name, *parts) or name.startswith(prefix) for prefix in keep_fp32)
+    if dtype == "float32" or tensor.ndim <= 1 or front:
+        return tensor.float()
+    return tensor.to(torch.float16 if dtype == "float16" else torch.bfloat16)
+
+
+def _swap(fresh: Path, out: Path) -> None:
+    """Put `fresh` where `out` is; the folder in between carries a name nobody reads."""
+    if out.exists():
+        old = out.with_name(f".{out.name}-old-{os.getpid()}")
+        out.rename(old)
+        fresh.rename(out)
+        shutil.rmtree(old)
+    else:
+        fresh.rename(out)
+
+
+def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v.model_dump() if hasattr(v, "model_dump") else v for k, v in changes.items()}
+
+
+if __name__ == "__main__":
+    main()
