@@ -1,0 +1,6 @@
+"""Face detectors behind one interface, chosen by `UNMASK_FACE_DETECTOR`."""
+
+from ingest.faces.build import build_face_detector, fetch_retinaface
+from ingest.faces.face import Face, FaceDetector
+
+__all__ = ["Face", "FaceDetector", "build_face_detector", "fetch_retinaface"]

@@ -1,0 +1,127 @@
+"""From the setting `face_detector` to a detector. Only `fetch_retinaface` ever downloads."""
+
+from pathlib import Path
+
+import cv2
+import structlog
+
+from ingest.faces.face import FaceDetector
+from ingest.faces.haar import Haar
+from ingest.faces.retinaface import (
+    OnnxRetinaFace,
+    PackagedRetinaFace,
+    download_packaged_weights,
+    packaged_weights,
+    session,
+)
+from ingest.faces.yunet import YuNet
+from unmask.errors import ConfigError, ReasonCode
+from unmask.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_FETCH = "Run `unmask models fetch retinaface`, or set UNMASK_FACE_DETECTOR=onnx:PATH."
+
+
+def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
+    """The detector that `spec` names: auto, retinaface, haar or onnx:PATH.
+
+    `auto` takes the best that is already on this machine: RetinaFace's weights, else a YuNet file
+    in DATA_DIR/models, else the cascades. Raises ConfigError where weights are missing or of
+    another kind.
+    """
+    kind, _, argument = spec.partition(":")
+    if kind == "onnx" and argument:
+        detector = _from_onnx(Path(argument).expanduser())
+    elif spec == "retinaface":
+        detector = PackagedRetinaFace(_retinaface_weights(settings))
+    elif spec == "haar":
+        detector = Haar()
+    elif spec == "auto":
+        detector = _best(settings)
+    else:
+        raise ConfigError(
+            f"face detector {spec!r} is not known.",
+            fix="Set UNMASK_FACE_DETECTOR to auto, retinaface, haar or onnx:PATH.",
+        )
+    if detector.weak:
+        log.warning(
+            "weak face detector: faces will be missed and imagined",
+            detector=detector.name,
+            fix=_FETCH,
+        )
+    return detector
+
+
+def fetch_retinaface(settings: Settings) -> Path:
+    """Download RetinaFace's weights through its package, once, on the person's request.
+
+    Returns the file. Raises ConfigError where the download fails.
+    """
+    try:
+        return _retinaface_weights(settings)
+    except ConfigError:
+        pass
+    try:
+        return download_packaged_weights()
+    except Exception as error:  # the package raises whatever its HTTP library does
+        raise ConfigError(
+            f"RetinaFace's weights could not be fetched ({error}).",
+            code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+            fix=f"Copy retinaface.onnx to {packaged_weights()} by hand.",
+        ) from error
+
+
+def _best(settings: Settings) -> FaceDetector:
+    try:
+        return PackagedRetinaFace(_retinaface_weights(settings))
+    except ConfigError:
+        pass
+    for path in sorted((settings.data_dir / "models").glob("*yunet*.onnx")):
+        try:
+            return _from_onnx(path)
+        except ConfigError as error:
+            log.warning("face detector skipped", path=str(path), cause=str(error))
+    return Haar()
+
+
+def _retinaface_weights(settings: Settings) -> Path:
+    for path in (settings.data_dir / "models" / "retinaface.onnx", packaged_weights()):
+        if path.is_file():
+            return path
+    raise ConfigError(
+        "RetinaFace's weights are not on this machine.",
+        code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+        fix=_FETCH,
+    )
+
+
+def _from_onnx(path: Path) -> FaceDetector:
+    """YuNet or one of the two RetinaFace families, told apart by the graph's outputs."""
+    if not path.is_file():
+        raise ConfigError(
+            f"no face detector at {path}.",
+            code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+            fix="Set UNMASK_FACE_DETECTOR=onnx:PATH to an existing file.",
+        )
+    try:
+        outputs = session(path).get_outputs()
+        names = {output.name for output in outputs}
+        if {"cls_8", "obj_8", "bbox_8", "kps_8"} <= names:
+            return YuNet(path)
+        if len(outputs) == 9:
+            return PackagedRetinaFace(path)
+        if sorted(str(output.shape[-1]) for output in outputs) == ["10", "2", "4"]:
+            return OnnxRetinaFace(path)
+    # ONNX Runtime's errors share no base but Exception.
+    except (Exception, cv2.error) as error:
+        raise ConfigError(
+            f"{path} is not a readable ONNX graph ({type(error).__name__}).",
+            code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+            fix="Download the file again.",
+        ) from error
+    raise ConfigError(
+        f"{path} is neither YuNet nor RetinaFace: outputs {sorted(names)}.",
+        code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+        fix="Use OpenCV Zoo's YuNet or a RetinaFace export.",
+    )

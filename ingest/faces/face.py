@@ -1,0 +1,78 @@
+"""What a face detector returns, what it must offer, and the few steps all of them share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.messages import Box
+from unmask.plugin import Images
+
+Landmarks = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """One face on one frame."""
+
+    box: Box
+    """Frame pixels; may reach beyond the frame."""
+    score: float
+    """Detector's confidence, 0..1."""
+    landmarks: Landmarks | None = None
+    """(5, 2) frame pixels: left eye, right eye, nose, mouth left, mouth right, as seen in the image."""
+
+
+class FaceDetector(Protocol):
+    """Finds faces. Instances belong to one thread."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, recorded in the verdict."""
+        ...
+
+    @property
+    def weak(self) -> bool:
+        """True where many faces are missed or imagined; the verdict then says so."""
+        ...
+
+    def detect(self, rgb: Images) -> list[Face]:
+        """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
+        ...
+
+
+def shrink(rgb: Images, longest_px: int) -> tuple[Images, float]:
+    """The frame reduced to at most `longest_px` on its longer side, and reduced/original size."""
+    height, width = rgb.shape[:2]
+    factor = min(1.0, longest_px / max(height, width))
+    if factor == 1.0:
+        return rgb, 1.0
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), factor
+
+
+def suppress(faces: Sequence[Face], overlap: float) -> list[Face]:
+    """Keep the most certain of faces that overlap by more than `overlap` (IoU), left to right."""
+    if not faces:
+        return []
+    boxes = [[f.box[0], f.box[1], f.box[2] - f.box[0], f.box[3] - f.box[1]] for f in faces]
+    kept = cv2.dnn.NMSBoxes(boxes, [f.score for f in faces], 0.0, overlap)
+    return in_order([faces[int(index)] for index in np.asarray(kept).ravel()], None)
+
+
+def in_order(faces: Sequence[Face], rgb: Images | None) -> list[Face]:
+    """Left to right, and where a frame is given, only faces whose centre lies on it."""
+    if rgb is not None:
+        height, width = rgb.shape[:2]
+        faces = [
+            f
+            for f in faces
+            if 0 <= (f.box[0] + f.box[2]) / 2 < width
+            and 0 <= (f.box[1] + f.box[3]) / 2 < height
+            and f.box[2] - f.box[0] >= 1.0
+            and f.box[3] - f.box[1] >= 1.0
+        ]
+    return sorted(faces, key=lambda f: f.box)

@@ -1,0 +1,202 @@
+"""Open a file, find out by its content what it is, and refuse what Unmask does not decode.
+
+Nothing here hands a byte to FFmpeg: the sniffer reads magic numbers, and the demuxer it names is
+pinned, so that a playlist or a script renamed .mp4 never reaches a parser that follows addresses.
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from unmask.errors import MediaRefused, ReasonCode
+from unmask.settings import Settings
+
+_HEAD_BYTES = 4096
+_CONVERT = "Convert it first, for example: ffmpeg -i INPUT -c:v libx264 output.mp4."
+_SEND_VIDEO = "Send a video: mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv or gif."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An open, sniffed file. Use as a context manager; the one handle is all that is ever read."""
+
+    path: Path
+    file: BufferedReader
+    size_bytes: int
+    container: str
+    """FFmpeg's short name of the pinned demuxer."""
+    sha256: str
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.file.close()
+
+
+def open_source(path: Path, settings: Settings) -> Source:
+    """Open, check the size, sniff and hash `path`. Raises MediaRefused with the reason code."""
+    file = _open(path)
+    try:
+        status = os.fstat(file.fileno())
+        if stat.S_ISDIR(status.st_mode):
+            _refuse(ReasonCode.NOT_A_FILE, f"{path} is a directory.", "Name a video file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            _refuse(
+                ReasonCode.NOT_A_FILE,
+                f"{path} is a device, a pipe or a socket.",
+                "Save the video to a file first.",
+            )
+        if status.st_size == 0:
+            _refuse(ReasonCode.EMPTY_FILE, f"{path} is empty.", "Copy or upload the file again.")
+        if status.st_size > settings.max_bytes:
+            _refuse(
+                ReasonCode.TOO_LARGE,
+                f"{path} has {status.st_size} bytes, the limit is {settings.max_bytes}.",
+                "Raise UNMASK_MAX_BYTES, or send a shorter cut.",
+            )
+        container = sniff(file.read(_HEAD_BYTES), str(path))
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise MediaRefused(
+            f"{path} cannot be read ({error.strerror}).",
+            code=ReasonCode.NOT_READABLE,
+            fix="Check the disk and the file's permissions.",
+        ) from error
+    except BaseException:
+        file.close()
+        raise
+    return Source(
+        path=path, file=file, size_bytes=status.st_size, container=container, sha256=digest
+    )
+
+
+def sniff(head: bytes, name: str) -> str:
+    """The demuxer for a file that starts with `head` (up to 4 KiB). Raises MediaRefused.
+
+    >>> sniff(b"GIF89a", "clip.mp4")
+    'gif'
+    """
+    container = _video_container(head)
+    if container:
+        return container
+    if _is_image(head):
+        _refuse(ReasonCode.IS_AN_IMAGE, f"{name} is a still image.", _SEND_VIDEO)
+    if _is_audio(head):
+        _refuse(ReasonCode.NO_VIDEO_STREAM, f"{name} is a sound file.", _SEND_VIDEO)
+    if _is_text(head):
+        _refuse(
+            ReasonCode.UNSUPPORTED_MEDIA,
+            f"{name} holds text, whatever its name says.",
+            _SEND_VIDEO,
+        )
+    _refuse(ReasonCode.UNSUPPORTED_MEDIA, f"{name} is not in a container Unmask decodes.", _CONVERT)
+
+
+def _open(path: Path) -> BufferedReader:
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except FileNotFoundError:
+        _refuse(ReasonCode.NOT_FOUND, f"{path} does not exist.", "Check the path and its spelling.")
+    except IsADirectoryError:
+        _refuse(ReasonCode.NOT_A_FILE, f"{path} is a directory.", "Name a video file in it.")
+    except PermissionError:
+        _refuse(
+            ReasonCode.NOT_READABLE,
+            f"{path} may not be read by this user.",
+            "Give the ingest worker read permission.",
+        )
+    except (OSError, ValueError) as error:
+        _refuse(
+            ReasonCode.NOT_READABLE,
+            f"{str(path)!r} cannot be opened ({error}).",
+            "Check the path and the disk.",
+        )
+
+
+def _refuse(code: ReasonCode, message: str, fix: str) -> NoReturn:
+    raise MediaRefused(message, code=code, fix=fix)
+
+
+#: Brands of ISO base media files that hold pictures, not video.
+_IMAGE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ")
+#: First boxes of QuickTime files from before `ftyp`.
+_OLD_MOV_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+
+
+def _video_container(head: bytes) -> str | None:
+    kind = head[4:8]
+    if (kind == b"ftyp" and head[8:12] not in _IMAGE_BRANDS) or kind in _OLD_MOV_BOXES:
+        return "mov"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "avi"
+    if head.startswith(b"\x00\x00\x01\xba"):
+        return "mpeg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "gif"
+    if head.startswith(b"FLV\x01"):
+        return "flv"
+    if head.startswith(b"OggS"):
+        return "ogg"
+    for start, stride in ((0, 188), (4, 192), (0, 204)):
+        # Three sync bytes in a row: one 0x47 is the letter G.
+        if head[start : start + 2 * stride + 1 : stride] == b"\x47\x47\x47":
+            return "mpegts"
+    return None
+
+
+def _is_image(head: bytes) -> bool:
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _IMAGE_BRANDS
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"WEBP"
+    return head.startswith(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            b"\xff\xd8\xff",
+            b"BM",
+            b"II*\x00",
+            b"MM\x00*",
+            b"8BPS",
+            b"\x00\x00\x01\x00",
+            b"\xff\x0a",
+            b"\x00\x00\x00\x0cJXL ",
+            b"\x00\x00\x00\x0cjP  ",
+        )
+    )
+
+
+def _is_audio(head: bytes) -> bool:
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"WAVE"
+    if head.startswith((b"ID3", b"fLaC", b"#!AMR", b"MThd", b"FORM", b"wvpk", b"MAC ")):
+        return True
+    # MPEG audio and ADTS: eleven or twelve sync bits, and a layer that exists.
+    return len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] != 0xFF
+
+
+def _is_text(head: bytes) -> bool:
+    if b"\x00" in head:
+        return False
+    try:
+        # A multi-byte letter may be cut at the end of the head.
+        head[:-3].decode("utf-8") if len(head) == _HEAD_BYTES else head.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,149 @@
+"""Follow faces through the sampled frames: an online tracker, pure but for its own memory.
+
+Sampled frames may be seconds apart, where a face no longer overlaps with itself: overlap, distance
+and size are weighed against the time that has passed, and the look of face and collar decides the
+rest. Why no library: docs/adr/0003-own-tracker.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from unmask.messages import Box
+from unmask.plugin import Images
+
+Look = NDArray[np.float32]
+
+#: A face is expected back within so many sampled frames, or so many milliseconds if that is longer.
+_MEMORY_FRAMES = 6
+_MEMORY_MS = 4000
+#: Cost of a pair that may not be linked; every allowed cost is below 1.
+_FORBIDDEN = 1e6
+
+
+@dataclass
+class _Track:
+    id: int
+    box: Box
+    look: Look
+    pts_ms: int
+    seen_at: int
+    """Number of the sampled frame on which it was last seen."""
+
+
+class Tracker:
+    """Gives every face a track id, 1-based, in the order in which tracks first appear."""
+
+    def __init__(self) -> None:
+        self._tracks: list[_Track] = []
+        self._next_id = 1
+        self._frames = 0
+
+    def update(self, pts_ms: int, boxes: Sequence[Box], looks: Sequence[Look]) -> list[int]:
+        """Track ids of `boxes`, in their order. Call once a sampled frame, times ascending.
+
+        `looks`: one descriptor a box, as `describe` makes it.
+        """
+        self._frames += 1
+        self._tracks = [t for t in self._tracks if self._remembered(t, pts_ms)]
+        ids = [0] * len(boxes)
+        if boxes and self._tracks:
+            costs = np.array(
+                [
+                    [_cost(t, box, look, pts_ms) for box, look in zip(boxes, looks, strict=True)]
+                    for t in self._tracks
+                ]
+            )
+            for row, column in zip(*linear_sum_assignment(costs), strict=True):
+                if costs[row, column] < 1.0:
+                    track = self._tracks[row]
+                    ids[column] = track.id
+                    track.box, track.pts_ms, track.seen_at = boxes[column], pts_ms, self._frames
+                    # Slow drift: one blurred or turned face must not become what is looked for.
+                    track.look = 0.7 * track.look + 0.3 * looks[column]
+        for column, box in enumerate(boxes):
+            if ids[column] == 0:
+                ids[column] = self._next_id
+                self._tracks.append(_Track(self._next_id, box, looks[column], pts_ms, self._frames))
+                self._next_id += 1
+        return ids
+
+    def _remembered(self, track: _Track, pts_ms: int) -> bool:
+        missed = self._frames - track.seen_at
+        return missed <= _MEMORY_FRAMES or pts_ms - track.pts_ms <= _MEMORY_MS
+
+
+def describe(frame_rgb: Images, box: Box) -> Look:
+    """What a face looks like, for linking only: hue-saturation histograms of face and collar.
+
+    frame_rgb (H, W, 3) uint8. Returns (256,) float32, each half of unit sum.
+    """
+    height, width = frame_rgb.shape[:2]
+    x0, y0, x1, y1 = box
+    w, h = x1 - x0, y1 - y0
+    face = (x0, y0, x1, y1)
+    collar = (x0 - 0.4 * w, y1, x1 + 0.4 * w, y1 + 0.8 * h)
+    halves = []
+    for a, b, c, d in (face, collar):
+        left, right = int(np.clip(a, 0, width - 1)), int(np.clip(c, 1, width))
+        top, bottom = int(np.clip(b, 0, height - 1)), int(np.clip(d, 1, height))
+        patch = frame_rgb[top : max(bottom, top + 1), left : max(right, left + 1)]
+        small = cv2.resize(patch, (32, 32), interpolation=cv2.INTER_AREA)
+        hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
+        histogram = cv2.calcHist([hsv], [0, 1, 2], None, [8, 4, 4], [0, 180, 0, 256, 0, 256])
+        halves.append(histogram.ravel() / histogram.sum())
+    return np.concatenate(halves).astype(np.float32)
+
+
+def _cost(track: _Track, box: Box, look: Look, pts_ms: int) -> float:
+    """0 for the same face at the same place, 1 and above for a link that must not be made."""
+    size = 0.5 * (_side(track.box) + _side(box))
+    ratio = _side(box) / _side(track.box)
+    seconds = max(0.0, (pts_ms - track.pts_ms) / 1000.0)
+    away = float(np.hypot(*(_centre(box) - _centre(track.box)))) / size
+    unlike = _unlike(track.look, look)
+    # A face moves at most a few of its own widths between looks, the more the longer it was away.
+    reach = 0.6 + 1.6 * min(seconds, 1.5)
+    swell = 1.35 + 0.5 * min(seconds, 1.5)
+    if away > reach or not 1.0 / swell <= ratio <= swell:
+        return _FORBIDDEN
+    overlap = iou(track.box, box)
+    if overlap > 0.3 and seconds < 0.5:
+        return 0.3 * (1.0 - overlap) + 0.3 * unlike
+    if unlike > 0.75:
+        return _FORBIDDEN
+    return 0.35 * away / reach + 0.2 * (1.0 - overlap) + 0.44 * unlike
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0..1.
+
+    >>> iou((0, 0, 2, 2), (1, 0, 3, 2))
+    0.3333333333333333
+    """
+    across = min(a[2], b[2]) - max(a[0], b[0])
+    down = min(a[3], b[3]) - max(a[1], b[1])
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+def _unlike(a: Look, b: Look) -> float:
+    """Bhattacharyya distance, 0..1, the mean of face and collar."""
+    half = a.size // 2
+    root = np.sqrt(a * b)
+    likeness = 0.5 * (float(root[:half].sum()) + float(root[half:].sum()))
+    return float(np.sqrt(max(0.0, 1.0 - likeness)))
+
+
+def _side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _centre(box: Box) -> NDArray[np.float64]:
+    return np.array([(box[0] + box[2]) / 2.0, (box[1] + box[3]) / 2.0])
