@@ -6,10 +6,10 @@ not load, and `import torchvision` stops at "operator torchvision::nms does not 
 operators. So, **only where the real import fails**, the two missing operators are declared by their
 schemas, without an implementation: calling one still raises. Image io of torchvision stays broken.
 
-The one module of the project that acts when it is imported: a plugin writes
+The one module of the project that acts when it is imported. Plugins take timm from here, so that
+no sorting of imports can put it first:
 
-    import detect_plugins.torchvision_guard  # noqa: F401
-    import timm
+    from detect_plugins.torchvision_guard import timm
 """
 
 import importlib
@@ -49,3 +49,7 @@ def make_torchvision_importable() -> bool:
 
 
 make_torchvision_importable()
+
+import timm  # noqa: E402
+
+__all__ = ["make_torchvision_importable", "timm"]

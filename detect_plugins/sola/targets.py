@@ -10,6 +10,12 @@ from detect_plugins.sola.anomaly import NEIGHBOURS
 _THRESHOLD = 1.0 / 256.0
 
 
+def _differences(maps: Tensor, threshold: float) -> Tensor:
+    """(B, 4, g, g) -> 1 where a cell differs from its predecessor of that channel's direction."""
+    before = [n.predecessor(maps[:, i : i + 1]) for i, n in enumerate(NEIGHBOURS)]
+    return ((maps - torch.cat(before, dim=1)).abs() >= threshold).to(maps.dtype)
+
+
 def patch_scores(mask: Tensor, grid: int) -> Tensor:
     """Share of forged pixels in every region (AVG of Eq. 9a).
 

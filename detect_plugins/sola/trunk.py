@@ -2,18 +2,16 @@
 
 from typing import Any
 
-import timm
-from timm.models.resnet import BasicBlock, Bottleneck, make_blocks
 from torch import Tensor, nn
 
-import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision)
 from detect_plugins.sola.config import SolaConfig
+from detect_plugins.torchvision_guard import timm
 
 _BLOCKS = {
-    "resnet18": (BasicBlock, (2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6)),
-    "resnet50": (Bottleneck, (3, 4, 6)),
-    "resnet101": (Bottleneck, (3, 4, 23)),
+    "resnet18": ("BasicBlock", (2, 2, 2)),
+    "resnet34": ("BasicBlock", (3, 4, 6)),
+    "resnet50": ("Bottleneck", (3, 4, 6)),
+    "resnet101": ("Bottleneck", (3, 4, 23)),
 }
 
 
@@ -55,9 +53,11 @@ def _full_width(config: SolaConfig, in_chans: int, *, pretrained: bool) -> dict[
 
 def _narrow(config: SolaConfig, in_chans: int) -> dict[str, Any]:
     """The same stages with `config.width` of the channels, from random weights."""
-    block, repeats = _BLOCKS[config.backbone]
+    resnet = timm.models.resnet
+    block_name, repeats = _BLOCKS[config.backbone]
+    block = getattr(resnet, block_name)
     widths = tuple(int(64 * config.width) * 2**stage for stage in range(3))
-    stages, info = make_blocks((block,) * 3, widths, repeats, inplanes=widths[0])
+    stages, info = resnet.make_blocks((block,) * 3, widths, repeats, inplanes=widths[0])
     net = {
         "conv1": nn.Conv2d(in_chans, widths[0], 7, stride=2, padding=3, bias=False),
         "bn1": nn.BatchNorm2d(widths[0]),

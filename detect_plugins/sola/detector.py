@@ -1,0 +1,36 @@
+"""SOLA as a plugin: all but the network and the check of its noise filters is TorchDetector's."""
+
+from typing import Any
+
+from detect_plugins.sola.config import SolaConfig
+from detect_plugins.sola.network import Sola, build_network
+from detect_plugins.torch_detector import TorchDetector
+from unmask.errors import BundleRefused
+
+#: How far stored noise filters may be from Eq. 3. Half precision rounds 24 entries of a sum of 1.
+_TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+
+
+class SolaDetector(TorchDetector):
+    """Loads SOLA bundles; refuses one whose noise filters are no high-pass filters (Eq. 3)."""
+
+    Config = SolaConfig
+    network: Sola
+
+    @staticmethod
+    def build_network(config: Any) -> Sola:
+        return build_network(config)
+
+    def after_load(self) -> None:
+        """Check the constraint of the noise filters, and undo what storage rounded away of it."""
+        asrm = self.network.asrm
+        if asrm is None or self.card is None:
+            return
+        error = asrm.constraint_error()
+        if error > _TOLERANCE[self.card.dtype]:
+            raise BundleRefused(
+                self.manifest.key,
+                f"its noise filters are off their constraint by {error:.2g}.",
+                fix="Train with `project_()` after every optimiser step, and export again.",
+            )
+        asrm.project_()

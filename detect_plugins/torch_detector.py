@@ -1,0 +1,175 @@
+"""The base of every plugin that runs on torch. A subclass names its config class and its network.
+
+A network, structurally (no base class):
+    forward(image) -> NetworkOutput                       training
+    export_forward(image) -> (p (B,), maps (B, h, w))     serving: static but for the batch
+    export_forward_with_features(image) -> (p, maps, features (B, D))   optional, saves a pass
+    features(image) -> (B, D)                             for abstention
+and a config: a frozen pydantic model with `input_px`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from detect_plugins.bundle_loading import fill_network, read_tensors
+from detect_plugins.geometry import network_input
+from detect_plugins.serving import ServingModule
+from unmask.bundle import BundleCard, read_card, verify_weights
+from unmask.errors import BundleRefused
+from unmask.frozen import Frozen
+from unmask.plugin import (
+    DetectorManifest,
+    FaceCrop,
+    FaceOpinion,
+    Floats,
+    Prepared,
+    RawOutput,
+)
+
+#: Random weights are the same everywhere, so that speed tests and parity tests repeat.
+UNTRAINED_SEED = 20_260_101
+
+
+class NetworkConfig(Protocol):
+    """What the base needs of a plugin's config."""
+
+    @property
+    def input_px(self) -> int:
+        """Side of the square input; a bundle may choose another than the manifest's default."""
+        ...
+
+
+class TorchDetector:
+    """Loads, prepares, infers and interprets; see unmask.plugin.Detector for each step."""
+
+    Config: ClassVar[type[Frozen]]
+    """The architecture of a bundle card; its defaults are the manifest's."""
+
+    manifest: DetectorManifest
+    card: BundleCard | None
+    config: Any
+    network: nn.Module
+
+    @staticmethod
+    def build_network(config: Any) -> nn.Module:
+        """The network with random weights. Never reaches for the network's pretrained ones."""
+        raise NotImplementedError
+
+    def __init__(
+        self,
+        manifest: DetectorManifest,
+        card: BundleCard | None,
+        config: Any,
+        serving: ServingModule,
+        device: torch.device,
+    ) -> None:
+        self.manifest = manifest
+        self.card = card
+        self.config = config
+        self.network = serving.network
+        self.device = device
+        self._serving = serving
+
+    @classmethod
+    def load(cls, manifest: DetectorManifest, folder: Path | None, device: str) -> Self:
+        """Build the network and fill it from the bundle in `folder`; None: random, fixed seed.
+
+        Half-precision weights are widened to float32. Raises BundleRefused.
+        """
+        where = _device(device)
+        card = None if folder is None else read_card(folder, manifest.key)
+        config = cls._config(manifest, card)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(UNTRAINED_SEED)
+            network = cls.build_network(config)
+        mean = scale = None
+        if folder is not None and card is not None:
+            tensors = read_tensors(verify_weights(folder, card), manifest.key)
+            if card.abstention is not None:
+                mean = _abstention_tensor(tensors, card.abstention.tensor_mean, manifest.key)
+                scale = _abstention_tensor(tensors, card.abstention.tensor_scale, manifest.key)
+            fill_network(network, tensors, manifest.key)
+        serving = ServingModule(network, mean, scale).eval().requires_grad_(False)
+        serving.to(device=where, memory_format=torch.channels_last)
+        detector = cls(manifest, card, config, serving, where)
+        detector.after_load()
+        return detector
+
+    def after_load(self) -> None:
+        """A plugin's own check of what was loaded; raises BundleRefused. Nothing by default."""
+
+    @property
+    def input_px(self) -> int:
+        """Side of the input that the loaded weights want."""
+        return int(self.config.input_px)
+
+    def prepare(self, crops: Sequence[FaceCrop]) -> Prepared:
+        """Cut each wide crop to manifest.crop_scale and resize once. Pure."""
+        ready = [
+            network_input(crop, scale=self.manifest.crop_scale, input_px=self.input_px)
+            for crop in crops
+        ]
+        shape = (0, 3, self.input_px, self.input_px)
+        images = np.stack([image for image, _ in ready]) if ready else np.empty(shape, np.float32)
+        return Prepared(images=images, input_to_frame=tuple(affine for _, affine in ready))
+
+    def infer(self, images: Floats) -> RawOutput:
+        """The reference forward pass in float32: images (B, 3, S, S) -> p, maps and ood."""
+        batch = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+        batch = batch.to(self.device, memory_format=torch.channels_last)
+        with torch.inference_mode():
+            outputs: tuple[Tensor, ...] = self._serving(batch)
+        p, maps, *ood = (output.float().cpu().numpy() for output in outputs)
+        return RawOutput(p=p, maps=maps, ood=ood[0] if ood else None)
+
+    def interpret(self, raw: RawOutput) -> Sequence[FaceOpinion]:
+        """Divide maps by the bundle's constant and clamp to 0..1. Pure."""
+        scale = self.card.heatmap_scale if self.card is not None else 1.0
+        maps = np.clip(raw.maps / np.float32(scale), 0.0, 1.0).astype(np.float32)
+        return [
+            FaceOpinion(
+                p=float(np.clip(p, 0.0, 1.0)),
+                heatmap=maps[index],
+                ood=None if raw.ood is None else float(raw.ood[index]),
+            )
+            for index, p in enumerate(raw.p)
+        ]
+
+    def serving(self) -> nn.Module:
+        """image (B, 3, S, S) -> (p (B,), maps (B, h, w)[, ood (B,)]), in evaluation mode."""
+        return self._serving
+
+    @classmethod
+    def _config(cls, manifest: DetectorManifest, card: BundleCard | None) -> Any:
+        try:
+            return cls.Config.model_validate({} if card is None else card.architecture)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "architecture"
+            raise BundleRefused(
+                manifest.key,
+                f"its card's architecture does not fit this plugin: {where}: {first['msg']}.",
+                fix="Use the plugin version that wrote the bundle, or export it again.",
+            ) from error
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _abstention_tensor(tensors: dict[str, Tensor], name: str, plugin: str) -> Tensor:
+    if name not in tensors:
+        raise BundleRefused(
+            plugin,
+            f"its card defines abstention, its weights hold no {name!r}.",
+            fix="Export the bundle again with trainers/export.py.",
+        )
+    return tensors.pop(name).float()
