@@ -1,0 +1,220 @@
+"""From frame scores to one verdict: per track, then per plugin, then over the plugins. Pure.
+
+No clock, no randomness, no order: the same scores give the same bytes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from unmask.errors import ReasonCode, UnmaskError
+from unmask.messages import Coverage, IngestClosed, Reason, TrackSummary
+from unmask.policy import Policy
+from unmask.verdict import FramePoint, TrackVerdict, Verdict
+from workers import combine
+from workers.opinion import DIGITS, Opinion, PluginResult, foremost, form
+from workers.track_score import method
+
+
+def aggregate(
+    closed: IngestClosed,
+    results: Iterable[PluginResult],
+    policy: Policy,
+    *,
+    allow_untrained: bool = False,
+    combinations: Sequence[combine.Combination] = (),
+) -> Verdict:
+    """The verdict on what ingest and the plugins left behind, without its evidence pictures.
+
+    Raises UnmaskError where ingest itself failed: such a job has no verdict.
+    """
+    if closed.media is None or closed.error is not None:
+        raise UnmaskError("a job whose media could not be read has no verdict")
+    summaries = {track.id: track for track in closed.tracks}
+    opinions = sorted(
+        (form(result, summaries, policy) for result in results),
+        key=lambda opinion: opinion.result.ref.slug,
+    )
+    counting = _counting(opinions, allow_untrained)
+    calibration = combine.find([o.result.ref.slug for o in counting], combinations)
+    p_fake = None
+    if counting:
+        joined = combine.combine((_p(o), o.result.weight) for o in counting)
+        p_fake = round(combine.apply(joined, calibration), DIGITS)
+    single = len(counting) == 1
+    is_calibrated = bool(counting) and (
+        counting[0].row.calibrated if single else calibration is not None
+    )
+    reliable = all(o.result.trained for o in counting)
+    rows = tuple(o.row.model_copy(update={"counts": o in counting}) for o in opinions)
+    why = () if p_fake is not None else (_inconclusive(closed, opinions),)
+    return Verdict(
+        verdict=policy.label(p_fake),
+        p_fake=p_fake,
+        calibrated=is_calibrated,
+        reliable=reliable,
+        reasons=why + _notes(closed, opinions, counting, policy, is_calibrated, reliable, why),
+        media=closed.media,
+        face_detector=closed.face_detector,
+        policy=policy.used(),
+        aggregation=method(policy.aggregation)[0],
+        combination=combine.COMBINATION,
+        coverage=_coverage(closed.coverage, opinions),
+        tracks=tuple(
+            _track(track, opinions, counting, calibration)
+            for track in sorted(closed.tracks, key=lambda track: track.id)
+        ),
+        evidence=(),
+        plugins=rows,
+        rests_on=tuple(o.result.ref for o in counting),
+    )
+
+
+def _p(opinion: Opinion) -> float:
+    assert opinion.row.p_fake is not None  # noqa: S101 - of those that count only
+    return opinion.row.p_fake
+
+
+def _counting(opinions: list[Opinion], allow_untrained: bool) -> list[Opinion]:
+    """Those on which the verdict rests: a bundle of weight 0 counts only where it is alone."""
+    able = [o for o in opinions if o.row.counts and (o.result.trained or allow_untrained)]
+    return [o for o in able if o.result.weight > 0] or able
+
+
+def _track(
+    track: TrackSummary,
+    opinions: list[Opinion],
+    counting: list[Opinion],
+    calibration: combine.Combination | None,
+) -> TrackVerdict:
+    judged = [o for o in counting if track.id in o.tracks]
+    p_fake = None
+    reason = None
+    if judged:
+        joined = combine.combine((o.tracks[track.id], o.result.weight) for o in judged)
+        whole = len(judged) == len(counting)  # the calibration is for all of them together
+        p_fake = round(combine.apply(joined, calibration if whole else None), DIGITS)
+    else:
+        reason = _why_insufficient(track, opinions)
+    return TrackVerdict(
+        id=track.id,
+        status="judged" if judged else "insufficient",
+        p_fake=p_fake,
+        segments_ms=track.segments_ms,
+        faces=track.faces,
+        median_face_px=round(track.median_face_px, 1),
+        timeline=_timeline(track.id, counting or opinions),
+        reason=reason,
+    )
+
+
+def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | None:
+    if track.crops == 0:
+        return Reason(
+            code=ReasonCode.FACE_TOO_SMALL,
+            message=f"The face is {track.median_face_px:.0f} px wide, too small for any plugin.",
+        )
+    reasons = {i: o.silent[track.id] for i, o in enumerate(opinions) if track.id in o.silent}
+    if reasons:
+        return foremost(reasons)
+    return next((o.row.reason for o in opinions if o.row.reason), None)
+
+
+def _timeline(track_id: int, opinions: list[Opinion]) -> tuple[FramePoint, ...]:
+    points: dict[tuple[int, int, int], list[tuple[float, float]]] = defaultdict(list)
+    for opinion in opinions:
+        for score in opinion.result.scores:
+            if score.crop.track_id == track_id:
+                place = (score.crop.pts_ms, score.crop.frame_index, score.crop.face_index)
+                points[place].append((score.p, opinion.result.weight))
+    return tuple(
+        FramePoint(frame_index=frame, pts_ms=pts, p=round(combine.combine(pairs), DIGITS))
+        for (pts, frame, _), pairs in sorted(points.items())
+    )
+
+
+def _coverage(seen: Coverage, opinions: list[Opinion]) -> Coverage:
+    """Ingest's coverage, with the frames whose faces nobody could score moved to `failed`."""
+    scored = [{s.crop.key for s in o.result.scores} for o in opinions if o.result.scores]
+    frames = {key.split(":")[0] for keys in scored for key in keys}
+    return seen.model_copy(
+        update={
+            "scored": len(frames),
+            "failed": seen.failed + seen.scored - len(frames),
+            "faces_scored": len(set.intersection(*scored)) if scored else 0,
+        }
+    )
+
+
+def _inconclusive(closed: IngestClosed, opinions: list[Opinion]) -> Reason:
+    """The one reason that comes first where nothing could be judged."""
+    if closed.crops == 0:
+        return _no_crops(closed)
+    asked = [o for o in opinions if o.result.asked]
+    rows = [o.row for o in (asked or opinions)]
+    silent = [r for o in asked if (r := foremost(o.silent)) is not None]
+    if silent:
+        reason = foremost(dict(enumerate(silent)))
+    else:
+        reason = next((row.reason for row in rows if row.reason is not None), None)
+    return reason or Reason(
+        code=ReasonCode.NO_WEIGHTS,
+        message="No detector took part: name one with trained weights, see `unmask plugins`.",
+    )
+
+
+def _no_crops(closed: IngestClosed) -> Reason:
+    coverage = closed.coverage
+    if coverage.faces_found:
+        return Reason(
+            code=ReasonCode.FACE_TOO_SMALL,
+            message=f"All {coverage.faces_found} faces found are too small to assess: send the "
+            "video in a higher resolution.",
+        )
+    return Reason(
+        code=ReasonCode.NO_FACE,
+        message=f"No face was found on the {coverage.sampled} sampled frames: sample more frames, "
+        "or try another face detector.",
+    )
+
+
+def _notes(
+    closed: IngestClosed,
+    opinions: list[Opinion],
+    counting: list[Opinion],
+    policy: Policy,
+    is_calibrated: bool,
+    reliable: bool,
+    why: tuple[Reason, ...],
+) -> tuple[Reason, ...]:
+    """What a reader must know beside the label, the same thing never twice."""
+    notes = list(closed.notes)
+    notes += [o.row.reason for o in opinions if o.row.reason is not None]
+    if not reliable:
+        notes.append(
+            Reason(
+                code=ReasonCode.UNTRAINED_WEIGHTS,
+                message="Untrained weights took part: this is a speed test, not to be relied on.",
+            )
+        )
+    if counting and not is_calibrated:
+        notes.append(
+            Reason(
+                code=ReasonCode.UNCALIBRATED,
+                message="p_fake is a score, not a calibrated probability: "
+                + (
+                    "the weights carry no calibration."
+                    if len(counting) == 1
+                    else "these plugins together have no calibration."
+                ),
+            )
+        )
+    ps = [_p(o) for o in counting]
+    if len(ps) > 1 and max(ps) >= policy.fake_at and min(ps) < policy.suspicious_at:
+        notes.append(
+            Reason(
+                code=ReasonCode.PLUGINS_DISAGREE,
+                message=f"The plugins disagree, from {min(ps):.2f} to {max(ps):.2f}: look at the "
+                "maps of each.",
+            )
+        )
+    return tuple(dict.fromkeys(note for note in notes if note not in why))
