@@ -1,0 +1,336 @@
+"""`unmask`: the front door. Each command says what it does; its work is in a module of its own.
+
+Those modules are imported inside the commands: `--help`, `plugins` and `doctor` must answer at
+once, and torch alone takes seconds to import.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from unmask import __version__
+from unmask.errors import ConfigError, UnmaskError
+from unmask.settings import Settings
+
+app = typer.Typer(
+    help="Judge whether the faces in videos are forged, and show why.",
+    epilog="Start with: unmask demo --out demo-out",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+workers_app = typer.Typer(
+    help="Run one role of a larger installation. `unmask serve` runs all of them on one machine.",
+    no_args_is_help=True,
+)
+engines_app = typer.Typer(
+    help="Build, list, verify and clear compiled inference engines.", no_args_is_help=True
+)
+models_app = typer.Typer(help="Fetch what cannot ship with Unmask.", no_args_is_help=True)
+app.add_typer(workers_app, name="worker", rich_help_panel="Run a service")
+app.add_typer(engines_app, name="engines", rich_help_panel="Look and maintain")
+app.add_typer(models_app, name="models", rich_help_panel="Look and maintain")
+
+_JUDGE, _SERVE, _LOOK = "Judge videos", "Run a service", "Look and maintain"
+
+EXIT_OK, EXIT_UNJUDGED, EXIT_USAGE = 0, 1, 2
+
+PluginList = Annotated[
+    str | None,
+    typer.Option("--plugins", help="Keys, separated by commas. Default: all with trained weights."),
+]
+PolicySpec = Annotated[
+    str | None, typer.Option("--policy", help="`default`, or the path of a TOML file.")
+]
+Sample = Annotated[
+    str | None,
+    typer.Option("--sample", help="uniform:N frames a video, fps:F, keyframes, or all."),
+]
+AllowUntrained = Annotated[
+    bool,
+    typer.Option(
+        "--allow-untrained",
+        help="Run plugins without trained weights too, for speed tests; the verdict says so.",
+    ),
+]
+
+
+def main() -> None:
+    """The entry point: errors of ours become two lines and an exit code, never a traceback."""
+    try:
+        app()
+    except UnmaskError as error:
+        console = Console(stderr=True)
+        console.print(f"[bold red]{error.code.value}[/]  ", end="")
+        console.print(error.message, markup=False, highlight=False)
+        if error.fix:
+            console.print(error.fix, style="dim", markup=False, highlight=False)
+        sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_UNJUDGED)
+
+
+def load_settings(**changes: object) -> Settings:
+    """Settings of the environment with `changes` on top. Raises ConfigError naming the variable."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    try:
+        return Settings.model_validate({**Settings().model_dump(), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise ConfigError(
+            f"UNMASK_{name.upper()}: {first['msg']}.",
+            fix="docs/reference/settings.md lists what each variable takes.",
+        ) from error
+
+
+def plugin_keys(text: str | None) -> tuple[str, ...] | None:
+    """`a, b` as keys; None where nothing was given."""
+    if text is None:
+        return None
+    return tuple(key.strip() for key in text.split(",") if key.strip())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"unmask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print it and stop."),
+    ] = False,
+) -> None:
+    """Judge whether the faces in videos are forged, and show why."""
+
+
+@app.command(
+    rich_help_panel=_JUDGE,
+    epilog="Examples:\n\n  unmask scan clip.mp4\n\n  unmask scan videos/*.mp4 --out reports"
+    "\n\n  unmask scan a.mp4 b.webm --json verdicts.jsonl --plugins sola --sample fps:2",
+)
+def scan(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Video files.")],
+    *,
+    plugins: PluginList = None,
+    policy: PolicySpec = None,
+    sample: Sample = None,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write one JSON line an input here; - is standard output."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write reports here: index.html and a folder a video."),
+    ] = None,
+    allow_untrained: AllowUntrained = False,
+) -> None:
+    """Judge video files on this machine; no server is needed.
+
+    Exit code 0: every input was judged, or shows nothing that can be judged (no face, say).
+    1: some input could not be judged for a technical reason. 2: the command line is wrong.
+    """
+    from console.scan import run_scan  # noqa: PLC0415
+
+    settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
+    code = run_scan(paths, settings, json_path=json, out=out, allow_untrained=allow_untrained)
+    raise typer.Exit(code)
+
+
+@app.command(rich_help_panel=_JUDGE, epilog="Example: unmask demo --out demo-out --video clip.mp4")
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for clips and reports.")] = Path(
+        "demo-out"
+    ),
+    video: Annotated[
+        Path | None, typer.Option("--video", help="Your own video instead of the two made here.")
+    ] = None,
+) -> None:
+    """Make two short clips, one real and one forged, and judge them. Nothing is downloaded."""
+    from console.demo import run_demo  # noqa: PLC0415
+
+    raise typer.Exit(run_demo(out, video, load_settings()))
+
+
+@app.command(rich_help_panel=_SERVE, epilog="Example: unmask serve --port 8080")
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8080,
+    ingest_workers: Annotated[
+        int, typer.Option(help="Videos decoded side by side; 0: run them elsewhere.", min=0)
+    ] = 1,
+    score_workers: Annotated[
+        int, typer.Option(help="Scoring processes, one a device; 0: run them elsewhere.", min=0)
+    ] = 1,
+    api_only: Annotated[
+        bool, typer.Option("--api-only", help="API and page alone; workers run elsewhere.")
+    ] = False,
+) -> None:
+    """Run everything on this machine: API, page, workers, Redis and database. Ctrl-C stops all.
+
+    With UNMASK_REDIS_URL and UNMASK_DATABASE_URL set, those servers are used instead.
+    """
+    from console.serve import run_server  # noqa: PLC0415
+
+    settings = load_settings()
+    raise typer.Exit(
+        run_server(
+            settings,
+            host=host,
+            port=port,
+            ingest_workers=0 if api_only else ingest_workers,
+            score_workers=0 if api_only else score_workers,
+            verdict_workers=0 if api_only else 1,
+        )
+    )
+
+
+@workers_app.command("ingest")
+def worker_ingest() -> None:
+    """Take videos from the queue, find faces, send crops to the scoring workers."""
+    from console.roles import run_role  # noqa: PLC0415
+
+    run_role("ingest", load_settings())
+
+
+@workers_app.command("score")
+def worker_score(
+    plugins: PluginList = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N. Default: UNMASK_DEVICE.")
+    ] = None,
+) -> None:
+    """Score crops in batches on one device. Start one process a device."""
+    from console.roles import run_role  # noqa: PLC0415
+
+    run_role("score", load_settings(plugins=plugin_keys(plugins), device=device))
+
+
+@workers_app.command("verdict")
+def worker_verdict() -> None:
+    """Turn scores into verdicts, and finish or retry what other workers left behind."""
+    from console.roles import run_role  # noqa: PLC0415
+
+    run_role("verdict", load_settings())
+
+
+_SERVER = Annotated[
+    str, typer.Option("--server", envvar="UNMASK_SERVER", help="Address of `unmask serve`.")
+]
+_DEFAULT_SERVER = "http://127.0.0.1:8080"
+
+
+@app.command(rich_help_panel=_JUDGE, epilog="Example: unmask submit clip.mp4 --wait")
+def submit(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Video files.")],
+    *,
+    server: _SERVER = _DEFAULT_SERVER,
+    plugins: PluginList = None,
+    policy: PolicySpec = None,
+    sample: Sample = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="The same key and file give the same job."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
+) -> None:
+    """Send videos to a running server; prints a job id each."""
+    from console.remote import run_submit  # noqa: PLC0415
+
+    options = {"plugins": plugins, "policy": policy, "sample": sample}
+    raise typer.Exit(run_submit(paths, server, options, key=key, wait=wait))
+
+
+@app.command(rich_help_panel=_JUDGE)
+def verdict(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id, as printed by submit.")],
+    server: _SERVER = _DEFAULT_SERVER,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until there is one.")] = False,
+) -> None:
+    """Print the verdict of a job on a running server, as JSON."""
+    from console.remote import run_verdict  # noqa: PLC0415
+
+    raise typer.Exit(run_verdict(job, server, wait=wait))
+
+
+@app.command(rich_help_panel=_LOOK)
+def plugins(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List the detectors: paper, input, size, map, weights, engine. Broken ones with the cause."""
+    from console.listing import run_plugins  # noqa: PLC0415
+
+    run_plugins(load_settings(), as_json=json)
+
+
+@app.command(rich_help_panel=_LOOK)
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check this installation: each part with its state, and the fix where something is missing.
+
+    Exit code 1 when something that a scan needs is missing.
+    """
+    from console.doctor import run_doctor  # noqa: PLC0415
+
+    raise typer.Exit(run_doctor(load_settings(), as_json=json))
+
+
+@app.command(rich_help_panel=_LOOK)
+def schema() -> None:
+    """Print the JSON Schema of verdict.json."""
+    from console.schema import verdict_schema_text  # noqa: PLC0415
+
+    sys.stdout.write(verdict_schema_text())
+
+
+@engines_app.command("list")
+def engines_list() -> None:
+    """List the engines of this machine and what the cache holds."""
+    from console.engines import run_list  # noqa: PLC0415
+
+    run_list(load_settings())
+
+
+@engines_app.command("build")
+def engines_build(plugins: PluginList = None) -> None:
+    """Build engines ahead of time, so that a worker starts at once."""
+    from console.engines import run_build  # noqa: PLC0415
+
+    raise typer.Exit(run_build(load_settings(plugins=plugin_keys(plugins))))
+
+
+@engines_app.command("verify")
+def engines_verify(plugins: PluginList = None) -> None:
+    """Compare each engine with the torch reference, as the parity gate does."""
+    from console.engines import run_verify  # noqa: PLC0415
+
+    raise typer.Exit(run_verify(load_settings(plugins=plugin_keys(plugins))))
+
+
+@engines_app.command("clear")
+def engines_clear() -> None:
+    """Delete the engine cache; engines are built again when they are next needed."""
+    from console.engines import run_clear  # noqa: PLC0415
+
+    run_clear(load_settings())
+
+
+@models_app.command("fetch")
+def models_fetch(
+    name: Annotated[str, typer.Argument(help="Only `retinaface` so far.")],
+) -> None:
+    """Download a face detector's weights. The only command of Unmask that downloads anything."""
+    from console.models import run_fetch  # noqa: PLC0415
+
+    run_fetch(name, load_settings())
+
+
+if __name__ == "__main__":
+    main()

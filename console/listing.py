@@ -1,0 +1,94 @@
+"""`unmask plugins`: the catalogue as a table or JSON, without importing torch or any plugin."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from detect_plugins.catalogue import CatalogueEntry, load_catalogue
+from unmask.bundle import BundleCard, read_card
+from unmask.errors import BundleRefused
+from unmask.settings import Settings
+
+
+def describe(entry: CatalogueEntry, settings: Settings) -> dict[str, Any]:
+    """One plugin as plain values; what `plugins --json` and GET /v1/plugins return."""
+    manifest = entry.manifest
+    if manifest is None:
+        return {"key": entry.key, "state": "broken", "error": str(entry.error)}
+    weights = _weights(entry.key, entry.bundle_folder(settings.weights_dir))
+    return {
+        "key": entry.key,
+        "state": "ready" if weights["state"] == "trained" else weights["state"],
+        "title": manifest.title,
+        "version": manifest.version,
+        "summary": manifest.summary,
+        "paper": manifest.paper.model_dump(),
+        "input_px": manifest.input_px,
+        "crop_scale": manifest.crop_scale,
+        "parameters": manifest.parameters,
+        "gmacs": manifest.gmacs,
+        "map": manifest.map.model_dump(),
+        "licences": manifest.licences.model_dump(),
+        "weights": weights,
+        "engine": _engine(settings),
+    }
+
+
+def _weights(key: str, folder: Path | None) -> dict[str, Any]:
+    if folder is None:
+        return {"state": "no_weights", "name": None, "sha256": None}
+    try:
+        card: BundleCard = read_card(folder, key)
+    except BundleRefused as error:
+        return {"state": "bundle_refused", "name": None, "sha256": None, "error": str(error)}
+    return {
+        "state": "trained" if card.trained else "untrained",
+        "name": card.name,
+        "sha256": card.sha256,
+        "calibrated": card.calibration is not None,
+        "folder": str(folder),
+    }
+
+
+def _engine(settings: Settings) -> dict[str, Any]:
+    return {"wanted": settings.engine, "precision": settings.precision}
+
+
+def run_plugins(settings: Settings, *, as_json: bool) -> None:
+    """Print the catalogue."""
+    rows = [describe(entry, settings) for entry in load_catalogue().entries]
+    if as_json:
+        json.dump({"plugins": rows}, sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+        return
+    console = Console()
+    for row in rows:
+        console.print(_block(row))
+
+
+def _block(row: dict[str, Any]) -> Text:
+    """One plugin in at most four lines that fit a terminal of 80 columns."""
+    if row["state"] == "broken":
+        return Text.assemble(
+            (row["key"], "bold"), "  ", ("broken", "bold red"), "\n  ", row["error"], "\n"
+        )
+    paper, heatmap, weights = row["paper"], row["map"], row["weights"]
+    state = weights["state"].replace("_", " ")
+    style = "green" if weights["state"] == "trained" else "yellow"
+    found = f"{weights['name']}, {weights['sha256'][:12]}" if weights["sha256"] else state
+    return Text.assemble(
+        (row["key"], "bold"),
+        (f"  {row['version']}  ", "dim"),
+        (f"{row['title']}\n", ""),
+        (f"  {paper['title']} ({paper['venue']}, {paper['year']})\n", "dim"),
+        f"  {row['input_px']} px, crop {row['crop_scale']:g} x face, "
+        f"{row['parameters'] / 1e6:.1f} M parameters, {row['gmacs']:.1f} GMacs, "
+        f"map: {heatmap['kind']} {heatmap['width']}x{heatmap['height']}\n",
+        "  weights: ",
+        (found, style),
+        f"; engine: {row['engine']['wanted']}\n",
+    )
