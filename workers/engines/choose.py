@@ -1,0 +1,197 @@
+"""Which engine serves a plugin here: the fastest that is installed, builds and passes the gate."""
+
+import structlog
+import torch
+
+from unmask.errors import ConfigError, EngineError, EngineUnavailable
+from unmask.messages import Reason
+from unmask.plugin import Detector
+from unmask.settings import Settings
+from workers.engines.base import Engine
+from workers.engines.machine import cpu_has_bf16
+from workers.engines.parity import hold_to_reference
+
+log = structlog.get_logger(__name__)
+
+#: Runtime and precision, fastest first; torch-fp32, the reference, is always the last resort.
+CPU_ORDER = (
+    ("openvino", "bf16"),
+    ("openvino", "fp32"),
+    ("onnxruntime", "fp32"),
+    ("torch", "fp32"),
+)
+CUDA_ORDER = (
+    ("tensorrt", "fp16"),
+    ("inductor", "fp16"),
+    ("inductor", "fp32"),
+    ("torch", "fp32"),
+)
+#: What an engine runs at where it is asked for by name and the precision is left open.
+_PRECISIONS = {
+    "torch": ("fp32", "bf16", "fp16"),
+    "openvino": ("bf16", "fp32", "int8"),
+    "onnxruntime": ("fp32",),
+    "tensorrt": ("fp16", "bf16", "fp32"),
+    "inductor": ("fp16", "bf16", "fp32"),
+}
+
+
+def resolve_device(device: str) -> str:
+    """auto, cpu, cuda or cuda:N -> the device in force. Raises ConfigError."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cpu" and device.partition(":")[0] != "cuda":
+        raise ConfigError(f"Unknown device {device!r}.", fix="Use auto, cpu, cuda or cuda:N.")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"Device {device!r} asked for, and torch sees no GPU.",
+            fix="Set UNMASK_DEVICE=cpu, or install the driver and a CUDA build of torch.",
+        )
+    return device
+
+
+def candidates(
+    settings: Settings, device: str, *, has_bf16: bool | None = None
+) -> list[tuple[str, str]]:
+    """Engines to try, in order, for these settings. The reference closes every list.
+
+    >>> candidates(Settings(engine="torch"), "cpu")
+    [('torch', 'fp32')]
+    """
+    has_bf16 = cpu_has_bf16() if has_bf16 is None else has_bf16
+    on_cpu = device == "cpu"
+    order = [
+        pair
+        for pair in (CPU_ORDER if on_cpu else CUDA_ORDER)
+        if has_bf16 or not on_cpu or pair[1] != "bf16"
+    ]
+    if settings.engine != "auto":
+        wanted: str = settings.precision
+        if wanted == "auto":
+            known = _PRECISIONS[settings.engine]
+            wanted = next((p for e, p in order if e == settings.engine), known[0])
+        return list(dict.fromkeys([(settings.engine, wanted), *order]))
+    if settings.precision != "auto":
+        runtimes = (
+            ("openvino", "onnxruntime", "torch") if on_cpu else ("tensorrt", "inductor", "torch")
+        )
+        asked = [
+            (runtime, settings.precision)
+            for runtime in runtimes
+            if settings.precision in _PRECISIONS[runtime]
+        ]
+        # Never less precise than asked for: what follows the request is fp32.
+        return list(dict.fromkeys([*asked, *(pair for pair in order if pair[1] == "fp32")]))
+    return order
+
+
+def build_engine(
+    name: str, precision: str, detector: Detector, *, device: str, settings: Settings
+) -> Engine:
+    """Build (or load from the cache) one engine and hold it to the reference.
+
+    Raises EngineUnavailable, ParityFailed, or the cache's refusal of an altered file.
+    """
+    device = resolve_device(device)
+    engine = _build(name, precision, detector, device=device, settings=settings)
+    if (name, precision) == ("torch", "fp32") or engine.name.startswith("own"):
+        return engine
+    try:
+        result = hold_to_reference(engine, detector, precision=precision)
+    except EngineError:
+        engine.close()
+        raise
+    log.info(
+        "engine_ready",
+        engine=engine.name,
+        plugin=detector.manifest.key,
+        max_difference=result.max_difference,
+        min_correlation=result.min_correlation,
+    )
+    return engine
+
+
+def best_engine(
+    detector: Detector, *, device: str, settings: Settings
+) -> tuple[Engine, list[Reason]]:
+    """The first engine of the order that serves, and why those before it did not.
+
+    An optional runtime that is simply not installed is no reason unless it was asked for.
+    Raises the last EngineError where not even the torch reference can run.
+    """
+    device = resolve_device(device)
+    reasons: list[Reason] = []
+    failure: EngineError | None = None
+    for name, precision in candidates(settings, device):
+        try:
+            engine = build_engine(name, precision, detector, device=device, settings=settings)
+        except EngineError as error:
+            failure = error
+            absent = isinstance(error, NotInstalled) and settings.engine == "auto"
+            (log.info if absent else log.warning)(
+                "engine_fell_back",
+                plugin=detector.manifest.key,
+                engine=f"{name}-{precision}",
+                code=error.code,
+                reason=str(error),
+            )
+            if not absent:
+                reasons.append(Reason(code=error.code, message=str(error)))
+            continue
+        return engine, reasons
+    raise failure or EngineUnavailable("torch", "no engine to try.")
+
+
+def _build(
+    name: str, precision: str, detector: Detector, *, device: str, settings: Settings
+) -> Engine:
+    serving = detector.serving()
+    # Each runtime is imported only when it is asked for: they are heavy, and some are optional.
+    try:
+        if serving is None:
+            from workers.engines.torch_engine import OwnEngine  # noqa: PLC0415
+
+            return OwnEngine(detector, device=device, settings=settings)
+        if name == "torch":
+            from workers.engines.torch_engine import TorchEngine  # noqa: PLC0415
+
+            return TorchEngine(
+                detector, serving, precision=precision, device=device, settings=settings
+            )
+        if name == "openvino":
+            _cpu_only(name, device)
+            from workers.engines import openvino_engine  # noqa: PLC0415
+
+            return openvino_engine.build(detector, serving, precision=precision, settings=settings)
+    except EngineError:
+        raise
+    except ImportError as error:
+        raise NotInstalled(
+            name, f"{error.name} cannot be imported ({error}).", fix=_INSTALL.get(name, "")
+        ) from error
+    except Exception as error:
+        # Compilers raise whatever they like; to the worker each means: this engine, not here.
+        first_line = str(error).strip().split("\n", 1)[0]
+        raise EngineUnavailable(
+            name,
+            f"could not be built for {detector.manifest.key}: {type(error).__name__}: {first_line}",
+            fix="The worker serves with the next engine; report it if the plugin is unchanged.",
+        ) from error
+    raise EngineUnavailable(name, "no such engine.", fix=f"Use one of {', '.join(_PRECISIONS)}.")
+
+
+class NotInstalled(EngineUnavailable):
+    """An optional runtime that is absent."""
+
+
+_INSTALL = {
+    "openvino": "pip install 'openvino>=2026.4,<2027'",
+    "onnxruntime": "pip install 'onnxruntime>=1.31,<2' 'onnx>=1.23,<2' onnxscript",
+}
+
+
+def _cpu_only(name: str, device: str) -> None:
+    if device != "cpu":
+        raise EngineUnavailable(
+            name, f"it runs on CPUs, not on {device}.", fix="Set UNMASK_DEVICE=cpu."
+        )
