@@ -96,7 +96,7 @@ class TorchDetector:
                 scale = _abstention_tensor(tensors, card.abstention.tensor_scale, manifest.key)
             fill_network(network, tensors, manifest.key)
         serving = ServingModule(network, mean, scale).eval().requires_grad_(False)
-        serving.to(device=where, memory_format=torch.channels_last)
+        serving.to(device=where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         detector = cls(manifest, card, config, serving, where)
         detector.after_load()
         return detector

@@ -14,6 +14,7 @@ no sorting of imports can put it first:
 
 import importlib
 import sys
+from typing import Any
 
 import torch
 
@@ -40,7 +41,7 @@ def make_torchvision_importable() -> bool:
         return bool(_declared)
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "DEF")
+    library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for schema in _SCHEMAS:
         library.define(schema)
     _declared.append(library)

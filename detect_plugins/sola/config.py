@@ -18,7 +18,7 @@ class SolaConfig(Frozen):
     backbone: Backbone = "resnet18"
     preset: Literal["faithful", "fast"] = "faithful"
     """fast keeps ResNet's stem max-pool: a quarter of the work, coarser features."""
-    width: Literal[0.5, 1.0] = 1.0
+    width: float = Field(default=1.0, ge=0.25, le=1.0, multiple_of=0.25)
     """0.5 halves every channel count of the trunks, for small machines. Not in the paper."""
     input_px: int = Field(default=256, ge=64, le=1024, multiple_of=REGION_PX)
     """Side of the square input."""

@@ -58,7 +58,7 @@ def _narrow(config: SolaConfig, in_chans: int) -> dict[str, Any]:
     block = getattr(resnet, block_name)
     widths = tuple(int(64 * config.width) * 2**stage for stage in range(3))
     stages, info = resnet.make_blocks((block,) * 3, widths, repeats, inplanes=widths[0])
-    net = {
+    net: dict[str, Any] = {
         "conv1": nn.Conv2d(in_chans, widths[0], 7, stride=2, padding=3, bias=False),
         "bn1": nn.BatchNorm2d(widths[0]),
         "stages": [stage for _, stage in stages],
