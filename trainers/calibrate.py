@@ -15,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from trainers.metrics import logit
 from trainers.scores import VideoScore, read_scores
 from unmask.bundle import Abstention, Calibration
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
+from workers.calibrate import calibrated, logit
 
 Vector = NDArray[np.float64]
 FACE_BANDS = ((0.0, 96.0), (96.0, 192.0), (192.0, float("inf")))
@@ -41,7 +41,8 @@ def fit_platt(raw: ArrayLike, labels: ArrayLike, *, fitted_on: str) -> Calibrati
     Platt's smoothed targets keep a separable set from asking for an infinite slope. A slope that
     comes out negative means that the scores point the wrong way: ConfigError, never a silent flip.
     """
-    x, y = logit(raw), np.asarray(labels, float)
+    y = np.asarray(labels, float)
+    x = np.array([logit(float(r)) for r in np.asarray(raw, float)])
     positive, negative = _class_counts(y)
     target = np.where(y > 0.5, (positive + 1) / (positive + 2), 1 / (negative + 2))
     weight = np.where(y > 0.5, 0.5 / positive, 0.5 / negative)
@@ -80,14 +81,8 @@ def fit_isotonic(raw: ArrayLike, labels: ArrayLike, *, fitted_on: str) -> Calibr
 
 
 def apply(calibration: Calibration | None, raw: ArrayLike) -> Vector:
-    """Probabilities of raw scores; without a calibration, the scores themselves."""
-    r = np.asarray(raw, np.float64)
-    if calibration is None:
-        return r
-    if calibration.method == "isotonic":
-        return np.interp(r, calibration.xs, calibration.ys)
-    z = calibration.slope * logit(r) + calibration.intercept
-    return np.asarray(1.0 / (1.0 + np.exp(-z)), np.float64)
+    """Probabilities of raw scores, by the workers' own function."""
+    return np.array([calibrated(float(r), calibration) for r in np.asarray(raw, np.float64)])
 
 
 def threshold_at_fpr(real_p: ArrayLike, fpr: float) -> float:

@@ -10,7 +10,6 @@ into the bundle that ships.
 import argparse
 import datetime
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.calibrate import Fitted
 from trainers.model_card import CardNotes, model_card
 from unmask.bundle import (
@@ -36,6 +36,7 @@ from unmask.bundle import (
     verify_weights,
 )
 from unmask.errors import BundleRefused, ConfigError
+from unmask.plugin import Detector
 
 DType = Literal["float32", "float16"]
 CARD_TEXT = "MODEL_CARD.md"
@@ -52,8 +53,8 @@ def write_bundle(
     """Write the bundle folder `out` at once (a reader sees the old one or the new one, no mixture).
 
     `tensors` is a network's state_dict, with ood.mean and ood.scale where it abstains; `card.sha256`
-    is overwritten with the file's own. `keep_fp32`: prefixes of tensors that stay float32 in a
-    float16 bundle, as the high-pass fronts must (models.md section 1); vectors (norms, biases,
+    is overwritten with the file's own. `keep_fp32`: names of submodules that stay float32 in a
+    float16 bundle (a manifest's fp32_fronts), as the high-pass fronts must; vectors (norms, biases,
     statistics) always stay: halving them saves nothing and running variances underflow.
     Raises ConfigError on tensors that are not finite, also after the cast.
     """
@@ -179,14 +180,10 @@ def verify_bundle(
     return compare_scores(plugin, expected_p, np.concatenate(got), tolerance)
 
 
-def load_from_folder(plugin: str, folder: Path | None, device: str = "cpu") -> Any:
+def load_from_folder(plugin: str, folder: Path | None, device: str = "cpu") -> Detector:
     """The catalogue's plugin loaded with the bundle at `folder` (None: random weights)."""
-    # Lazy: writing bundles must not need the catalogue's plugins to import.
-    from detect_plugins.catalogue import load_catalogue  # noqa: PLC0415
-
     entry = load_catalogue().get(plugin)
-    module, _, name = entry.manifest.detector.partition(":")
-    return getattr(importlib.import_module(module), name).load(entry.manifest, folder, device)
+    return load_class(entry).load(entry.require_manifest(), folder, device)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -242,8 +239,9 @@ def _stored(name: str, tensor: torch.Tensor, dtype: str, keep_fp32: Sequence[str
     tensor = tensor.detach().cpu().contiguous().clone()
     if not tensor.is_floating_point():
         return tensor
-    parts = name.split(".")
-    front = any(prefix in (name, *parts) or name.startswith(prefix) for prefix in keep_fp32)
+    # Manifests name fronts below the serving module, whose attribute `network` this state is of.
+    fronts = [front.removeprefix("network.") for front in keep_fp32]
+    front = any(name == prefix or name.startswith(f"{prefix}.") for prefix in fronts)
     if dtype == "float32" or tensor.ndim <= 1 or front:
         return tensor.float()
     return tensor.to(torch.float16 if dtype == "float16" else torch.bfloat16)

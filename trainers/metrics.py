@@ -4,7 +4,6 @@ Frame and video level, with intervals that respect that frames of one video belo
 scikit-learn computes what it has; the rest is short.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -286,17 +285,6 @@ def resize_map(heatmap: NDArray[np.floating], height: int, width: int) -> Vector
     bottom = m[np.ix_(y1, x0)] * (1 - fx) + m[np.ix_(y1, x1)] * fx
     resized: Vector = top * (1 - fy) + bottom * fy
     return resized
-
-
-def logit(p: ArrayLike, clip: float = 1e-5) -> Vector:
-    """log(p / (1 - p)), p kept `clip` away from 0 and 1 (scores are rounded to 5 decimals)."""
-    q = np.clip(np.asarray(p, np.float64), clip, 1.0 - clip)
-    return np.asarray(np.log(q / (1.0 - q)), np.float64)
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)) without overflow."""
-    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
 
 
 def _two_classes(labels: Vector) -> None:

@@ -42,7 +42,7 @@ def test_a_written_bundle_passes_the_readers_checks(tmp_path):
 
 
 def test_half_precision_spares_fronts_and_vectors(tmp_path):
-    export.write_bundle(tmp_path / "b", TENSORS, card(dtype="float16"), keep_fp32=("asrm",))
+    export.write_bundle(tmp_path / "b", TENSORS, card(dtype="float16"), keep_fp32=("network.asrm",))
     stored = load_file(tmp_path / "b" / "weights.safetensors")
     assert stored["trunk.weight"].dtype == torch.float16
     assert stored["asrm.weight"].dtype == torch.float32
