@@ -79,6 +79,11 @@ class EfficientNetFpn(nn.Module):
         output = self(image)
         return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
 
+    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `export_forward`, with the pooled features (B, D)."""
+        output = self(image)
+        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
+
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> pooled features (B, D), for abstention."""
         _, head = self.trunk(self.normalise(image))

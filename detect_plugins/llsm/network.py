@@ -68,6 +68,11 @@ class Llsm(nn.Module):
         output = self._heads(maps)
         return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
 
+    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `export_forward`, with the pooled features (B, D)."""
+        output = self._heads(self._encode(image)[0])
+        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
+
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> what the classifier reads (B, D), for abstention."""
         maps, _ = self._encode(image)

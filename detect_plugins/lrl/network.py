@@ -91,6 +91,11 @@ class Lrl(nn.Module):
         output = self(image)
         return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
 
+    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `export_forward`, with the pooled features (B, D)."""
+        output = self(image)
+        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
+
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> pooled features (B, D), for abstention."""
         return self._multi_scale(image).mean(dim=(2, 3))
