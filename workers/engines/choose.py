@@ -163,6 +163,13 @@ def _build(
             from workers.engines import openvino_engine  # noqa: PLC0415
 
             return openvino_engine.build(detector, serving, precision=precision, settings=settings)
+        if name == "onnxruntime":
+            _cpu_only(name, device)
+            from workers.engines import onnxruntime_engine  # noqa: PLC0415
+
+            return onnxruntime_engine.build(
+                detector, serving, precision=precision, settings=settings
+            )
     except EngineError:
         raise
     except ImportError as error:
