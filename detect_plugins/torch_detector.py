@@ -5,12 +5,12 @@ A network, structurally (no base class):
     export_forward(image) -> (p (B,), maps (B, h, w))     serving: static but for the batch
     export_forward_with_features(image) -> (p, maps, features (B, D))   optional, saves a pass
     features(image) -> (B, D)                             for abstention
-and a config: a frozen pydantic model with `input_px`.
+and a config: a frozen pydantic model with `input_px`, and `map_px` where the map's side varies.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -36,15 +36,6 @@ from unmask.plugin import (
 UNTRAINED_SEED = 20_260_101
 
 
-class NetworkConfig(Protocol):
-    """What the base needs of a plugin's config."""
-
-    @property
-    def input_px(self) -> int:
-        """Side of the square input; a bundle may choose another than the manifest's default."""
-        ...
-
-
 class TorchDetector:
     """Loads, prepares, infers and interprets; see unmask.plugin.Detector for each step."""
 
@@ -52,6 +43,7 @@ class TorchDetector:
     """The architecture of a bundle card; its defaults are the manifest's."""
 
     manifest: DetectorManifest
+    """The plugin's, with the input and map size of the loaded weights."""
     card: BundleCard | None
     config: Any
     network: nn.Module
@@ -69,7 +61,7 @@ class TorchDetector:
         serving: ServingModule,
         device: torch.device,
     ) -> None:
-        self.manifest = manifest
+        self.manifest = _as_loaded(manifest, config)
         self.card = card
         self.config = config
         self.network = serving.network
@@ -157,6 +149,15 @@ class TorchDetector:
                 f"its card's architecture does not fit this plugin: {where}: {first['msg']}.",
                 fix="Use the plugin version that wrote the bundle, or export it again.",
             ) from error
+
+
+def _as_loaded(manifest: DetectorManifest, config: Any) -> DetectorManifest:
+    """The manifest with the sizes that `config` chose: engines and maps go by what was loaded."""
+    changes: dict[str, Any] = {"input_px": config.input_px}
+    side = getattr(config, "map_px", None)
+    if side is not None:
+        changes["map"] = manifest.map.model_copy(update={"height": side, "width": side})
+    return manifest.model_copy(update=changes)
 
 
 def _device(name: str) -> torch.device:
