@@ -30,7 +30,7 @@ class DataSource(Frozen):
     """Folder of the official tree (or the file, for manifests)."""
     shards: str = ""
     """Folder of prepared shards (`trainers/prepare.py`); training and evaluation read this one."""
-    split: str = "train"
+    split: Literal["train", "val", "test", "all"] = "train"
     methods: tuple[str, ...] = ()
     """Forgery methods to keep; empty: all. Reals are always kept."""
     compression: str = ""
