@@ -44,15 +44,15 @@ def aggregate(
     is_calibrated = bool(counting) and (
         counting[0].row.calibrated if single else calibration is not None
     )
-    reliable = all(o.result.trained for o in counting)
+    notes = _notes(closed, opinions, counting, policy, is_calibrated)
     rows = tuple(o.row.model_copy(update={"counts": o in counting}) for o in opinions)
     why = () if p_fake is not None else (_inconclusive(closed, opinions),)
     return Verdict(
         verdict=policy.label(p_fake),
         p_fake=p_fake,
         calibrated=is_calibrated,
-        reliable=reliable,
-        reasons=why + _notes(closed, opinions, counting, policy, is_calibrated, reliable, why),
+        reliable=all(o.result.trained for o in counting),
+        reasons=tuple(dict.fromkeys(why + notes)),  # the same thing never twice
         media=closed.media,
         face_detector=closed.face_detector,
         policy=policy.used(),
@@ -183,13 +183,12 @@ def _notes(
     counting: list[Opinion],
     policy: Policy,
     is_calibrated: bool,
-    reliable: bool,
-    why: tuple[Reason, ...],
 ) -> tuple[Reason, ...]:
-    """What a reader must know beside the label, the same thing never twice."""
+    """What a reader must know beside the label."""
+    single = len(counting) == 1
     notes = list(closed.notes)
     notes += [o.row.reason for o in opinions if o.row.reason is not None]
-    if not reliable:
+    if not all(o.result.trained for o in counting):
         notes.append(
             Reason(
                 code=ReasonCode.UNTRAINED_WEIGHTS,
@@ -203,7 +202,7 @@ def _notes(
                 message="p_fake is a score, not a calibrated probability: "
                 + (
                     "the weights carry no calibration."
-                    if len(counting) == 1
+                    if single
                     else "these plugins together have no calibration."
                 ),
             )
@@ -217,4 +216,4 @@ def _notes(
                 "maps of each.",
             )
         )
-    return tuple(dict.fromkeys(note for note in notes if note not in why))
+    return tuple(notes)

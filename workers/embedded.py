@@ -51,7 +51,7 @@ class EmbeddedRedis:
         folder = Path(tempfile.mkdtemp(prefix="unmask-"))
         if len(str(folder)) > _MAX_SOCKET_PATH:
             folder.rmdir()
-            folder = Path(tempfile.mkdtemp(prefix="unmask-", dir="/tmp"))  # noqa: S108 - mkdtemp is private
+            folder = Path(tempfile.mkdtemp(prefix="unmask-", dir="/tmp"))
         self.folder = folder
         self.url = f"unix://{folder}/s"
         (folder / "redis.conf").write_text(_CONFIG.format(folder=folder), encoding="utf-8")

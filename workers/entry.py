@@ -1,0 +1,44 @@
+"""One stream entry, as a scoring process and the evidence painter read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from unmask.messages import CropBatch
+from unmask.plugin import FaceCrop
+from unmask.queues import FIELD_META, FIELD_PIXELS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A group of crops of one video. `crops` are views into the entry's bytes, never written to."""
+
+    id: str
+    batch: CropBatch
+    crops: tuple[FaceCrop, ...]
+
+
+def decode(entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> Entry:
+    """Parse the fields of a stream entry. Raises ValueError where it is not one of ours."""
+    try:
+        batch = CropBatch.model_validate_json(fields[FIELD_META.encode()])
+        pixels = np.frombuffer(fields[FIELD_PIXELS.encode()], dtype=np.uint8)
+    except KeyError as error:
+        raise ValueError(f"entry without the field {error}") from error
+    crops = []
+    start = 0
+    for meta in batch.crops:
+        end = start + meta.height * meta.width * 3
+        crops.append(
+            FaceCrop(
+                pixels=pixels[start:end].reshape(meta.height, meta.width, 3),
+                box=meta.box,
+                crop_to_frame=meta.crop_to_frame,
+            )
+        )
+        start = end
+    if start != len(pixels):
+        raise ValueError(f"entry holds {len(pixels)} bytes of pixels, its crops need {start}")
+    name = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+    return Entry(id=name, batch=batch, crops=tuple(crops))

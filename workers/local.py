@@ -1,0 +1,338 @@
+"""The whole pipeline in one process: private broker, SQLite, a scoring thread a plugin.
+
+The rooms are the same as on a farm of machines; only RQ is left out, whose start of a process a
+video would cost more than a short video does.
+"""
+
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import structlog
+
+from detect_plugins.catalogue import Catalogue, load_catalogue
+from ingest.faces import FaceDetector, build_face_detector
+from ingest.pipeline import ingest_video
+from ingest.publish import RedisPublisher
+from ingest.settle import settle
+from unmask import queues
+from unmask.errors import ReasonCode, UnmaskError
+from unmask.messages import IngestClosed, JobState, Reason, Submission
+from unmask.policy import Policy, load_policy
+from unmask.settings import Settings
+from unmask.verdict import Verdict
+from workers import broker, pictures
+from workers.conclude import Desk, conclude, forget
+from workers.load import load_scorer
+from workers.score import Pace, PluginLoop
+from workers.selection import Selection, select
+from workers.store import Store
+from workers.submit import create
+
+log = structlog.get_logger(__name__)
+
+_SIDE_BY_SIDE = 2
+_LOOK_EVERY_S = 0.5
+
+Phase = Literal["ingest", "score", "verdict", "done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far one video is. Events come from several threads, one at a time."""
+
+    input: Path
+    index: int
+    """Its place in the list that was handed in, from 0."""
+    phase: Phase
+    sampled: int = 0
+    """Frames sampled so far."""
+    scored: int = 0
+    """Answers so far: a crop counts once for each plugin."""
+    total: int = 0
+    """Answers owed so far; final once the phase is `score`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one input. Pictures lie in `evidence_dir` until the pipeline is closed."""
+
+    input: Path
+    job_id: str
+    job_status: JobState
+    verdict: Verdict | None
+    reasons: tuple[Reason, ...]
+    evidence_dir: Path | None
+
+
+OnEvent = Callable[[Progress], None]
+
+
+@dataclass(kw_only=True)
+class _Video:
+    """A video under way."""
+
+    progress: Progress
+    job_id: str
+    concluded: "Future[Verdict | None]"
+    settled: bool = False
+
+
+class LocalPipeline:
+    """Judges videos one after the other, up to two ingested side by side. A context manager.
+
+    Raises PluginBroken for a plugin that is unknown or broken, ConfigError for a policy or a
+    sampling policy that cannot be read. A fault of one video never stops the others.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plugins: Sequence[str] = (),
+        policy: str | Policy | None = None,
+        sample: str | None = None,
+        allow_untrained: bool = False,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self.settings = settings
+        self.catalogue = catalogue or load_catalogue()
+        self.plugins = tuple(plugins)
+        self.policy = (
+            policy if isinstance(policy, Policy) else load_policy(policy or settings.policy)
+        )
+        self.sample = sample or settings.sample
+        self.allow_untrained = allow_untrained
+        self.selection: Selection = select(
+            self.catalogue, settings, self.plugins, allow_untrained=allow_untrained
+        )
+        self._stack = ExitStack()
+        self._stopping = threading.Event()
+        self._loops: list[PluginLoop] = []
+        self._videos: dict[str, _Video] = {}
+        self._lock = threading.Lock()
+        self._own = threading.local()
+        self._on_event: OnEvent | None = None
+
+    def __enter__(self) -> "LocalPipeline":
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _open(self) -> None:
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="unmask-scan-")))
+        private = self.settings.model_copy(update={"redis_url": None})
+        self._redis = self._stack.enter_context(broker.connect(private)).redis
+        self._store = Store(f"sqlite:///{folder / 'unmask.sqlite3'}")
+        self._stack.callback(self._store.close)
+        self._desk = Desk(
+            redis=self._redis,
+            store=self._store,
+            catalogue=self.catalogue,
+            settings=self.settings.model_copy(update={"data_dir": folder}),
+        )
+        self._ingesting = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="ingest")
+        self._concluding = ThreadPoolExecutor(1, thread_name_prefix="verdict")
+        self._start_scoring()
+
+    def _start_scoring(self) -> None:
+        turn = threading.Lock()
+        name = f"local-{secrets.token_hex(4)}"
+        for ref in self.selection.scoring:
+            entry = self.catalogue.get(ref.key)
+            loop = PluginLoop(
+                self._redis,
+                ref,
+                name,
+                load=lambda entry=entry, ref=ref: load_scorer(entry, ref, self.settings),
+                settle=self._settle,
+                on_settled=self._on_settled,
+                stopping=self._stopping,
+                turn=turn,
+                pace=Pace(
+                    batch_size=self.settings.batch_size,
+                    delay_ms=self.settings.batch_delay_ms,
+                    group_crops=self.settings.group_crops,
+                ),
+            )
+            self._loops.append(loop)
+            loop.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._ingesting.shutdown(wait=False, cancel_futures=True)
+        for loop in self._loops:
+            loop.join()
+        self._concluding.shutdown(wait=True, cancel_futures=True)
+        self._stack.close()  # without its broker, an ingest that is still under way gives up
+
+    def wait_ready(self) -> None:
+        """Wait until every plugin's engine is built; only a benchmark needs to."""
+        for loop in self._loops:
+            loop.ready.wait()
+
+    @property
+    def engines(self) -> dict[str, str | None]:
+        """Plugin key -> engine in use; None where it is not ready or was refused."""
+        return {
+            loop.ref.key: loop.scorer.engine_name if loop.scorer else None for loop in self._loops
+        }
+
+    def judge_all(
+        self, paths: Iterable[Path | str], on_event: OnEvent | None = None
+    ) -> Iterator[Outcome]:
+        """One outcome an input, in order, as soon as it and all before it are judged."""
+        self._on_event = on_event
+        videos = []
+        for index, path in enumerate(paths):
+            video = _Video(
+                progress=Progress(input=Path(path), index=index, phase="ingest"),
+                job_id=secrets.token_hex(12),
+                concluded=Future(),
+            )
+            videos.append(video)
+            self._videos[video.job_id] = video
+            self._ingesting.submit(self._ingest, video)
+        for video in videos:
+            yield self._outcome(video)
+
+    def _outcome(self, video: _Video) -> Outcome:
+        verdict, fault = None, None
+        try:
+            verdict = self._await(video)
+        except UnmaskError as error:
+            fault = Reason(code=error.code, message=str(error))
+        except Exception as error:
+            log.exception("video.failed", video=str(video.progress.input))
+            fault = Reason(code=ReasonCode.INTERNAL, message=f"{type(error).__name__}: {error}")
+        self._tell(video, phase="done")
+        del self._videos[video.job_id]
+        row = self._store.job(video.job_id)
+        if verdict is None:
+            reasons = (fault,) if fault else row.reasons if row else ()
+            status, evidence = JobState.FAILED, None
+        else:
+            reasons, status = verdict.reasons, JobState.SUCCEEDED
+            evidence = pictures.folder(self._desk.settings.data_dir, video.job_id, 0)
+        return Outcome(
+            input=video.progress.input,
+            job_id=video.job_id,
+            job_status=status,
+            verdict=verdict,
+            reasons=reasons,
+            evidence_dir=evidence,
+        )
+
+    def _await(self, video: _Video) -> Verdict | None:
+        """The verdict; raises what ended the scoring of it, so that nobody waits for ever."""
+        while True:
+            try:
+                return video.concluded.result(timeout=_LOOK_EVERY_S)
+            except TimeoutError:
+                for loop in self._loops:
+                    if loop.fault is not None and not video.concluded.done():
+                        raise UnmaskError(
+                            f"scoring with {loop.ref.key} ended: {loop.fault!r}.",
+                            code=ReasonCode.PLUGIN_FAILED,
+                        ) from loop.fault
+
+    def _ingest(self, video: _Video) -> None:
+        """One video through ingest, in one of the ingest threads. Never raises."""
+        path = video.progress.input
+        with structlog.contextvars.bound_contextvars(job_id=video.job_id, video=path.name):
+            try:
+                row, _ = create(
+                    self._store,
+                    self.settings,
+                    path,
+                    plugins=self.plugins,
+                    policy=self.policy,
+                    sample=self.sample,
+                    allow_untrained=self.allow_untrained,
+                    job_id=video.job_id,
+                    catalogue=self.catalogue,
+                )
+                closed = self._looked_at(row.submission, video)
+                self._tell(
+                    video,
+                    phase="score",
+                    sampled=closed.coverage.sampled,
+                    total=closed.crops * len(row.submission.plugins),
+                )
+                if closed.error is not None or self._settle(self._redis, video.job_id, 0):
+                    self._on_settled(video.job_id, 0)
+            except BaseException as error:
+                forget(self._redis, video.job_id, 0, self.selection.scoring)
+                if not video.concluded.done():
+                    video.concluded.set_exception(error)
+
+    def _looked_at(self, submission: Submission, video: _Video) -> IngestClosed:
+        publisher = RedisPublisher(self._redis, self.settings)
+        closed = ingest_video(
+            submission,
+            settings=self.settings,
+            publisher=publisher,
+            face_detector=self._face_detector(),
+            on_progress=lambda sampled, crops: self._tell(
+                video, sampled=sampled, total=crops * len(submission.plugins)
+            ),
+        )
+        publisher.close(closed)
+        return closed
+
+    def _face_detector(self) -> FaceDetector:
+        """One a thread: OpenCV's networks keep state between calls."""
+        if not hasattr(self._own, "face_detector"):
+            self._own.face_detector = build_face_detector(
+                self.settings.face_detector, self.settings
+            )
+        found: FaceDetector = self._own.face_detector
+        return found
+
+    def _settle(self, redis: object, job_id: str, generation: int) -> bool:
+        video = self._videos.get(job_id)
+        if video is not None:
+            self._tell(video, scored=self._answers(job_id, generation))
+        return settle(self._redis, job_id, generation)
+
+    def _answers(self, job_id: str, generation: int) -> int:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for ref in self.selection.scoring:
+                pipe.hlen(queues.scores(job_id, generation, ref.slug))
+                pipe.hlen(queues.failures(job_id, generation, ref.slug))
+            return sum(pipe.execute())
+
+    def _on_settled(self, job_id: str, generation: int) -> None:
+        video = self._videos.get(job_id)
+        with self._lock:
+            if video is None or video.settled:
+                return
+            video.settled = True
+        self._tell(video, phase="verdict")
+        self._concluding.submit(self._conclude, video, generation)
+
+    def _conclude(self, video: _Video, generation: int) -> None:
+        try:
+            video.concluded.set_result(conclude(self._desk, video.job_id, generation))
+        except BaseException as error:
+            video.concluded.set_exception(error)
+
+    def _tell(self, video: _Video, **changes: object) -> None:
+        with self._lock:
+            video.progress = replace(video.progress, **changes)  # type: ignore[arg-type]
+            if self._on_event is not None:
+                self._on_event(video.progress)

@@ -1,0 +1,137 @@
+"""Score one batch of crops; a crop that the plugin cannot stomach fails alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from unmask.errors import ReasonCode, UnmaskError
+from unmask.messages import Affine, CropMeta, FaceScore, PluginRef, Reason
+from unmask.plugin import Detector, FaceCrop, FaceOpinion, Floats, RawOutput
+
+log = structlog.get_logger(__name__)
+
+_DIGITS = 5
+
+
+class Infers(Protocol):
+    """The part of an engine that scoring needs."""
+
+    name: str
+
+    def infer(self, images: Floats) -> RawOutput:
+        """(B, 3, S, S) float32 in 0..1 -> scores and maps."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One crop on its way through a batch."""
+
+    job_id: str
+    generation: int
+    entry_id: str
+    meta: CropMeta
+    crop: FaceCrop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What became of one crop: a score with its map, or a failure."""
+
+    item: Item
+    score: FaceScore | None
+    heatmap: bytes = b""
+    """h*w bytes, 255 = 1.0."""
+    failure: Reason | None = None
+
+
+class Scorer:
+    """One plugin with its engine. Belongs to one thread."""
+
+    def __init__(self, ref: PluginRef, detector: Detector, engine: Infers) -> None:
+        self.ref = ref
+        self.engine_name = engine.name
+        self._detector = detector
+        self._engine = engine
+
+    def score(self, items: Sequence[Item]) -> list[Scored]:
+        """One outcome a crop, in order. Never raises for a crop: halves the batch to find it."""
+        if not items:
+            return []
+        try:
+            return self._together(items)
+        except MemoryError:
+            raise  # a smaller batch might pass, but a worker short of memory is best restarted
+        except Exception as error:
+            if len(items) == 1:
+                return [Scored(item=items[0], score=None, failure=self._reason(items[0], error))]
+            half = len(items) // 2
+            return self.score(items[:half]) + self.score(items[half:])
+
+    def _together(self, items: Sequence[Item]) -> list[Scored]:
+        prepared = self._detector.prepare([item.crop for item in items])
+        raw = self._engine.infer(prepared.images)
+        opinions = self._detector.interpret(raw)
+        side = prepared.images.shape[-1]
+        return [
+            self._scored(item, opinion, matrix, side)
+            for item, opinion, matrix in zip(items, opinions, prepared.input_to_frame, strict=True)
+        ]
+
+    def _scored(self, item: Item, opinion: FaceOpinion, to_frame: Affine, side: int) -> Scored:
+        if not np.isfinite(opinion.p):
+            raise UnmaskError("the score is not a finite number")
+        height, width = opinion.heatmap.shape
+        score = FaceScore(
+            crop=item.meta,
+            plugin=self.ref,
+            p=min(max(round(float(opinion.p), _DIGITS), 0.0), 1.0),
+            map_height=height,
+            map_width=width,
+            map_to_frame=_scaled(to_frame, side / width, side / height),
+            entry_id=item.entry_id,
+            ood=None if opinion.ood is None else round(float(opinion.ood), _DIGITS),
+        )
+        return Scored(item=item, score=score, heatmap=_to_bytes(opinion.heatmap))
+
+    def _reason(self, item: Item, error: Exception) -> Reason:
+        log.warning(
+            "crop.failed",
+            plugin=self.ref.key,
+            job_id=item.job_id,
+            frame=item.meta.frame_index,
+            error=f"{type(error).__name__}: {error}",
+        )
+        return Reason(
+            code=ReasonCode.PLUGIN_FAILED,
+            message=f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,
+        )
+
+
+class Refusing:
+    """Stands in for a plugin that could not be loaded, so that its jobs settle and say why."""
+
+    engine_name: str | None = None
+
+    def __init__(self, ref: PluginRef, reason: Reason) -> None:
+        self.ref = ref
+        self.reason = reason
+
+    def score(self, items: Sequence[Item]) -> list[Scored]:
+        """Fail every crop for the plugin's own reason."""
+        return [Scored(item=item, score=None, failure=self.reason) for item in items]
+
+
+def _scaled(matrix: Affine, sx: float, sy: float) -> Affine:
+    """The same map from a grid whose steps are sx, sy input pixels."""
+    a, b, tx, c, d, ty = matrix
+    return (a * sx, b * sy, tx, c * sx, d * sy, ty)
+
+
+def _to_bytes(heatmap: Floats) -> bytes:
+    finite: NDArray[np.float32] = np.nan_to_num(heatmap, nan=0.0)
+    return bytes(np.rint(np.clip(finite, 0.0, 1.0) * 255.0).astype(np.uint8))
