@@ -82,7 +82,7 @@ class FullDFDC:
                     path=path,
                     pair_of=original if fake and original.is_file() else None,
                     # Actors are not named; a fake and its original share whoever they show.
-                    identity=(str(row.get("original") or name),),
+                    identity=(f"{folder.name}/{row.get('original') or name}",),
                 )
             )
 

@@ -74,7 +74,6 @@ def _under(root: Path, split: str) -> list[Sample]:
                     video=video,
                     kind="image" if path.suffix.lower() in IMAGES else "video",
                     path=path,
-                    identity=(str(inside),),
                 )
             )
     keys = [s.key for s in samples]
