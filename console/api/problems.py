@@ -1,0 +1,130 @@
+"""Errors of the API as RFC 9457 problem documents: a code for programs, a fix for people."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from unmask.errors import ReasonCode, UnmaskError
+from unmask.frozen import Frozen
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS = {
+    ReasonCode.NOT_FOUND: 404,
+    ReasonCode.NOT_A_FILE: 422,
+    ReasonCode.NOT_READABLE: 403,
+    ReasonCode.TOO_LARGE: 413,
+    ReasonCode.UNSUPPORTED_MEDIA: 415,
+    ReasonCode.IDEMPOTENCY_CONFLICT: 409,
+    ReasonCode.CONFIG_INVALID: 422,
+    ReasonCode.PLUGIN_BROKEN: 422,
+    ReasonCode.BUNDLE_REFUSED: 422,
+    ReasonCode.NO_WEIGHTS: 422,
+    ReasonCode.BROKER_UNAVAILABLE: 503,
+    ReasonCode.STORE_UNAVAILABLE: 503,
+}
+
+
+class Problem(Frozen):
+    """An RFC 9457 problem document."""
+
+    type: str
+    """urn:unmask:problem:CODE."""
+    title: str
+    status: int
+    detail: str
+    code: str
+    """A reason code, or one of the API's own: verdict_not_ready, bad_request, forbidden ..."""
+    fix: str = ""
+    instance: str = ""
+
+
+def problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    fix: str = "",
+    **extra: Any,
+) -> JSONResponse:
+    """A problem response; `extra` members are added as they are."""
+    body = Problem(
+        type=f"urn:unmask:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        fix=fix,
+        instance=request.url.path,
+    ).model_dump()
+    return JSONResponse({**body, **extra}, status_code=status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document."""
+    app.add_exception_handler(UnmaskError, _ours)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, UnmaskError)  # noqa: S101 - registered for this type alone
+    status = _STATUS.get(error.code, 500)
+    if status >= 500:
+        log.error("api.failed", code=error.code.value, error=error.message)
+    return problem(
+        request,
+        status=status,
+        code=error.code.value,
+        title=error.code.value.replace("_", " ").capitalize(),
+        detail=error.message,
+        fix=error.fix,
+    )
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return problem(
+        request,
+        status=422,
+        code="bad_request",
+        title="Bad request",
+        detail=f"{where}: {first['msg']}.",
+        fix="See /openapi.json for what this address takes.",
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    return problem(
+        request,
+        status=error.status_code,
+        code=code,
+        title=str(error.detail),
+        detail=f"{request.method} {request.url.path}: {error.detail}.",
+        fix="See /openapi.json for the addresses there are.",
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("api.unexpected", path=request.url.path, exc_info=error)
+    return problem(
+        request,
+        status=500,
+        code=ReasonCode.INTERNAL.value,
+        title="Internal error",
+        detail="Something went wrong on our side; the server's log has the details.",
+        fix="Try again; report it if it stays.",
+    )

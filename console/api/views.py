@@ -1,0 +1,92 @@
+"""What the API answers with, besides verdicts and problems."""
+
+from typing import Literal
+
+from unmask.frozen import Frozen
+from unmask.messages import JobState, Reason
+from workers.store import JobRow
+
+
+class Progress(Frozen):
+    """How far a job is, for people. Counts are 0 until known."""
+
+    phase: str = "waiting"
+    sampled: int = 0
+    """Frames looked at so far."""
+    crops: int = 0
+    """Faces handed to the detectors so far."""
+    scored: int = 0
+    """Faces that every plugin has answered for."""
+    expected: int = 0
+    """Faces to be scored in all; 0 while ingest is not through."""
+
+
+class JobView(Frozen):
+    """A job, as GET /v1/jobs/{id} shows it; always with status 200, whatever its state."""
+
+    id: str
+    job_status: JobState
+    generation: int
+    filename: str
+    sample: str
+    policy: str
+    plugins: tuple[str, ...]
+    """key@weights of every plugin asked for."""
+    progress: Progress
+    reasons: tuple[Reason, ...]
+    """Why it failed; empty otherwise."""
+    created_at: str
+    updated_at: str
+    verdict_url: str | None
+    """Set once there is a verdict."""
+
+    @classmethod
+    def of(cls, job: JobRow, progress: Progress) -> "JobView":
+        """The public part of a job: its path on the server's disk is not."""
+        done = job.state is JobState.SUCCEEDED
+        return cls(
+            id=job.id,
+            job_status=job.state,
+            generation=job.generation,
+            filename=job.filename,
+            sample=job.sample,
+            policy=f"{job.policy.id}@{job.policy.version}",
+            plugins=tuple(ref.slug for ref in job.plugins),
+            progress=progress,
+            reasons=job.reasons,
+            created_at=job.created_at,
+            updated_at=job.updated_at,
+            verdict_url=f"/v1/jobs/{job.id}/verdict" if done else None,
+        )
+
+
+class JobList(Frozen):
+    """The newest jobs first."""
+
+    jobs: tuple[JobView, ...]
+
+
+class PathSubmission(Frozen):
+    """The JSON body of POST /v1/jobs: a video that the server can already read."""
+
+    path: str
+    """Absolute, under one of UNMASK_MEDIA_ROOTS."""
+    plugins: tuple[str, ...] | None = None
+    policy: str | None = None
+    sample: str | None = None
+
+
+class Part(Frozen):
+    """One thing the service stands on."""
+
+    name: str
+    state: Literal["ok", "bad"]
+    detail: str
+
+
+class Readiness(Frozen):
+    """Whether new jobs would be worked on."""
+
+    ready: bool
+    parts: tuple[Part, ...]
+    plugins_broken: tuple[str, ...]
