@@ -8,6 +8,7 @@ tell true timestamps per frame are decoded twice instead: once to list, once to 
 Pixels are taken as coded: sample aspect ratio is not applied, rotation is.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -144,6 +145,11 @@ def decode(
         times = [float((pts - start) * base * 1000) for pts in timeline.pts]
         _check_length(times[-1] / 1000.0, limits)
         chosen = policy.choose(times, timeline.keyframes)
+        if not chosen:
+            raise DecodeFailed(
+                "the sampling policy chooses no frame of this video.",
+                fix="Sample with uniform:32 instead.",
+            )
         if timeline.trusted:
             frames = _by_time(
                 media, stream, timeline, chosen, tally, seek and stream.codec.name in _SEEKABLE
@@ -358,32 +364,47 @@ def _by_time(
     for index, key in enumerate(timeline.keyframes):
         key_before.append(index if key else (key_before[-1] if key_before else 0))
     position = -1
-    packets = _packets(media, stream)
     done = 0
-    while done < len(pending):
-        target = pending[done]
-        key = key_before[target]
-        if may_seek and timeline.keyframes[key] and key - position > _JUMP_COST_FRAMES:
-            media.seek(timeline.pts[key], stream=stream, backward=True)
-            packets = _packets(media, stream)
-        ended = True
+    packets = _packets(media, stream)
+    while True:
+        if may_seek and _worth_a_jump(key_before, pending[done], position):
+            key = key_before[pending[done]]
+            packets, landed = _jump(media, stream, timeline.pts[key])
+            # One jump a target: having asked for this key frame, the decoder is at it or before it.
+            position = max(position, key - 1)
+            may_seek = landed
         for packet in packets:
             for frame in _decoded(packet, tally):
-                if frame.pts is None or frame.pts not in place:
+                if frame.pts not in place:
                     continue
                 position = max(position, place[frame.pts])
                 if frame.pts in wanted and not frame.is_corrupt:
-                    index = wanted.pop(frame.pts)
-                    yield index, frame
+                    yield wanted.pop(frame.pts), frame
             while done < len(pending) and pending[done] <= position:
                 done += 1
             if done == len(pending):
                 return
-            if may_seek and key_before[pending[done]] - position > _JUMP_COST_FRAMES:
-                ended = False
+            if may_seek and _worth_a_jump(key_before, pending[done], position):
                 break
-        if ended:
+        else:
             return
+
+
+def _worth_a_jump(key_before: list[int], target: int, position: int) -> bool:
+    return key_before[target] - position > _JUMP_COST_FRAMES
+
+
+def _jump(
+    media: "av.container.InputContainer", stream: "av.video.stream.VideoStream", pts: int
+) -> tuple[Iterator["av.Packet[av.video.stream.VideoStream]"], bool]:
+    """Go to the key frame at `pts`; back to the start, and False, where the index leads astray."""
+    media.seek(pts, stream=stream, backward=True)
+    packets = _packets(media, stream)
+    first = next(packets, None)
+    if first is not None and first.pts is not None and first.pts <= pts:
+        return itertools.chain([first], packets), True
+    media.seek(0)
+    return _packets(media, stream), False
 
 
 def _describe(
