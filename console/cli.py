@@ -77,7 +77,7 @@ def load_settings(**changes: object) -> Settings:
     """Settings of the environment with `changes` on top. Raises ConfigError naming the variable."""
     given = {key: value for key, value in changes.items() if value is not None}
     try:
-        return Settings.model_validate({**Settings().model_dump(), **given})
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
