@@ -96,6 +96,7 @@ class LocalPipeline:
         self,
         settings: Settings,
         plugins: Sequence[str] = (),
+        *,
         policy: str | Policy | None = None,
         sample: str | None = None,
         allow_untrained: bool = False,

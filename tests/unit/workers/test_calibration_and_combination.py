@@ -1,0 +1,73 @@
+"""Calibration and combination keep the order of scores and say what they are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unmask.bundle import Calibration
+from workers import combine
+from workers.calibrate import calibrated, logit, platt, sigmoid
+
+P = st.floats(0.0, 1.0)
+W = st.floats(0.01, 10.0)
+
+
+def test_platt_and_isotonic_give_the_values_worked_out_by_hand() -> None:
+    assert calibrated(0.5, None) == 0.5
+    by_platt = Calibration(method="platt", fitted_on="x", slope=2.0, intercept=1.0)
+    assert calibrated(0.5, by_platt) == pytest.approx(1 / (1 + 2.718281828**-1))
+    steps = Calibration(method="isotonic", fitted_on="x", xs=(0.2, 0.4, 0.8), ys=(0.1, 0.3, 0.9))
+    assert [calibrated(x, steps) for x in (0.0, 0.3, 0.8, 1.0)] == pytest.approx(
+        [0.1, 0.2, 0.9, 0.9]
+    )
+
+
+@given(p=st.floats(1e-4, 1 - 1e-4))
+def test_logit_and_sigmoid_undo_each_other(p: float) -> None:
+    assert sigmoid(logit(p)) == pytest.approx(p, abs=1e-9)
+
+
+@given(low=P, high=P, slope=st.floats(0.1, 5), intercept=st.floats(-3, 3))
+def test_calibration_never_changes_the_order(
+    low: float, high: float, slope: float, intercept: float
+) -> None:
+    low, high = sorted((low, high))
+    assert platt(low, slope, intercept) <= platt(high, slope, intercept)
+
+
+@given(pairs=st.lists(st.tuples(P, W), min_size=1, max_size=5), data=st.data())
+def test_the_combination_does_not_depend_on_the_order_and_stays_between_its_members(
+    pairs: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(pairs))
+    joined = combine.combine(pairs)
+    assert combine.combine(shuffled) == joined
+    ps = [p for p, _ in pairs]
+    assert min(ps) - 1e-5 <= joined <= max(ps) + 1e-5
+
+
+@given(pairs=st.lists(st.tuples(P, W), min_size=1, max_size=5), rise=P, data=st.data())
+def test_the_combination_never_falls_when_a_member_rises(
+    pairs: list[tuple[float, float]], rise: float, data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(pairs) - 1))
+    p, weight = pairs[at]
+    risen = [*pairs[:at], (max(p, rise), weight), *pairs[at + 1 :]]
+    assert combine.combine(risen) >= combine.combine(pairs) - 1e-12
+
+
+def test_one_plugin_alone_is_kept_as_it_is_even_at_the_edge() -> None:
+    assert combine.combine([(1.0, 3.0)]) == 1.0
+    assert combine.combine([(0.0, 0.0), (1.0, 0.0)]) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="nothing"):
+        combine.combine([])
+
+
+def test_a_calibration_is_found_only_for_exactly_these_plugins_and_weights() -> None:
+    known = combine.Combination(
+        members=("a@1", "b@2"), slope=1.0, intercept=0.0, fitted_on="x", version="1"
+    )
+    assert combine.find(["b@2", "a@1"], [known]) is known
+    assert combine.find(["b@3", "a@1"], [known]) is None
+    assert combine.find(["a@1"], [known]) is None
+    assert combine.apply(0.3, None) == 0.3
