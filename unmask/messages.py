@@ -171,6 +171,8 @@ class IngestClosed(Frozen):
     generation: int
     crops: int
     """Crops published; each plugin owes as many scores."""
+    plugins: tuple[PluginRef, ...] = ()
+    """Who owes them."""
     media: MediaInfo | None = None
     """None where the file was refused before it could be read."""
     coverage: Coverage = Coverage()

@@ -11,6 +11,8 @@ CROPS = f"{PREFIX}:crops"
 DEAD_LETTERS = f"{PREFIX}:dead"
 #: Published to after every change of a job, for progress bars and server-sent events.
 EVENTS = f"{PREFIX}:events"
+#: Set: `job_id:generation` of jobs that may still owe scores; what backpressure counts over.
+ACTIVE = f"{PREFIX}:active"
 #: Hash: consumer group slug -> heartbeat (ms since epoch) of its newest live worker.
 HEARTBEATS = f"{PREFIX}:heartbeats"
 
@@ -57,6 +59,11 @@ def closed(job_id: str, generation: int) -> str:
 def entries(job_id: str, generation: int) -> str:
     """Set: ids of the stream entries that hold this job's crops, deleted at verdict."""
     return _job(job_id, generation, "entries")
+
+
+def published(job_id: str, generation: int) -> str:
+    """Hash `frame:face` -> id of the stream entry that holds it: a re-run publishes nothing twice."""
+    return _job(job_id, generation, "published")
 
 
 def progress(job_id: str, generation: int) -> str:
