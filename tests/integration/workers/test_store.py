@@ -1,0 +1,146 @@
+"""The database keeps one truth a job, whoever writes it how often."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from tests.unit.workers.making import REF, closed, result, scores
+from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
+from unmask.messages import JobState, Reason, Submission
+from unmask.policy import DEFAULT
+from workers.aggregate import aggregate
+from workers.store import JobRow, Store, migrate
+from workers.store.schema import METADATA
+
+WHY = Reason(code=ReasonCode.DECODE_ERROR, message="bad")
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    opened = Store(f"sqlite:///{tmp_path / 'deep' / 'unmask.sqlite3'}")
+    yield opened
+    opened.close()
+
+
+def submission(job_id: str) -> Submission:
+    return Submission(
+        job_id=job_id, path="/m/a.mp4", filename="ä 'b'.mp4", plugins=(REF,), crop_scale=1.3
+    )
+
+
+def create(store: Store, job_id: str, **fields: str) -> tuple[JobRow, bool]:
+    return store.create_job(submission(job_id), plugins=(REF,), policy=DEFAULT, **fields)
+
+
+def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
+    row, created = create(store, "a")
+    assert created
+    assert store.job("a") == row
+    assert store.job("b") is None
+    assert (row.sample, row.path, row.policy, row.state) == (
+        "uniform:32",
+        "/m/a.mp4",
+        DEFAULT,
+        JobState.QUEUED,
+    )
+
+
+def test_the_same_idempotency_key_and_body_give_the_same_job_and_another_body_conflicts(
+    store: Store,
+) -> None:
+    first, _ = create(store, "a", idempotency_key="k", body_sha256="1")
+    again, created = create(store, "b", idempotency_key="k", body_sha256="1")
+    assert (again, created) == (first, False)
+    with pytest.raises(IdempotencyConflict, match="another body"):
+        create(store, "c", idempotency_key="k", body_sha256="2")
+    assert [row.id for row in store.jobs()] == ["a"]
+
+
+def test_an_idempotency_key_sent_eight_times_at_once_makes_one_job(store: Store) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(
+            pool.map(
+                lambda i: create(store, f"j{i}", idempotency_key="k", body_sha256="1"), range(8)
+            )
+        )
+    assert sum(created for _, created in made) == 1
+    assert len({row.id for row, _ in made}) == 1
+
+
+def test_a_finished_job_keeps_its_state_and_a_rerun_begins_a_generation(store: Store) -> None:
+    create(store, "a")
+    assert store.set_state("a", JobState.RUNNING)
+    assert not store.set_state("a", JobState.FAILED, [WHY], generation=1)
+    assert store.set_state("a", JobState.FAILED, [WHY], generation=0)
+    assert not store.set_state("a", JobState.RUNNING)
+    failed = store.job("a")
+    assert failed is not None and failed.reasons == (WHY,)
+    assert store.unfinished() == []
+    again = store.rerun("a")
+    assert again is not None
+    assert (again.generation, again.submission.generation, again.reasons) == (1, 1, ())
+    assert store.rerun("a") is None
+
+
+def test_a_verdict_written_twice_is_one_and_every_score_is_kept(store: Store) -> None:
+    create(store, "a")
+    found = scores([0.0, 0.2, 0.4, 0.6, 0.8])
+    verdict = aggregate(closed({1: 5}), [result(found)], DEFAULT)
+    assert store.save_verdict("a", 0, verdict, found)
+    assert store.save_verdict("a", 0, verdict, found)
+    stored = store.verdict("a")
+    assert stored is not None
+    assert stored.canonical_json() == verdict.canonical_json()
+    row = store.job("a")
+    assert row is not None and row.state is JobState.SUCCEEDED
+    assert [kept["p"] for kept in store.frame_scores("a", 0)] == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert len(store.frame_scores("a", 0, at_least=0.5)) == 2
+
+
+def test_a_verdict_for_a_generation_that_is_over_is_not_written(store: Store) -> None:
+    create(store, "a")
+    verdict = aggregate(closed({1: 5}), [result(scores([0.5] * 5))], DEFAULT)
+    store.set_state("a", JobState.FAILED, [WHY])
+    assert not store.save_verdict("a", 0, verdict)
+    store.rerun("a")
+    assert not store.save_verdict("a", 0, verdict)
+    assert store.verdict("a") is None
+
+
+def test_migrations_build_exactly_the_tables_of_the_code(store: Store) -> None:
+    with create_engine(store.url).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    folder = Path(migrate.__file__).parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
+
+
+def test_stores_opened_together_on_a_new_file_migrate_it_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(lambda _: Store(url), range(6)))
+    create(opened[0], "a")
+    assert opened[5].job("a") is not None
+    for each in opened:
+        each.close()
+
+
+def test_a_database_of_a_newer_unmask_is_refused(store: Store) -> None:
+    with create_engine(store.url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match="9999"):
+        Store(store.url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "sqlite:////proc/none/x.db", "madeup://x/y"])
+def test_a_database_that_cannot_be_used_names_the_fix(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(url)
+    assert caught.value.fix
