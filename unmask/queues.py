@@ -11,7 +11,8 @@ CROPS = f"{PREFIX}:crops"
 DEAD_LETTERS = f"{PREFIX}:dead"
 #: Published to after every change of a job, for progress bars and server-sent events.
 EVENTS = f"{PREFIX}:events"
-#: Set: `job_id:generation` of jobs that may still owe scores; what backpressure counts over.
+#: Hash `job_id:generation` -> JSON list of plugin slugs: jobs in work and who owes them scores, which
+#: is what backpressure counts over.
 ACTIVE = f"{PREFIX}:active"
 #: Hash: consumer group slug -> heartbeat (ms since epoch) of its newest live worker.
 HEARTBEATS = f"{PREFIX}:heartbeats"
@@ -27,8 +28,13 @@ CLAIM_IDLE_MS = 30_000
 JOB_TTL_S = 7 * 24 * 3600
 
 
+def job_prefix() -> str:
+    """What every key of a job begins with, before `job_id:generation:`."""
+    return f"{PREFIX}:job:"
+
+
 def _job(job_id: str, generation: int, part: str) -> str:
-    return f"{PREFIX}:job:{job_id}:{generation}:{part}"
+    return f"{job_prefix()}{job_id}:{generation}:{part}"
 
 
 def scores(job_id: str, generation: int, plugin_slug: str) -> str:
