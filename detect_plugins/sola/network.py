@@ -111,13 +111,12 @@ class Sola(nn.Module):
     def _classify(self, second: Tensor) -> tuple[Tensor, Tensor]:
         """Second-order logits -> logit (B, 1) and the class activation map (B, 1, h, w).
 
-        The classifier is linear over a mean, so the map is exact without a gradient: what each
-        cell adds to the logit, up to the constant 1 / (h * w) and the bias.
+        The classifier is linear over a mean, so the map is exact without a gradient: the logit is
+        its mean. The bias is part of every cell, so that a forged verdict never has an empty map.
         """
         activation = F.relu(self.conv(torch.sigmoid(second)))
-        logit = self.fc(activation.mean(dim=(2, 3)))
-        cam = F.conv2d(activation, self.fc.weight[:, :, None, None])
-        return logit, cam
+        cam = F.conv2d(activation, self.fc.weight[:, :, None, None], self.fc.bias)
+        return self.fc(activation.mean(dim=(2, 3))), cam
 
     def _heatmap(self, cam: Tensor, first: Tensor, second: Tensor) -> Tensor:
         """(B, 1, h, w) >= 0; the bundle's heatmap_scale brings it to 0..1."""
