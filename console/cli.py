@@ -194,9 +194,9 @@ def serve(
 @workers_app.command("ingest")
 def worker_ingest() -> None:
     """Take videos from the queue, find faces, send crops to the scoring workers."""
-    from console.roles import run_role  # noqa: PLC0415
+    from workers.roles import run_role  # noqa: PLC0415
 
-    run_role("ingest", load_settings())
+    raise typer.Exit(run_role("ingest", load_settings()))
 
 
 @workers_app.command("score")
@@ -207,17 +207,17 @@ def worker_score(
     ] = None,
 ) -> None:
     """Score crops in batches on one device. Start one process a device."""
-    from console.roles import run_role  # noqa: PLC0415
+    from workers.roles import run_role  # noqa: PLC0415
 
-    run_role("score", load_settings(plugins=plugin_keys(plugins), device=device))
+    raise typer.Exit(run_role("score", load_settings(plugins=plugin_keys(plugins), device=device)))
 
 
 @workers_app.command("verdict")
 def worker_verdict() -> None:
     """Turn scores into verdicts, and finish or retry what other workers left behind."""
-    from console.roles import run_role  # noqa: PLC0415
+    from workers.roles import run_role  # noqa: PLC0415
 
-    run_role("verdict", load_settings())
+    raise typer.Exit(run_role("verdict", load_settings()))
 
 
 _SERVER = Annotated[

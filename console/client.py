@@ -108,7 +108,7 @@ class Client:
                 method, parts.path.rstrip("/") + path, body=body, headers=dict(headers or {})
             )
             answer = connection.getresponse()
-            content = answer.read()
+            content: bytes = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise ApiError(
                 f"no answer from {self.server} ({error}).",

@@ -58,7 +58,7 @@ def camera(photo: Image, index: int, rng: np.random.Generator) -> Image:
     ).astype(np.float32)
     light = np.float32(1.0 + 0.07 * np.sin(turn + 1.0))
     noise = 2.0 * rng.standard_normal(seen.shape, dtype=np.float32)
-    return np.clip(np.rint(seen * light + noise), 0, 255).astype(np.uint8)
+    return _rounded(seen * light + noise)
 
 
 def self_blend(photo: Image, index: int) -> Image:
@@ -68,8 +68,12 @@ def self_blend(photo: Image, index: int) -> Image:
     patch = photo[_PATCH]
     mask = _mask(float(turn))[_PATCH][..., None]
     mixed = mask * _altered(patch, float(turn)) + (1.0 - mask) * patch.astype(np.float32)
-    forged[_PATCH] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    forged[_PATCH] = _rounded(mixed)
     return forged
+
+
+def _rounded(picture: Floats) -> Image:
+    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
 
 
 def _altered(patch: Image, turn: float) -> Floats:

@@ -14,13 +14,12 @@ from rich.text import Text
 
 from console import wording
 from console.deliver import Delivery
-from console.logs import configure_logs
 from console.records import line, record, shown_path
 from ingest.sampling import parse_policy
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.verdict import VerdictLabel
-from workers import local
+from workers import local, logs
 
 _COLOURS = {
     VerdictLabel.FAKE: "bold red",
@@ -40,7 +39,10 @@ def run_scan(
     allow_untrained: bool,
 ) -> int:
     """Judge every path in order; 1 where some could not be judged for a technical reason."""
-    configure_logs(settings, quiet=True)
+    # Bars and tables share the terminal with the log: warnings only, unless more was asked for.
+    quiet = {} if "log_level" in settings.model_fields_set else {"log_level": "warning"}
+    settings = settings.model_copy(update=quiet)
+    logs.configure(settings)
     parse_policy(settings.sample)
     to_stdout = json_path is not None and str(json_path) == "-"
     # Standard output belongs to the JSON where that was asked for.
