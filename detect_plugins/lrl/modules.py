@@ -66,9 +66,8 @@ class SimilarityClassifier(nn.Module):
     def __init__(self, k: int, *, mlp: bool) -> None:
         super().__init__()
         n = k * k
-        index = torch.arange(n * n)
-        chosen = index[index // n != index % n] if mlp else index
-        self.register_buffer("off_diagonal", chosen, persistent=False)
+        off_diagonal = [cell for cell in range(n * n) if cell // n != cell % n]
+        self.register_buffer("off_diagonal", torch.tensor(off_diagonal), persistent=False)
         self.all = not mlp
         self.layers: nn.Module = nn.Linear(n * n, 1)
         if mlp:
