@@ -1,16 +1,79 @@
 """The way of one video: open, decode in the sandbox, find faces, follow, cut, publish, close."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ingest.decode import Frame, Limits, decode
+import structlog
+
+from ingest.decode import Finished, Frame, Opened
 from ingest.faces import FaceDetector
 from ingest.looking import Looker
+from ingest.publish import Publisher
+from ingest.record import Record
 from ingest.sampling import parse_policy
+from ingest.sandbox import Decoding
 from ingest.sources import open_source
-from unmask.messages import CropMeta
+from unmask.errors import InputError
+from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
 from unmask.plugin import FaceCrop
 from unmask.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: Called with the numbers of frames looked at and of crops published so far.
+OnProgress = Callable[[int, int], None]
+
+
+def ingest_video(
+    submission: Submission,
+    *,
+    settings: Settings,
+    publisher: Publisher,
+    face_detector: FaceDetector,
+    on_progress: OnProgress | None = None,
+) -> IngestClosed:
+    """Take one video all the way to its closing message, which the caller hands to the publisher.
+
+    Bad media never raises: it is the `error` of the message returned. Raises ConfigError for an
+    unknown sampling policy, and whatever the publisher raises when its broker is gone.
+    """
+    parse_policy(submission.sample)
+    looker = Looker(
+        face_detector,
+        crop_scale=submission.crop_scale,
+        cap_px=settings.crop_cap_px,
+        min_face_px=submission.min_face_px,
+    )
+    record = Record(submission, face_detector)
+    outbox = _Outbox(submission, publisher, settings.group_crops)
+    publisher.begin(submission)
+    try:
+        with (
+            open_source(Path(submission.path), settings) as source,
+            Decoding(source, submission.sample, settings) as decoding,
+        ):
+            for event in decoding.events():
+                if isinstance(event, Opened):
+                    record.opened(source, event)
+                elif isinstance(event, Frame):
+                    seen = looker.look(event)
+                    outbox.add(seen.crops)
+                    record.seen(seen)
+                    outbox.tell(record.looked_at, on_progress)
+                elif isinstance(event, Finished):
+                    record.finished(event)
+            outbox.flush()
+    except InputError as error:
+        log.info("video refused", code=error.code.value, cause=str(error))
+        return record.closed(outbox.crops, error)
+    closed = record.closed(outbox.crops)
+    log.info(
+        "video ingested",
+        crops=closed.crops,
+        tracks=len(closed.tracks),
+        **closed.coverage.model_dump(),
+    )
+    return closed
 
 
 def iter_face_crops(
@@ -26,18 +89,54 @@ def iter_face_crops(
 
     Raises MediaRefused, DecodeFailed, ConfigError.
     """
+    parse_policy(sample)
     looker = Looker(
-        face_detector,
-        crop_scale=crop_scale,
-        cap_px=settings.crop_cap_px,
-        min_face_px=min_face_px,
+        face_detector, crop_scale=crop_scale, cap_px=settings.crop_cap_px, min_face_px=min_face_px
     )
-    limits = Limits(
-        max_pixels=settings.max_pixels,
-        max_seconds=settings.max_seconds,
-        max_frames=settings.max_frames,
-    )
-    with open_source(path, settings) as source:
-        for event in decode(source.file, source.container, parse_policy(sample), limits):
+    with open_source(path, settings) as source, Decoding(source, sample, settings) as decoding:
+        for event in decoding.events():
             if isinstance(event, Frame):
                 yield from looker.look(event).crops
+
+
+class _Outbox:
+    """Gathers crops into groups, for one entry a crop would be many small round trips."""
+
+    def __init__(self, submission: Submission, publisher: Publisher, group: int) -> None:
+        self._submission = submission
+        self._publisher = publisher
+        self._group = group
+        self._waiting: list[tuple[CropMeta, FaceCrop]] = []
+        self.crops = 0
+        """Published so far."""
+
+    def add(self, crops: tuple[tuple[CropMeta, FaceCrop], ...]) -> None:
+        for crop in crops:
+            self._waiting.append(crop)
+            if len(self._waiting) == self._group:
+                self.flush()
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        batch = CropBatch(
+            job_id=self._submission.job_id,
+            generation=self._submission.generation,
+            plugins=self._submission.plugins,
+            crops=tuple(meta for meta, _ in self._waiting),
+        )
+        self._publisher.publish(batch, [crop.pixels for _, crop in self._waiting])
+        self.crops += len(self._waiting)
+        self._waiting = []
+
+    def tell(self, looked_at: int, on_progress: OnProgress | None) -> None:
+        found = self.crops + len(self._waiting)
+        self._publisher.progress(
+            self._submission.job_id,
+            self._submission.generation,
+            phase="ingest",
+            sampled=looked_at,
+            crops=found,
+        )
+        if on_progress is not None:
+            on_progress(looked_at, found)

@@ -138,26 +138,31 @@ _IMAGE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ")
 _OLD_MOV_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
+#: Containers that announce themselves in their first bytes.
+_MAGIC = (
+    (b"\x1a\x45\xdf\xa3", "matroska"),
+    (b"\x00\x00\x01\xba", "mpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"FLV\x01", "flv"),
+    (b"OggS", "ogg"),
+)
+#: Where transport streams have their first packet, and how long one is (plain, Blu-ray, with FEC).
+_TS_LAYOUTS = ((0, 188), (4, 192), (0, 204))
+
+
 def _video_container(head: bytes) -> str | None:
-    kind = head[4:8]
-    if (kind == b"ftyp" and head[8:12] not in _IMAGE_BRANDS) or kind in _OLD_MOV_BOXES:
+    kind, brand = head[4:8], head[8:12]
+    if (kind == b"ftyp" and brand not in _IMAGE_BRANDS) or kind in _OLD_MOV_BOXES:
         return "mov"
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return "matroska"
-    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+    if head.startswith(b"RIFF") and brand == b"AVI ":
         return "avi"
-    if head.startswith(b"\x00\x00\x01\xba"):
-        return "mpeg"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "gif"
-    if head.startswith(b"FLV\x01"):
-        return "flv"
-    if head.startswith(b"OggS"):
-        return "ogg"
-    for start, stride in ((0, 188), (4, 192), (0, 204)):
-        # Three sync bytes in a row: one 0x47 is the letter G.
-        if head[start : start + 2 * stride + 1 : stride] == b"\x47\x47\x47":
-            return "mpegts"
+    for magic, container in _MAGIC:
+        if head.startswith(magic):
+            return container
+    # Three sync bytes in a row: one 0x47 is the letter G.
+    if any(head[at : at + 2 * size + 1 : size] == b"GGG" for at, size in _TS_LAYOUTS):
+        return "mpegts"
     return None
 
 

@@ -1,0 +1,191 @@
+"""Hand crops to the scoring workers, and never faster than they score.
+
+A publisher serves one video at a time. Publishing is idempotent per job and generation: a re-run
+after a crash finds which crops are in the stream already and adds the others.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from unmask import queues
+from unmask.messages import CropBatch, IngestClosed, Submission
+from unmask.plugin import Images
+from unmask.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 0.05
+_SAY_WAITING_EVERY_S = 30.0
+
+
+class Publisher(Protocol):
+    """Where ingest puts what it finds. `begin` first, `close` last."""
+
+    def begin(self, submission: Submission) -> None:
+        """Make ready for this job; an earlier, unfinished run of it is taken up."""
+
+    def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
+        """Hand over the crops of `batch`, waiting while scoring lags. `pixels`: one array a crop."""
+
+    def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
+        """Tell people how far it is."""
+
+    def close(self, closed: IngestClosed) -> None:
+        """Ingest's last word; crops of an earlier run that this one did not find are withdrawn."""
+
+
+#: Add one entry unless all its crops are in the stream already; note its id with every crop.
+_ADD = """
+local keys = cjson.decode(ARGV[4])
+local missing = false
+for _, key in ipairs(keys) do
+  if redis.call('HEXISTS', KEYS[3], key) == 0 then missing = true end
+end
+if missing then
+  local id = redis.call('XADD', KEYS[1], '*', ARGV[5], ARGV[1], ARGV[6], ARGV[2])
+  redis.call('SADD', KEYS[2], id)
+  for _, key in ipairs(keys) do redis.call('HSET', KEYS[3], key, id) end
+end
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('EXPIRE', KEYS[3], ARGV[3])
+return missing and 1 or 0
+"""
+
+#: Most crops that any one of the named plugins still owes, over all jobs in work. Redis 6.2 cannot
+#: say how far a group lags behind its stream; published less answered is the same, in crops. A job
+#: that is settled, or was forgotten (its entries were given less than half their life), owes nothing.
+_LAG = """
+local most, owed = 0, {}
+local jobs = redis.call('HGETALL', KEYS[1])
+for n = 1, #jobs, 2 do
+  local at = ARGV[1] .. jobs[n] .. ':'
+  local life = redis.call('TTL', at .. 'entries')
+  if redis.call('EXISTS', at .. 'settled') == 1 or (life >= 0 and life < tonumber(ARGV[2])) then
+    redis.call('HDEL', KEYS[1], jobs[n])
+  else
+    local crops = redis.call('HLEN', at .. 'published')
+    for _, slug in ipairs(cjson.decode(jobs[n + 1])) do
+      local answered = redis.call('HLEN', at .. 'scores:' .. slug)
+        + redis.call('HLEN', at .. 'failures:' .. slug)
+      owed[slug] = (owed[slug] or 0) + math.max(0, crops - answered)
+    end
+  end
+end
+for i = 3, #ARGV do most = math.max(most, owed[ARGV[i]] or 0) end
+return most
+"""
+
+
+class RedisPublisher:
+    """Entries of grouped crops, raw uint8 pixels, on the stream that every plugin's group reads."""
+
+    def __init__(
+        self, redis: "Redis", settings: Settings, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._redis = redis
+        self._high_water = settings.high_water_crops
+        self._sleep = sleep
+        self._slugs: list[str] = []
+        self._keys: set[str] = set()
+
+    def begin(self, submission: Submission) -> None:
+        """Create the groups before the first crop, so that none is missed."""
+        self._slugs = [ref.slug for ref in submission.plugins]
+        self._keys = set()
+        for slug in self._slugs:
+            ensure_group(self._redis, slug)
+        member = f"{submission.job_id}:{submission.generation}"
+        self._redis.hset(queues.ACTIVE, member, json.dumps(self._slugs))
+        self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)
+
+    def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
+        """Add one entry. Waits while the slowest of the job's plugins owes too much."""
+        self._wait_for_room(batch)
+        keys = [meta.key for meta in batch.crops]
+        self._keys.update(keys)
+        job = (batch.job_id, batch.generation)
+        self._redis.eval(
+            _ADD,
+            3,
+            queues.CROPS,
+            queues.entries(*job),
+            queues.published(*job),
+            batch.model_dump_json(),
+            b"".join(image.tobytes() for image in pixels),
+            queues.JOB_TTL_S,
+            json.dumps(keys),
+            queues.FIELD_META,
+            queues.FIELD_PIXELS,
+        )
+
+    def lag(self) -> int:
+        """Crops that the slowest of this job's plugins has to go, over all jobs in work."""
+        found: Any = self._redis.eval(
+            _LAG, 1, queues.ACTIVE, queues.job_prefix(), queues.JOB_TTL_S // 2, *self._slugs
+        )
+        return int(found)
+
+    def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
+        """Write the progress hash and publish the same as an event."""
+        name = queues.progress(job_id, generation)
+        event = {"job_id": job_id, "generation": generation, **fields}
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(name, mapping=dict(fields))
+            pipe.expire(name, queues.JOB_TTL_S)
+            pipe.publish(queues.EVENTS, json.dumps(event))
+            pipe.execute()
+
+    def close(self, closed: IngestClosed) -> None:
+        """Withdraw what an earlier run left over, then write the closing message."""
+        job = (closed.job_id, closed.generation)
+        self._withdraw(closed)
+        self._redis.set(queues.closed(*job), closed.model_dump_json(), ex=queues.JOB_TTL_S)
+        self.progress(
+            *job,
+            phase="failed" if closed.error else "scoring",
+            sampled=closed.coverage.sampled,
+            crops=closed.crops,
+            expected=closed.crops * len(closed.plugins),
+        )
+
+    def _withdraw(self, closed: IngestClosed) -> None:
+        """Same media, same settings: nothing to do. Another face detector may have found others."""
+        job = (closed.job_id, closed.generation)
+        held: Any = self._redis.hgetall(queues.published(*job))
+        stale = [key for key in held if key.decode() not in self._keys]
+        if closed.error is not None or not stale:
+            return
+        current = {entry for key, entry in held.items() if key not in stale}
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hdel(queues.published(*job), *stale)
+            for ref in closed.plugins:
+                for part in (queues.scores, queues.failures, queues.maps):
+                    pipe.hdel(part(*job, ref.slug), *stale)
+            gone = {held[key] for key in stale} - current
+            if gone:
+                pipe.xdel(queues.CROPS, *gone)
+                pipe.srem(queues.entries(*job), *gone)
+            pipe.execute()
+
+    def _wait_for_room(self, batch: CropBatch) -> None:
+        waited_s = 0.0
+        while (lag := self.lag()) + len(batch.crops) > self._high_water and lag > 0:
+            if waited_s % _SAY_WAITING_EVERY_S < _LOOK_EVERY_S:
+                log.info("waiting for the scoring workers", lag=lag, plugins=self._slugs)
+            self._sleep(_LOOK_EVERY_S)
+            waited_s += _LOOK_EVERY_S
+
+
+def ensure_group(redis: "Redis", slug: str) -> None:
+    """Create the plugin's consumer group, from the stream's beginning, unless it is there."""
+    try:
+        redis.xgroup_create(queues.CROPS, slug, id="0", mkstream=True)
+    except ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
