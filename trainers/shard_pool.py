@@ -1,0 +1,91 @@
+"""Prepared shards in the shape in which training and validation read crops.
+
+open_pool(folder, "train")      a pool of blended crops, or prepared shards, whichever it holds
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from trainers.shards import MANIFEST, CropRecord, ShardSet
+from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
+from unmask.errors import ConfigError
+
+
+class ShardPool:
+    """Crops of one split of one or several prepared folders; stands in for a Pool."""
+
+    def __init__(self, shards: ShardSet, split: str) -> None:
+        self._shards = shards
+        self._indices = [
+            i for i, record in enumerate(shards.records) if split in ("all", record.split)
+        ]
+        self.records = [_pool_record(shards.stored[i].record) for i in self._indices]
+        self.manifest_sha256 = shards.manifest_sha256
+        if not self.records:
+            found = sorted({record.split for record in shards.records})
+            raise ConfigError(
+                f"no crops of split {split!r} in these shards, only of {', '.join(found) or 'none'}.",
+                fix="Prepare that split too (trainers/prepare.py --split).",
+            )
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[PoolCrop]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> PoolCrop:
+        crop = self._shards[self._indices[index]]
+        mask = None
+        if crop.mask is not None:
+            small = cv2.resize(crop.mask, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
+            mask = np.asarray(small, np.float32) / np.float32(255.0)
+        return PoolCrop(record=self.records[index], pixels=crop.pixels, mask=mask)
+
+
+def open_pool(folder: Path, split: str) -> "Pool | ShardPool":
+    """The crops of one split in `folder`: prepared shards (also in its subfolders), else a pool.
+
+    Raises ConfigError where it holds neither.
+    """
+    if (folder / MANIFEST).is_file():
+        return ShardPool(ShardSet(folder), split)
+    prepared = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if prepared:
+        return ShardPool(ShardSet(*prepared), split)
+    return Pool(folder, split)
+
+
+def check_classes(pool: "Pool | ShardPool") -> None:
+    """Raise ConfigError where a pool holds one class only: nothing can be learnt from it."""
+    labels = {record.label for record in pool.records}
+    if len(labels) < 2:
+        only = "reals" if labels == {0} else "forgeries"
+        raise ConfigError(
+            f"the training data holds {only} only ({len(pool.records)} crops).",
+            fix="Add the other class, or train on blended forgeries (synthetic.share = 1.0).",
+        )
+
+
+def _pool_record(record: CropRecord) -> PoolRecord:
+    meta = record.meta
+    extent: Literal["real", "blend", "unknown"] = "real"
+    if record.label:
+        extent = "blend" if record.mask in ("official", "difference") else "unknown"
+    x0, y0, x1, y1 = (v / meta.width for v in meta.box)
+    return PoolRecord(
+        label=1 if record.label else 0,
+        family=record.method,
+        method=record.method,
+        source=record.video,
+        person=record.identity[0] if record.identity else record.video,
+        quality=record.dataset,
+        extent=extent,
+        face=(x0, y0, x1, y1),
+        side=meta.width,
+        offset=0,
+    )
