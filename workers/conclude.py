@@ -104,6 +104,13 @@ def forget(
             pipe.unlink(queues.maps(*names))
             for part in (queues.scores, queues.failures, queues.engines):
                 pipe.expire(part(*names), _AFTERGLOW_S)
-        for whole in (queues.entries, queues.progress, queues.closed, queues.settled):
+        for whole in (
+            queues.entries,
+            queues.published,
+            queues.progress,
+            queues.closed,
+            queues.settled,
+        ):
             pipe.expire(whole(job_id, generation), _AFTERGLOW_S)
+        pipe.hdel(queues.ACTIVE, f"{job_id}:{generation}")
         pipe.execute()

@@ -14,6 +14,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from ingest.publish import ensure_group
 from unmask import queues
 from workers.entry import Entry, decode
 
@@ -162,12 +163,3 @@ class GroupConsumer:
             else:
                 self.redis.xack(queues.CROPS, self.slug, entry_id)
         return ours
-
-
-def ensure_group(redis: "Redis", slug: str) -> None:
-    """Create the plugin's group, reading from the oldest crop that is still there."""
-    try:
-        redis.xgroup_create(queues.CROPS, slug, id="0", mkstream=True)
-    except ResponseError as error:
-        if "BUSYGROUP" not in str(error):
-            raise

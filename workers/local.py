@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -154,7 +155,7 @@ class LocalPipeline:
                 self._redis,
                 ref,
                 name,
-                load=lambda entry=entry, ref=ref: load_scorer(entry, ref, self.settings),
+                load=partial(load_scorer, entry, ref, self.settings),
                 settle=self._settle,
                 on_settled=self._on_settled,
                 stopping=self._stopping,

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import structlog
@@ -125,11 +126,9 @@ def run_score(settings: Settings, *, claim_idle_ms: int = CLAIM_IDLE_MS) -> int:
                 found.redis,
                 ref,
                 name,
-                load=lambda entry=entry, ref=ref: load_scorer(entry, ref, settings),  # type: ignore[misc]
+                load=partial(load_scorer, entry, ref, settings),
                 settle=settle,
-                on_settled=lambda job_id, generation: enqueue_verdict(
-                    found.redis, job_id, generation
-                ),
+                on_settled=partial(enqueue_verdict, found.redis),
                 stopping=stopping,
                 turn=turn,
                 pace=pace,

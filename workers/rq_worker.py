@@ -47,7 +47,7 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         if self.execution is None:
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
-        self._horse_pid = os.spawnve(
+        self._horse_pid = os.spawnve(  # noqa: S606 - our own command line
             os.P_NOWAIT,
             sys.executable,
             [sys.executable, "-m", "workers.rq_worker", *arguments],
@@ -73,7 +73,7 @@ def run_horse(
 
 if __name__ == "__main__":
     # Under its own name, so that what RQ resolves later is this class and not a second one.
-    from workers.rq_worker import run_horse as _run  # noqa: PLC0415
+    from workers.rq_worker import run_horse as _run
 
     _worker, _job, _queue, _execution, _believed = sys.argv[1:]
     _run(_worker, _job, _queue, _execution, int(_believed))

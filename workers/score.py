@@ -12,11 +12,12 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from ingest.publish import ensure_group
 from unmask import queues
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.messages import PluginRef, Reason
 from workers.batching import Batcher
-from workers.consume import GroupConsumer, ensure_group
+from workers.consume import GroupConsumer
 from workers.entry import Entry
 from workers.record import record, record_failures
 from workers.score_batch import Item, Refusing, Scorer

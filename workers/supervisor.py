@@ -46,8 +46,8 @@ class Supervisor:
         self, settings: Settings, *, ingest: int = 1, score: int = 1, verdict: int = 1
     ) -> None:
         self._environment = environment(settings)
-        roles: list[Role] = ["score"] * score + ["verdict"] * verdict + ["ingest"] * ingest
-        self.children = [Child(role) for role in roles]
+        crew: dict[Role, int] = {"score": score, "verdict": verdict, "ingest": ingest}
+        self.children = [Child(role) for role, count in crew.items() for _ in range(count)]
         self._stopping = threading.Event()
         self._monitor = threading.Thread(target=self._run, name="supervisor", daemon=True)
 

@@ -13,7 +13,7 @@ from redis import Redis
 from rq import Queue
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
-from rq.registry import StartedJobRegistry
+from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from ingest.settle import enqueue_verdict, settle, verdict_job_name
@@ -56,6 +56,7 @@ class Sweeper:
         for name in (queues.INGEST_QUEUE, queues.VERDICT_QUEUE):
             # RQ itself looks only every ten minutes for jobs whose worker was killed.
             StartedJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
+            done["retried"] += _enqueue_due(redis, name)
         seen: set[str] = set()
         for row in self._desk.store.unfinished():
             with structlog.contextvars.bound_contextvars(job_id=row.id, video=row.filename):
@@ -132,6 +133,23 @@ class Sweeper:
                 break
             deleted += int(redis.xdel(queues.CROPS, entry_id))
         return deleted
+
+
+def _enqueue_due(redis: "Redis", queue_name: str) -> int:
+    """Enqueue the retries whose time has come: without a scheduler process of RQ's, they wait."""
+    registry = ScheduledJobRegistry(queue_name, connection=redis, serializer=JSONSerializer)
+    queue = Queue(queue_name, connection=redis, serializer=JSONSerializer)
+    due = registry.get_jobs_to_schedule()
+    for name in due:
+        with redis.pipeline(transaction=True) as pipe:
+            registry.remove(name, pipeline=pipe)
+            try:
+                job = Job.fetch(name, connection=redis, serializer=JSONSerializer)
+                queue.enqueue_job(job, pipeline=pipe)
+            except NoSuchJobError:
+                log.warning("sweep.retry_gone", job=name)
+            pipe.execute()
+    return len(due)
 
 
 def in_rq(redis: "Redis", queue_name: str, name: str) -> InRq:
