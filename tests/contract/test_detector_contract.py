@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 
-from detect_plugins.catalogue import load_catalogue, load_detector
+from detect_plugins.catalogue import load_catalogue, load_class, load_detector
 from unmask.plugin import Detector
 from unmask.testing import DetectorContract, enliven
 
@@ -28,7 +28,8 @@ class BuiltIn(DetectorContract):
     @pytest.fixture(scope="class")
     @classmethod
     def detector(cls) -> Detector:
-        return enliven(load_detector(load_catalogue().get(cls.key), None, "cpu"))
+        entry = load_catalogue().get(cls.key)
+        return enliven(load_class(entry).load(entry.require_manifest(), None, "cpu"))
 
 
 @pytest.mark.slow
@@ -54,6 +55,19 @@ class TestFocus(BuiltIn):
 @pytest.mark.slow
 class TestEfficientNetFpn(BuiltIn):
     key = "efficientnet_fpn"
+
+
+SHIPPED = [e.key for e in load_catalogue().working() if e.bundle_folder(None) is not None]
+
+
+@pytest.mark.slow
+class TestShippedBundle(DetectorContract):
+    """The same for every bundle that ships with a plugin, as it ships."""
+
+    @pytest.fixture(scope="class", params=SHIPPED)
+    @classmethod
+    def detector(cls, request: pytest.FixtureRequest) -> Detector:
+        return load_detector(load_catalogue().get(request.param), None, "cpu")
 
 
 def test_the_catalogue_holds_no_plugin_that_the_contract_does_not_cover() -> None:

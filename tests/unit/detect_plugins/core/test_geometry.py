@@ -1,0 +1,102 @@
+"""One cut, one resize, and the way back to the frame."""
+
+import doctest
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import detect_plugins.geometry
+from detect_plugins.geometry import compose, cut, face_square, network_input
+from unmask.messages import Affine
+from unmask.plugin import FaceCrop
+from unmask.testing.crops import apply
+
+IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+numbers = st.floats(-100, 100)
+affines = st.tuples(*[numbers] * 6)
+
+
+def crop(pixels: np.ndarray, box: tuple[float, float, float, float]) -> FaceCrop:
+    return FaceCrop(pixels=pixels, box=box, crop_to_frame=IDENTITY)
+
+
+def ramp(side: int) -> np.ndarray:
+    y, x = np.mgrid[0:side, 0:side]
+    return np.stack((x % 256, y % 256, (x + y) % 256), axis=-1).astype(np.uint8)
+
+
+@given(outer=affines, inner=affines, x=numbers, y=numbers)
+def test_composing_affines_is_applying_one_after_the_other(
+    outer: Affine, inner: Affine, x: float, y: float
+) -> None:
+    expected = apply(outer, *apply(inner, x, y))
+    assert apply(compose(outer, inner), x, y) == pytest.approx(expected, rel=1e-6, abs=1e-5)
+
+
+def test_the_square_is_centred_on_the_box_and_as_wide_as_its_longer_side() -> None:
+    assert face_square(crop(ramp(100), (30, 20, 50, 60)), 1.5) == (10, 10, 60)
+
+
+def test_a_square_inside_the_crop_is_cut_without_touching_a_pixel() -> None:
+    pixels = ramp(100)
+    np.testing.assert_array_equal(cut(pixels, 10, 20, 50), pixels[20:70, 10:60])
+
+
+@pytest.mark.parametrize(("left", "top"), [(-30, 10), (80, 10), (10, -30), (10, 80), (-60, -60)])
+def test_beyond_the_edge_the_picture_is_mirrored(left: int, top: int) -> None:
+    pixels = ramp(100)
+    mirrored = np.pad(pixels, ((60, 60), (60, 60), (0, 0)), mode="reflect")
+    expected = mirrored[top + 60 : top + 110, left + 60 : left + 110]
+    np.testing.assert_array_equal(cut(pixels, left, top, 50), expected)
+
+
+def test_a_square_wider_than_the_mirror_is_still_filled() -> None:
+    assert cut(ramp(5), -40, -40, 85).shape == (85, 85, 3)
+
+
+def test_at_the_plugins_own_size_pixels_arrive_unchanged() -> None:
+    pixels = ramp(120)
+    image, affine = network_input(crop(pixels, (40, 40, 80, 80)), scale=2.0, input_px=80)
+    np.testing.assert_array_equal(
+        image, pixels[20:100, 20:100].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    )
+    assert affine == (1.0, 0.0, 20.0, 0.0, 1.0, 20.0)
+
+
+@pytest.mark.parametrize(("input_px", "how"), [(40, cv2.INTER_AREA), (200, cv2.INTER_LINEAR)])
+def test_it_shrinks_by_area_and_enlarges_linearly(input_px: int, how: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    image, _ = network_input(crop(pixels, (0, 0, 80, 80)), scale=1.0, input_px=input_px)
+    expected = cv2.resize(pixels, (input_px, input_px), interpolation=how)
+    np.testing.assert_array_equal(
+        (image * 255).round().astype(np.uint8).transpose(1, 2, 0), expected
+    )
+
+
+@given(
+    x=st.floats(5, 60), y=st.floats(5, 60), side=st.floats(20, 80), scale=st.floats(1, 2.5),
+    zoom=st.floats(0.5, 3), input_px=st.integers(32, 300),
+)  # fmt: skip
+def test_corners_of_the_input_go_back_to_the_corners_of_the_square(
+    x: float, y: float, side: float, scale: float, zoom: float, input_px: int
+) -> None:
+    to_frame: Affine = (zoom, 0.0, 11.0, 0.0, zoom, -7.0)
+    face = FaceCrop(
+        pixels=np.zeros((140, 140, 3), np.uint8),
+        box=(x, y, x + side, y + side),
+        crop_to_frame=to_frame,
+    )
+    left, top, width = face_square(face, scale)
+    _, affine = network_input(face, scale=scale, input_px=input_px)
+    assert apply(affine, 0, 0) == pytest.approx(apply(to_frame, left, top), abs=1e-6)
+    far = apply(to_frame, left + width, top + width)
+    assert apply(affine, input_px, input_px) == pytest.approx(far, abs=1e-6)
+
+
+def test_the_doctests_of_the_geometry_hold() -> None:
+    failed, tried = doctest.testmod(detect_plugins.geometry)
+    assert tried > 0
+    assert failed == 0
