@@ -136,7 +136,7 @@ class RedisPublisher:
         name = queues.progress(job_id, generation)
         event = {"job_id": job_id, "generation": generation, **fields}
         with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(name, mapping=dict(fields))
+            pipe.hset(name, mapping=dict(fields.items()))
             pipe.expire(name, queues.JOB_TTL_S)
             pipe.publish(queues.EVENTS, json.dumps(event))
             pipe.execute()

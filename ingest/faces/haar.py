@@ -27,7 +27,7 @@ class Haar:
     name = f"haar@opencv-{cv2.__version__}"
 
     def __init__(self) -> None:
-        folder = Path(cv2.data.haarcascades)
+        folder = Path(cv2.__file__).parent / "data"
         self._cascades = [
             (cv2.CascadeClassifier(str(folder / file)), neighbours, mirrored)
             for file, neighbours, mirrored in _CASCADES
