@@ -37,6 +37,11 @@ def _job(job_id: str, generation: int, part: str) -> str:
     return f"{job_prefix()}{job_id}:{generation}:{part}"
 
 
+def alive(consumer: str) -> str:
+    """String that expires unless the scoring worker of that consumer name keeps renewing it."""
+    return f"{PREFIX}:alive:{consumer}"
+
+
 def scores(job_id: str, generation: int, plugin_slug: str) -> str:
     """Hash `frame:face` -> FaceScore JSON: writing a score twice leaves one."""
     return _job(job_id, generation, f"scores:{plugin_slug}")
