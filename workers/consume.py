@@ -20,7 +20,7 @@ from workers.entry import Entry, decode
 
 log = structlog.get_logger(__name__)
 
-_HEARTBEAT_EVERY_S = 2.0
+_BEAT_EVERY_S = 2.0
 #: Look at so many pending entries at a time; the oldest come first.
 _LOOK = 64
 
@@ -47,11 +47,13 @@ class GroupConsumer:
         ensure_group(redis, slug)
 
     def beat(self) -> None:
-        """Say that this plugin has a live worker, at most every two seconds."""
+        """Say that this worker lives; called between batches, it speaks when it is time to."""
         now = self._clock()
-        if now - self._beat_at >= _HEARTBEAT_EVERY_S:
+        if now - self._beat_at >= min(_BEAT_EVERY_S, self._claim_idle_ms / 4000):
             self._beat_at = now
             self.redis.hset(queues.HEARTBEATS, self.slug, str(int(now * 1000)))
+            # Redis's own idle time of a consumer stands still while it finds nothing to read.
+            self.redis.set(queues.alive(self.name), "1", px=self._claim_idle_ms)
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
         """Up to `count` new entries for this plugin, waiting for at most `block_ms`."""
@@ -82,9 +84,8 @@ class GroupConsumer:
         pending: Any = self.redis.xpending_range(
             queues.CROPS, self.slug, "-", "+", _LOOK, idle=self._claim_idle_ms
         )
-        alive = self._alive() if pending else set()
         for item in pending:
-            if item["consumer"] in alive:
+            if self._alive(item["consumer"].decode()):
                 continue
             entry = self._take(item["message_id"])
             if entry is None:
@@ -125,12 +126,9 @@ class GroupConsumer:
             if not pending:
                 self.redis.xgroup_delconsumer(queues.CROPS, self.slug, self.name)
 
-    def _alive(self) -> set[bytes]:
-        """Consumers that spoke to Redis lately: slow is not dead."""
-        consumers: Any = self.redis.xinfo_consumers(queues.CROPS, self.slug)
-        return {c["name"] for c in consumers if int(c["idle"]) < self._claim_idle_ms} - {
-            self.name.encode()
-        }
+    def _alive(self, consumer: str) -> bool:
+        """Whether another worker of that name lives: slow is not dead."""
+        return consumer != self.name and bool(self.redis.exists(queues.alive(consumer)))
 
     def _take(self, entry_id: bytes) -> Entry | None:
         """Claim one entry; None where another worker was quicker or its crops are deleted."""

@@ -15,6 +15,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from unmask.errors import ConfigError
+from unmask.settings import Settings
+from workers import logs
 from workers.lifeline import follow_parent
 
 #: Seconds between two signs of life during a job, and how long a job is believed without one.
@@ -60,6 +62,7 @@ def run_horse(
 ) -> None:
     """The spawned process: find the job again by its names, run it, and record how it went."""
     follow_parent(grace_s=0)
+    logs.configure(Settings())
     url = os.environ[_URL]
     redis = Redis.from_url(url)
     job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)

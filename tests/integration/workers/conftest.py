@@ -1,0 +1,34 @@
+"""A real Redis, and the brightness plugin installed as any third party's is."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from tests.fakes import install_brightness
+from workers.embedded import EmbeddedRedis
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    with EmbeddedRedis() as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    client = Redis.from_url(redis_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path of this process that holds the installed brightness plugin."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    install_brightness(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    return folder
