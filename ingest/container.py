@@ -37,6 +37,9 @@ class Tally:
 
     decoded: int = 0
     corrupt: int = 0
+    """Packets damaged in the file, or refused by the decoder."""
+    broken: bool = False
+    """Since a damaged packet, until the next key frame: pictures that build on what is missing."""
 
 
 def open_media(file: BinaryIO, container: str, limits: Limits) -> InputContainer:
@@ -114,11 +117,15 @@ def frames_of(packet: "Packet[VideoStream]", tally: Tally) -> Iterator[VideoFram
         return
     except FFmpegError:
         tally.corrupt += 1
+        tally.broken = True
         return
+    if packet.is_corrupt:
+        tally.corrupt += 1
+        tally.broken = True
     for frame in frames:
         tally.decoded += 1
-        if frame.is_corrupt:
-            tally.corrupt += 1
+        if frame.key_frame:
+            tally.broken = packet.is_corrupt
         yield frame
 
 

@@ -164,9 +164,10 @@ class _Taking:
                         index = place.get(frame.pts, -1) if frame.pts is not None else -1
                     else:
                         index = self.tally.decoded - 1
+                    # Damage may also upset the decoder's order: what comes late is left out.
+                    intact = index > position and not (self.tally.broken or frame.is_corrupt)
                     position = max(position, index)
-                    if index in wanted and not frame.is_corrupt:
-                        wanted.remove(index)
+                    if intact and index in wanted:
                         yield index, frame
                 while target is not None and target <= position:
                     target = next(queue, None)
@@ -200,7 +201,7 @@ def _describe(
         width, height = height, width
     rate = stream.average_rate
     # The last frame is shown as long as the one before it.
-    last_ms = times_ms[-1] - times_ms[-2] if len(times_ms) > 1 else 0.0
+    last_ms = times_ms[-1] - times_ms[-2] if len(times_ms) > 1 else 1000.0 / float(rate or 25)
     return Opened(
         codec=stream.codec.name,
         width=width,
