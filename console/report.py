@@ -95,12 +95,14 @@ class IndexRow:
     @property
     def tag(self) -> str:
         """Suffix of the style class."""
-        return "failed" if self.verdict is None else self.verdict.verdict.value
+        if self.verdict is None:
+            return "failed"
+        return self.verdict.verdict.value if self.verdict.reliable else "inconclusive"
 
     @property
     def label(self) -> str:
         """The verdict in words."""
-        return "Failed" if self.verdict is None else wording.HEADLINES[self.verdict.verdict]
+        return "Failed" if self.verdict is None else wording.headline(self.verdict)
 
     @property
     def p_fake(self) -> float | None:

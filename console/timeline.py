@@ -9,7 +9,7 @@ from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict
 WIDTH = 920
 LANE_HEIGHT = 84
 LANE_GAP = 30
-LEFT = 34
+LEFT = 44
 RIGHT = 12
 TOP = 22
 AXIS = 26

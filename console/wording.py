@@ -114,6 +114,8 @@ class Caveat:
 
     title: str
     text: str
+    covers: ReasonCode
+    """The reason that says the same, and need not be listed again."""
 
 
 def meaning(verdict: Verdict) -> str:
@@ -134,6 +136,7 @@ def meaning(verdict: Verdict) -> str:
 
 def caveats(verdict: Verdict) -> list[Caveat]:
     """What weakens this verdict, strongest first."""
+    said = {reason.code: reason.message for reason in verdict.reasons}
     found: list[Caveat] = []
     if not verdict.reliable:
         found.append(
@@ -141,15 +144,15 @@ def caveats(verdict: Verdict) -> list[Caveat]:
                 title="Not to be relied on",
                 text="Plugins with untrained weights took part: their scores are noise. "
                 "Such runs are for speed tests only.",
+                covers=ReasonCode.UNTRAINED_WEIGHTS,
             )
         )
-    if _has(verdict.reasons, ReasonCode.WEAK_FACE_DETECTOR):
+    if ReasonCode.WEAK_FACE_DETECTOR in said:
         found.append(
             Caveat(
                 title="Weak face detector",
-                text=f"Faces were looked for with {verdict.face_detector}, which sees frontal faces "
-                "only and takes other things for faces. Choose a better one with "
-                "UNMASK_FACE_DETECTOR=onnx:PATH or retinaface.",
+                text=said[ReasonCode.WEAK_FACE_DETECTOR],
+                covers=ReasonCode.WEAK_FACE_DETECTOR,
             )
         )
     if verdict.p_fake is not None and not verdict.calibrated:
@@ -157,10 +160,18 @@ def caveats(verdict: Verdict) -> list[Caveat]:
             Caveat(
                 title="Not calibrated",
                 text="Read the score as an order, not as a probability.",
+                covers=ReasonCode.UNCALIBRATED,
             )
         )
     return found
 
 
-def _has(reasons: tuple[Reason, ...], code: ReasonCode) -> bool:
-    return any(reason.code is code for reason in reasons)
+def other_reasons(verdict: Verdict) -> list[Reason]:
+    """The verdict's reasons that no caveat has said already."""
+    covered = {caveat.covers for caveat in caveats(verdict)}
+    return [reason for reason in verdict.reasons if reason.code not in covered]
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in words; a run on untrained weights has none."""
+    return HEADLINES[verdict.verdict] if verdict.reliable else "No verdict: a speed test"

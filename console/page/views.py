@@ -32,14 +32,14 @@ class Row:
     def tag(self) -> str:
         """Suffix of the style class."""
         if self.verdict is not None:
-            return self.verdict.verdict.value
+            return self.verdict.verdict.value if self.verdict.reliable else "inconclusive"
         return "failed" if self.job.state is JobState.FAILED else "inconclusive"
 
     @property
     def label(self) -> str:
         """The verdict, or how far the job is."""
         if self.verdict is not None:
-            return wording.HEADLINES[self.verdict.verdict]
+            return wording.headline(self.verdict)
         return wording.JOB_STATES[self.job.state]
 
     @property
