@@ -11,7 +11,12 @@ import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision
 import timm
 
 EfficientNetName = Literal[
-    "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_lite0",
 ]
 
 #: Last block of each tapped stage: strides 4, 8, 16, 32 (B4: 32, 56, 160, 448 channels).

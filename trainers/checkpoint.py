@@ -1,0 +1,71 @@
+"""One file a checkpoint, safetensors only: weights, averaged weights, optimiser state, and the step.
+
+The file is replaced at once, so a kill in mid-write leaves the one before.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from unmask.errors import ConfigError
+
+
+@dataclass(kw_only=True)
+class Checkpoint:
+    """Where a run stands."""
+
+    step: int
+    """Optimiser steps done."""
+    best: float
+    """Best validation figure so far."""
+    average: dict[str, Tensor]
+    """Averaged weights, by the network's own names."""
+
+
+def save_checkpoint(
+    path: Path, state: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> None:
+    """Write everything a resumed run needs."""
+    tensors = {f"network/{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"average/{k}": v for k, v in state.average.items()}
+    for index, slot in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v) for k, v in slot.items()}
+    fresh = path.with_suffix(".tmp")
+    meta = {"step": str(state.step), "best": json.dumps(state.best)}
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, fresh, metadata=meta)
+    with fresh.open("rb+") as file:
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Checkpoint:
+    """Fill network and optimiser in place. Raises ConfigError where the file is of another network."""
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}}
+    slots: dict[int, dict[str, Tensor]] = {}
+    with safe_open(path, "pt") as file:
+        meta = file.metadata()
+        for key in file.keys():  # noqa: SIM118  (safe_open is no mapping)
+            part, _, name = key.partition("/")
+            if part == "optimiser":
+                index, _, field = name.partition("/")
+                slots.setdefault(int(index), {})[field] = file.get_tensor(key)
+            else:
+                parts[part][name] = file.get_tensor(key)
+    try:
+        network.load_state_dict(parts["network"])
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path} was written for another architecture.",
+            fix="Use another --out, or the config of the run.",
+        ) from error
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": slots, "param_groups": groups})
+    return Checkpoint(
+        step=int(meta["step"]), best=json.loads(meta["best"]), average=parts["average"]
+    )

@@ -1,0 +1,244 @@
+"""Batches from a pool: half real, half forged, spread over people and families; seeded by step.
+
+A batch is a pure function of (seed, step): a resumed run sees what an uninterrupted one would have.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from trainers.config import AugmentConfig
+from trainers.synthetic.pool import PoolCrop, PoolRecord
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+SYNTHETIC = ("self_blend", "swap", "generated")
+
+
+class Batch(NamedTuple):
+    """Reals first, then forgeries; with k pairs, crop n < k and crop half + n belong together."""
+
+    image: Tensor
+    """(B, 3, S, S) uint8 RGB."""
+    label: Tensor
+    """(B,) float, 1 = forged."""
+    mask: Tensor
+    """(B, 1, S/2, S/2) uint8, 255 = forged."""
+    extent: Tensor
+    """(B,) int: 0 real, 1 blend, 2 whole, 3 unknown."""
+
+
+EXTENTS = {"real": 0, "blend": 1, "whole": 2, "unknown": 3}
+
+
+class Crops(Protocol):
+    """What batches are drawn from: a pool, or prepared shards."""
+
+    records: list[PoolRecord]
+
+    def __getitem__(self, index: int) -> PoolCrop: ...
+
+
+class PoolBatches(Dataset[Batch]):
+    """Item n is the batch of step n, or this process's share of it."""
+
+    def __init__(
+        self,
+        pool: Crops,
+        *,
+        input_px: int,
+        crop_scale: float,
+        jitter: tuple[float, float],
+        batch: int,
+        real_share: float,
+        synthetic_share: float,
+        pair_weights: Mapping[str, float],
+        augment: AugmentConfig,
+        seed: int,
+        leave_out: Iterable[str] = (),
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.pool, self.input_px, self.crop_scale = pool, input_px, crop_scale
+        self.jitter, self.augment, self.seed = jitter, augment, seed
+        self.rank, self.world = rank, world
+        self.reals = round(batch * real_share)
+        self.fakes = batch - self.reals
+        left_out = set(leave_out)
+        clips: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        pairs: dict[str, dict[int, list[int]]] = defaultdict(dict)
+        fake_of: dict[int, str] = {}
+        for index, record in enumerate(pool.records):
+            if record.family in left_out or record.method in left_out:
+                continue
+            if record.pair is not None:
+                pairs[""].setdefault(record.pair, []).append(index)
+                if record.label:
+                    fake_of[record.pair] = record.family
+            else:
+                clips[record.family][record.person].append(index)
+        self._clips = {f: list(people.values()) for f, people in clips.items()}
+        self._pairs: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for number, members in pairs[""].items():
+            if len(members) == 2:
+                real, fake = sorted(members, key=lambda i: pool.records[i].label)
+                self._pairs[fake_of[number]].append((real, fake))
+        self._pair_families = [f for f in sorted(self._pairs) if pair_weights.get(f, 0.0) > 0]
+        weights = np.array([pair_weights[f] for f in self._pair_families], np.float64)
+        self._pair_odds = weights / weights.sum() if len(weights) else weights
+        self._fake_families = [f for f in sorted(self._clips) if f != "real"]
+        # Families with few people count for less, so that no single clip dominates.
+        sizes = np.array([len(self._clips[f]) for f in self._fake_families], np.float64) ** 0.5
+        self._fake_odds = sizes / sizes.sum() if len(sizes) else sizes
+        has_clips = bool(self._fake_families) and "real" in self._clips
+        share = synthetic_share if has_clips else 1.0
+        self.pairs_a_batch = (
+            min(self.reals, round(self.fakes * share)) if self._pair_families else 0
+        )
+
+    def __len__(self) -> int:
+        return 1 << 31
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.seed, step])
+        reals: list[tuple[int, int]] = []
+        fakes: list[tuple[int, int]] = []
+        for _ in range(self.pairs_a_batch):
+            family = self._pair_families[
+                int(rng.choice(len(self._pair_families), p=self._pair_odds))
+            ]
+            real, fake = self._pairs[family][int(rng.integers(len(self._pairs[family])))]
+            view = int(rng.integers(1 << 31))
+            reals.append((real, view))
+            fakes.append((fake, view))
+        while len(reals) < self.reals:
+            reals.append((self._drawn("real", rng), int(rng.integers(1 << 31))))
+        while len(fakes) < self.fakes:
+            family = self._fake_families[
+                int(rng.choice(len(self._fake_families), p=self._fake_odds))
+            ]
+            fakes.append((self._drawn(family, rng), int(rng.integers(1 << 31))))
+        mine = reals[self.rank :: self.world] + fakes[self.rank :: self.world]
+        return self._stacked(
+            [(self.pool[index], np.random.default_rng(view)) for index, view in mine]
+        )
+
+    def _drawn(self, family: str, rng: np.random.Generator) -> int:
+        people = self._clips[family]
+        person = people[int(rng.integers(len(people)))]
+        return person[int(rng.integers(len(person)))]
+
+    def _stacked(self, crops: list[tuple[PoolCrop, np.random.Generator]]) -> Batch:
+        views = [
+            training_view(
+                crop,
+                rng,
+                input_px=self.input_px,
+                crop_scale=self.crop_scale,
+                jitter=self.jitter,
+                augment=self.augment,
+            )
+            for crop, rng in crops
+        ]
+        records = [crop.record for crop, _ in crops]
+        return Batch(
+            image=torch.from_numpy(np.stack([v[0] for v in views]))
+            .permute(0, 3, 1, 2)
+            .contiguous(),
+            label=torch.tensor([float(r.label) for r in records]),
+            mask=torch.from_numpy(np.stack([v[1] for v in views]))[:, None],
+            extent=torch.tensor([EXTENTS[r.extent] for r in records]),
+        )
+
+
+def training_view(
+    crop: PoolCrop,
+    rng: np.random.Generator,
+    *,
+    input_px: int,
+    crop_scale: float,
+    jitter: tuple[float, float],
+    augment: AugmentConfig,
+) -> tuple[Images, Images]:
+    """One augmented view: picture (S, S, 3) and mask (S/2, S/2), uint8."""
+    x, y, side = _window(
+        crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-0.04, 0.04, 2)
+    )
+    picture = cut_window(crop.pixels, x, y, side)
+    if rng.random() < augment.rescale:
+        shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))
+        picture = cv2.resize(picture, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
+    if rng.random() < augment.jpeg:
+        quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
+        _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+    picture = resized(np.ascontiguousarray(picture), input_px)
+    if rng.random() < augment.blur:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.2))
+    if rng.random() < augment.noise:
+        noise = rng.normal(0.0, rng.uniform(1.0, 6.0), picture.shape)
+        picture = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+    if rng.random() < augment.colour:
+        changed = picture.astype(np.float32) * rng.uniform(0.8, 1.2) + rng.uniform(-12, 12, 3)
+        picture = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+    mask = np.zeros((input_px // 2, input_px // 2), np.uint8)
+    if crop.mask is not None and crop.record.label:
+        unit = crop.mask.shape[0] / crop.record.side
+        small = _sampled(crop.mask, x * unit, y * unit, side * unit, input_px // 2)
+        mask = (small * 255).round().astype(np.uint8)
+    if rng.random() < augment.flip:
+        picture, mask = picture[:, ::-1], mask[:, ::-1]
+    return np.ascontiguousarray(picture), np.ascontiguousarray(mask)
+
+
+def plain_view(crop: PoolCrop, input_px: int, crop_scale: float) -> Images:
+    """The view that serving would see: no jitter, no augmentation. (S, S, 3)."""
+    x, y, side = _window(crop.record, crop_scale, np.zeros(2))
+    return resized(cut_window(crop.pixels, x, y, side), input_px)
+
+
+def _window(
+    record: PoolRecord, scale: float, shift: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Left, top and side in crop pixels of a square `scale` x the longer side of the face box."""
+    x0, y0, x1, y1 = (v * record.side for v in record.face)
+    face = max(x1 - x0, y1 - y0)
+    side = face * scale
+    return (
+        (x0 + x1) / 2 + shift[0] * face - side / 2,
+        (y0 + y1) / 2 + shift[1] * face - side / 2,
+        side,
+    )
+
+
+def cut_window(pixels: Images, x: float, y: float, side: float) -> Images:
+    """Whole-pixel square window, mirrored where it leaves the crop."""
+    n, left, top = max(8, round(side)), round(x), round(y)
+    height, width = pixels.shape[:2]
+    pads = max(0, -top), max(0, top + n - height), max(0, -left), max(0, left + n - width)
+    inner = pixels[max(0, top) : min(height, top + n), max(0, left) : min(width, left + n)]
+    if any(pads):
+        inner = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REFLECT_101)
+    return np.asarray(inner, np.uint8)
+
+
+def resized(pixels: Images, side: int) -> Images:
+    """The one resize to the network's input: area averaging down, bilinear up."""
+    if pixels.shape[0] == side:
+        return pixels
+    how = cv2.INTER_AREA if pixels.shape[0] > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (side, side), interpolation=how), np.uint8)
+
+
+def _sampled(mask: Floats, x: float, y: float, side: float, out: int) -> Floats:
+    step = side / out
+    matrix = np.array([[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(mask, matrix, (out, out), flags=flags), np.float32)

@@ -1,0 +1,63 @@
+"""What `train.py --data` may name: a pool, prepared shards, or a folder of face pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from ingest.faces import build_face_detector
+from trainers.config import TrainConfig
+from trainers.shard_pool import ShardPool, check_classes, open_pool
+from trainers.shards import MANIFEST
+from trainers.synthetic.faces_folder import at_random_size, sitters_in
+from trainers.synthetic.pairs import Sitter, write_pairs
+from trainers.synthetic.pool import Pool, PoolWriter
+from unmask.errors import ConfigError
+from unmask.settings import Settings
+
+log = structlog.get_logger(__name__)
+Crops = Pool | ShardPool
+DEFAULT_PAIRS = 256
+"""Pairs made of a folder of pictures where the config does not say how many."""
+
+
+def training_pool(data: Path, run: Path, config: TrainConfig) -> Crops:
+    """Crops to train on. Pairs made of pictures are kept in `run`/pool, and found there again.
+
+    Raises ConfigError where there is nothing, or one class only.
+    """
+    if not data.is_dir():
+        raise ConfigError(f"no folder {data}.", fix="Give --data a pool, shards or pictures.")
+    prepared = (data / MANIFEST).is_file() or any(data.glob(f"*/{MANIFEST}"))
+    if prepared or any(data.glob("train*.jsonl")):
+        pool = open_pool(data, "train")
+        check_classes(pool)
+        return pool
+    made = run / "pool"
+    finished = made / "finished"
+    if not finished.exists():
+        _forge_pictures(data, made, config)
+        finished.touch()
+    return Pool(made, "train")
+
+
+def validation_pool(data: Path) -> Crops | None:
+    """Crops of unseen people; None where the data holds none."""
+    try:
+        return open_pool(data, "val")
+    except ConfigError:
+        return None
+
+
+def _forge_pictures(data: Path, made: Path, config: TrainConfig) -> None:
+    settings = Settings()
+    detector = build_face_detector(settings.face_detector, settings)
+    sitters, left_out = sitters_in(data, detector)
+    log.info("faces found", folder=str(data), faces=len(sitters), **left_out)
+    rng = np.random.default_rng([config.seed, 1])
+
+    def draw(source: np.random.Generator) -> Sitter:
+        return at_random_size(sitters[int(source.integers(len(sitters)))], source)
+
+    with PoolWriter(made, "train") as writer:
+        write_pairs(writer, draw, config.synthetic.pool or DEFAULT_PAIRS, rng, config.synthetic)

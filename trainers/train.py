@@ -1,0 +1,366 @@
+"""Train one plugin and write its weights bundle. Reads top to bottom.
+
+    python trainers/train.py --plugin sola --data POOL --out RUN [--config FILE] [--max-steps N]
+    torchrun --nproc-per-node 2 trainers/train.py ...            (data parallel, same global batch)
+
+Run the same command again to go on after a kill: the run folder holds `checkpoint.safetensors`, and
+a batch is a function of (seed, step), so a resumed run ends with the weights of an uninterrupted one.
+SIGTERM writes a checkpoint first. A loss that is not finite stops the run and says where.
+"""
+
+import argparse
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from torch.utils.tensorboard import SummaryWriter
+
+from detect_plugins.catalogue import load_catalogue, load_class
+from detect_plugins.layers.efficientnet import EfficientNetTrunk
+from trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainers.config import ScheduleConfig, TrainConfig, load_config
+from trainers.imagenet_lite import fill_lite0
+from trainers.losses import Truth, loss_for
+from trainers.sync_norm import synchronise_norms
+from trainers.synthetic.batches import Batch, PoolBatches
+from trainers.synthetic.training_data import Crops, training_pool, validation_pool
+from trainers.validation import clip_scores, summary
+from unmask.errors import ConfigError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to bottom)
+    """Command line."""
+    args = _arguments()
+    config = load_config(args.config or CONFIGS / f"{args.plugin}.toml", args.set)
+    if config.plugin != args.plugin:
+        raise ConfigError(f"{args.config} trains {config.plugin!r}, not {args.plugin!r}.")
+    steps = min(config.steps, args.max_steps or config.steps)
+    torch.set_num_threads(args.threads)
+    fabric = Fabric(
+        accelerator="auto" if torch.cuda.is_available() else "cpu",
+        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        num_nodes=int(os.environ.get("WORLD_SIZE", "1"))
+        // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
+        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[config.precision],
+    )
+    fabric.launch()
+
+    # Network, its averaged copy, optimiser.
+    entry = load_catalogue().get(config.plugin)
+    manifest = entry.require_manifest()
+    detector: Any = load_class(entry)
+    architecture = detector.Config.model_validate(config.architecture)
+    torch.manual_seed(config.seed)
+    network = detector.build_network(architecture)
+    if config.pretrained:
+        fill_pretrained(network)
+    if config.init:
+        start_from(network, Path(config.init))
+    if config.channels_last:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if fabric.world_size > 1:
+        synchronise_norms(network)
+    if hasattr(network, "project_"):
+        network.project_()
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    optimiser = build_optimiser(network, config)
+    module, optimiser = fabric.setup(network, optimiser)
+    loss_of = loss_for(config.loss)
+
+    # Data: batch n belongs to step n.
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    pool = training_pool(Path(args.data), out, config)
+    unseen = validation_pool(Path(args.data)) if args.val else None
+    batches = PoolBatches(
+        pool,
+        input_px=architecture.input_px,
+        crop_scale=config.crop_scale or manifest.crop_scale,
+        jitter=config.data.crop_jitter,
+        batch=config.batch,
+        real_share=config.sampler.real_share,
+        synthetic_share=config.synthetic.share,
+        pair_weights={
+            "self_blend": config.synthetic.self_blend,
+            "swap": config.synthetic.swap,
+            "generated": config.synthetic.generated,
+        },
+        augment=config.augment,
+        seed=config.seed,
+        leave_out=args.leave_out,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+    state = Checkpoint(step=0, best=-math.inf, average=average)
+    last = out / "checkpoint.safetensors"
+    if last.exists():
+        state = load_checkpoint(last, network, optimiser)
+        fabric.print(f"resumed at step {state.step}")
+    loader = DataLoader(
+        Subset(batches, range(state.step, steps)),
+        batch_size=None,
+        num_workers=config.workers,
+        persistent_workers=False,
+        prefetch_factor=4 if config.workers else None,
+    )
+
+    # SIGTERM is remembered, and obeyed between two steps.
+    stop = {"now": False}
+    signal.signal(signal.SIGTERM, lambda *_: stop.update(now=True))
+    log = SummaryWriter(str(out / "tensorboard")) if fabric.is_global_zero else None
+    describe_run(out, config, args, pool, network)
+    started, waited, seen = time.monotonic(), 0.0, 0
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, disable=not fabric.is_global_zero) as progress:
+        task = progress.add_task("training", total=steps, completed=state.step)
+        source = iter(loader)
+        while state.step < steps and not stop["now"]:
+            asked = time.monotonic()
+            batch: Batch = next(source)
+            waited += time.monotonic() - asked
+
+            # One step: dropout and the like are drawn from the step's own seed.
+            torch.manual_seed(config.seed * 1_000_003 + state.step)
+            rate = learning_rate(state.step, steps, config.optimiser.lr, config.schedule)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["lr_factor"]
+            module.train()
+            image, truth = on_device(batch, fabric.device, channels_last=config.channels_last)
+            output = module(image)
+            terms = loss_of(output.logit, output.aux, truth)
+            if not torch.isfinite(terms["loss"]):
+                raise ConfigError(
+                    f"the loss is {float(terms['loss'])} at step {state.step} "
+                    f"({', '.join(f'{k} {float(v):.4g}' for k, v in terms.items())}).",
+                    fix="Lower optimiser.lr, raise schedule.warmup_steps, or use precision fp32; "
+                    f"the last good state is {last}.",
+                )
+            optimiser.zero_grad(set_to_none=True)
+            fabric.backward(terms["loss"])
+            if config.optimiser.grad_clip > 0:
+                fabric.clip_gradients(module, optimiser, max_norm=config.optimiser.grad_clip)
+            optimiser.step()
+            if hasattr(network, "project_"):
+                network.project_()
+            state.step += 1
+            seen += config.batch
+            average_into(state.average, network, config.ema, state.step)
+
+            # Say what happened.
+            if state.step % 20 == 0 or state.step == steps:
+                spent = time.monotonic() - started
+                shown = {
+                    k: float(fabric.all_reduce(v.detach(), reduce_op="mean"))
+                    for k, v in terms.items()
+                }
+                progress.update(
+                    task,
+                    completed=state.step,
+                    description=f"step {state.step} loss {shown['loss']:.4f} "
+                    f"{seen / spent:.1f} img/s, data wait {100 * waited / spent:.0f} %",
+                )
+                if log is not None:
+                    for name, value in shown.items():
+                        log.add_scalar(f"loss/{name}", value, state.step)
+                    log.add_scalar("speed/images_a_second", seen / spent, state.step)
+                    log.add_scalar("speed/data_wait_share", waited / spent, state.step)
+                    log.add_scalar("optimiser/lr", rate, state.step)
+                    line = {
+                        "step": state.step,
+                        "img_s": seen / spent,
+                        "wait": waited / spent,
+                        **shown,
+                    }
+                    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(line) + "\n")
+
+            # Look at unseen people, keep the best.
+            due = config.eval.every and state.step % config.eval.every == 0
+            if fabric.is_global_zero and unseen is not None and (due or state.step == steps):
+                averaged = averaged_network(detector.build_network(architecture), state.average)
+                scores = clip_scores(
+                    averaged, unseen, config, manifest,
+                    frames=args.val_frames,
+                )  # fmt: skip
+                figures = summary(scores)
+                with (out / "validation.jsonl").open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": state.step, **figures}) + "\n")
+                if log is not None:
+                    for name, value in figures.items():
+                        log.add_scalar(f"val/{name}", value, state.step)
+                    show_images(log, averaged, image, truth, state.step)
+                if figures["score"] > state.best:
+                    state.best = figures["score"]
+                    save_checkpoint(out / "best.safetensors", state, network, optimiser)
+            if fabric.is_global_zero and (
+                state.step % config.eval.checkpoint_every == 0 or state.step == steps or stop["now"]
+            ):
+                save_checkpoint(last, state, network, optimiser)
+    fabric.print(
+        f"{state.step} steps, {seen / max(time.monotonic() - started, 1e-9):.1f} img/s; {last}"
+    )
+
+
+def on_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Truth]:
+    """uint8 batch -> float image in 0..1 (B, 3, S, S), and what the losses are told."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    image = batch.image.to(device).to(memory_format=layout).float() / 255.0
+    extent = batch.extent.to(device)
+    truth = Truth(
+        label=batch.label.to(device),
+        mask=batch.mask.to(device).float() / 255.0,
+        has_mask=extent != 3,
+        has_seam=extent <= 1,
+    )
+    return image, truth
+
+
+def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Weight decay on matrices and kernels only; ASRM slower and undecayed (models.md 2.3)."""
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    asrm: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        group = asrm if "asrm" in name else plain if parameter.ndim < 2 else decayed
+        group.append(parameter)
+    settings = config.optimiser
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "lr_factor": 1.0, "weight_decay": settings.weight_decay},
+        {"params": plain, "lr_factor": 1.0, "weight_decay": 0.0},
+        {"params": asrm, "lr_factor": settings.asrm_lr_factor, "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: ScheduleConfig) -> float:
+    """Rate of one step: linear warm-up, then constant, cosine to `min_lr`, or steps.
+
+    >>> learning_rate(0, 10, 1.0, ScheduleConfig(name="constant", warmup_steps=4))
+    0.25
+    """
+    if step < schedule.warmup_steps:
+        return peak * (step + 1) / schedule.warmup_steps
+    if schedule.name == "cosine":
+        done = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
+        return schedule.min_lr + (peak - schedule.min_lr) * 0.5 * (1 + math.cos(math.pi * done))
+    if schedule.name == "step" and schedule.step_every:
+        return float(peak * schedule.factor ** (step // schedule.step_every))
+    return peak
+
+
+@torch.no_grad()
+def average_into(average: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
+    """Exponential moving average of the weights, with a warm-up so that the start is forgotten.
+
+    Counters and other integers are copied. decay 0 copies everything.
+    """
+    keep = min(decay, (1 + step) / (10 + step))
+    for name, value in network.state_dict().items():
+        if decay > 0 and value.is_floating_point():
+            average[name].lerp_(value, 1.0 - keep)
+        else:
+            average[name].copy_(value)
+
+
+def averaged_network(network: nn.Module, average: dict[str, Tensor]) -> nn.Module:
+    """The averaged weights in a network of their own, ready to be evaluated."""
+    network.load_state_dict(average)
+    return network.eval()
+
+
+def fill_pretrained(network: nn.Module) -> None:
+    """ImageNet weights that a package carries, for the trunk that has them. Nothing is fetched."""
+    trunk = getattr(network, "trunk", None)
+    if not isinstance(trunk, EfficientNetTrunk):
+        raise ConfigError(
+            "there are no ImageNet weights at hand for this network.",
+            fix="Set pretrained = false, or give a bundle as init.",
+        )
+    fill_lite0(trunk)
+
+
+def start_from(network: nn.Module, bundle: Path) -> None:
+    """Load what fits of a bundle's tensors; says nothing about the rest, which stays random."""
+    from safetensors.torch import load_file  # noqa: PLC0415  (only a warm start needs it)
+
+    path = bundle if bundle.is_file() else bundle / "weights.safetensors"
+    own = network.state_dict()
+    found = {k: v for k, v in load_file(path).items() if k in own and own[k].shape == v.shape}
+    if not found:
+        raise ConfigError(
+            f"nothing in {path} fits this network.", fix="Check init and architecture."
+        )
+    network.load_state_dict({k: v.to(own[k].dtype) for k, v in found.items()}, strict=False)
+
+
+def describe_run(
+    out: Path, config: TrainConfig, args: argparse.Namespace, pool: Crops, network: nn.Module
+) -> None:
+    """run.json: the config, the data and the machine, for the bundle's card."""
+    (out / "run.json").write_text(
+        json.dumps(
+            {
+                "config": config.model_dump(mode="json"),
+                "leave_out": args.leave_out,
+                "data_manifest_sha256": pool.manifest_sha256,
+                "crops": len(pool),
+                "parameters": sum(p.numel() for p in network.parameters()),
+                "torch": torch.__version__,
+                "threads": torch.get_num_threads(),
+            },
+            indent=2,
+        )
+        + "\n",
+        encoding="utf-8",
+    )
+
+
+def show_images(
+    log: SummaryWriter, network: nn.Module, image: Tensor, truth: Truth, step: int
+) -> None:
+    """Eight inputs with their targets and maps, for TensorBoard."""
+    half = image.shape[0] // 2
+    pick = torch.tensor([0, 1, 2, 3, half, half + 1, half + 2, half + 3]).clamp(
+        max=image.shape[0] - 1
+    )
+    with torch.inference_mode():
+        heatmap = network(image[pick]).heatmap.float()
+    log.add_images("input", image[pick], step)
+    log.add_images("target", truth.mask[pick], step)
+    log.add_images("map", (heatmap / heatmap.max().clamp(min=1e-6)).clamp(0, 1), step)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--plugin", required=True)
+    parser.add_argument("--data", required=True, help="pool of crops, shards, or a folder of faces")
+    parser.add_argument("--out", required=True, help="run folder: checkpoints, log, TensorBoard")
+    parser.add_argument("--config", type=Path, help="default: trainers/configs/PLUGIN.toml")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--leave-out", nargs="*", default=[], metavar="FAMILY_OR_METHOD")
+    parser.add_argument("--val", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--val-frames", type=int, default=4, help="frames a clip and quality")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
