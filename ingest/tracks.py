@@ -6,7 +6,7 @@ rest. Why no library: docs/adr/0003-own-tracker.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -21,6 +21,10 @@ Look = NDArray[np.float32]
 #: A face is expected back within so many sampled frames, or so many milliseconds if that is longer.
 _MEMORY_FRAMES = 6
 _MEMORY_MS = 4000
+#: A face goes on as it went for so long; after that it may be anywhere near.
+_DRIFT_LASTS_S = 0.7
+#: Looks further apart than this belong to two people.
+_STRANGER = 0.5
 #: Cost of a pair that may not be linked; every allowed cost is below 1.
 _FORBIDDEN = 1e6
 
@@ -33,6 +37,19 @@ class _Track:
     pts_ms: int
     seen_at: int
     """Number of the sampled frame on which it was last seen."""
+    drift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """Pixels a second, x and y."""
+
+    def link(self, box: Box, look: Look, pts_ms: int, number: int) -> None:
+        """This face, here and now."""
+        seconds = (pts_ms - self.pts_ms) / 1000.0
+        if 0.0 < seconds < _DRIFT_LASTS_S:
+            self.drift = (_centre(box) - _centre(self.box)) / seconds
+        else:
+            self.drift = np.zeros(2)
+        self.box, self.pts_ms, self.seen_at = box, pts_ms, number
+        # Slowly: one blurred or turned face must not become what is looked for.
+        self.look = (0.7 * self.look + 0.3 * look).astype(np.float32)
 
 
 class Tracker:
@@ -62,9 +79,7 @@ class Tracker:
                 if costs[row, column] < 1.0:
                     track = self._tracks[row]
                     ids[column] = track.id
-                    track.box, track.pts_ms, track.seen_at = boxes[column], pts_ms, self._frames
-                    # Slow drift: one blurred or turned face must not become what is looked for.
-                    track.look = 0.7 * track.look + 0.3 * looks[column]
+                    track.link(boxes[column], looks[column], pts_ms, self._frames)
         for column, box in enumerate(boxes):
             if ids[column] == 0:
                 ids[column] = self._next_id
@@ -104,19 +119,20 @@ def _cost(track: _Track, box: Box, look: Look, pts_ms: int) -> float:
     size = 0.5 * (_side(track.box) + _side(box))
     ratio = _side(box) / _side(track.box)
     seconds = max(0.0, (pts_ms - track.pts_ms) / 1000.0)
-    away = float(np.hypot(*(_centre(box) - _centre(track.box)))) / size
-    unlike = _unlike(track.look, look)
+    step = track.drift * seconds if seconds < _DRIFT_LASTS_S else np.zeros(2)
+    away = float(np.hypot(*(_centre(box) - _centre(track.box) - step))) / size
     # A face moves at most a few of its own widths between looks, the more the longer it was away.
-    reach = 0.6 + 1.6 * min(seconds, 1.5)
+    reach = 0.8 + 1.6 * min(seconds, 1.5)
     swell = 1.35 + 0.5 * min(seconds, 1.5)
     if away > reach or not 1.0 / swell <= ratio <= swell:
         return _FORBIDDEN
-    overlap = iou(track.box, box)
-    if overlap > 0.3 and seconds < 0.5:
-        return 0.3 * (1.0 - overlap) + 0.3 * unlike
-    if unlike > 0.75:
+    moved = (box[0] - step[0], box[1] - step[1], box[2] - step[0], box[3] - step[1])
+    overlap = iou(track.box, moved)
+    unlike = _unlike(track.look, look)
+    # Hardly moved in hardly any time: it is the same, however the light has changed.
+    if not (overlap > 0.5 and seconds < 0.5) and unlike > _STRANGER:
         return _FORBIDDEN
-    return 0.35 * away / reach + 0.2 * (1.0 - overlap) + 0.44 * unlike
+    return 0.3 * away / reach + 0.2 * (1.0 - overlap) + 0.49 * unlike
 
 
 def iou(a: Box, b: Box) -> float:
