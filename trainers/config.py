@@ -41,6 +41,10 @@ class DataSource(Frozen):
     """Relative chance of its videos in the sampler."""
     masks: Literal["official", "difference", "none"] = "difference"
     """official: the data set's own; difference: |fake - paired real| > 0.15 (models.md 3.6)."""
+    mask_level: str = ""
+    """Compression whose pairs give the difference masks; empty: `compression` itself."""
+    keep_originals: bool = False
+    """Keep the paired original beside each forgery, for SSIM and pixel-difference maps."""
 
 
 class DataConfig(Frozen):
@@ -187,18 +191,6 @@ class EvalConfig(Frozen):
     """Shards of the held-out set that calibration is fitted on; empty: data.val."""
 
 
-class Expected(Frozen):
-    """A figure of the paper that this configuration is to reproduce."""
-
-    paper: str
-    table: str
-    test: str
-    """Test set in words, e.g. "FF++ Deepfakes, c23, frame level"."""
-    metric: Literal["AUC", "ACC", "EER", "AP"]
-    value: float
-    """Per cent, as printed."""
-
-
 class TrainConfig(Frozen):
     """Everything a training run depends on, data excepted (whose manifest hash is recorded)."""
 
@@ -235,7 +227,6 @@ class TrainConfig(Frozen):
     workers: int = Field(default=1, ge=0)
     """Data loading processes."""
     seed: int = 0
-    expected: tuple[Expected, ...] = ()
     notes: str = ""
     """What is a decision and not the paper's word."""
 
@@ -254,17 +245,13 @@ _LOSS_KINDS = {"sola", "lrl", "llsm", "focus", "efficientnet_fpn"}
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read `path` and apply `key.key=value` overrides (values are TOML; bare words are strings).
 
+    `extends = "base/sola.toml"` in a file starts from that one: tables are merged, lists replaced.
+    The name is the file's own unless it says otherwise.
+
     Raises ConfigError naming the file, the key and what was expected.
     """
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(
-            f"no readable training config at {path} ({error.strerror}).",
-            fix="trainers/configs/ holds one for each recipe.",
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    tree = _tree(path)
+    tree.setdefault("name", path.stem)
     for override in overrides:
         _override(tree, override)
     try:
@@ -289,6 +276,38 @@ def expand(text: str) -> Path:
             fix="Export it, or override the path with --set.",
         )
     return Path(expanded).expanduser()
+
+
+def _tree(path: Path, inheritors: tuple[Path, ...] = ()) -> dict[str, Any]:
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"no readable training config at {path} ({error.strerror}).",
+            fix="trainers/configs/ holds one for each recipe.",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    if path in inheritors:
+        raise ConfigError(f"{path} extends itself.")
+    merged = _merged(_tree((path.parent / str(base)).resolve(), (*inheritors, path)), tree)
+    if "name" not in tree:
+        merged.pop("name", None)
+    return merged
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        held = merged.get(key)
+        if isinstance(held, dict) and isinstance(value, dict):
+            merged[key] = _merged(held, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _override(tree: dict[str, Any], text: str) -> None:

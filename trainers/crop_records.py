@@ -7,11 +7,9 @@ from pathlib import Path
 
 from trainers.datasets.sample import Sample
 from trainers.masks import Mask
-from trainers.shards import CropRecord, Skipped
+from trainers.shards import Crop, CropRecord, Skipped
 from unmask.messages import CropMeta
 from unmask.plugin import Images
-
-Made = tuple[CropRecord, Images, Mask | None]
 
 
 @dataclass
@@ -21,7 +19,7 @@ class Outcome:
     root: Path
     """Sources are recorded relative to it."""
     sample: Sample
-    made: list[Made] = field(default_factory=list)
+    made: list[Crop] = field(default_factory=list)
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def leave_out(self, reason: str, detail: str = "", count: int = 1) -> None:
@@ -30,9 +28,15 @@ class Outcome:
             self._counts[reason, detail] = self._counts.get((reason, detail), 0) + count
 
     def keep(
-        self, meta: CropMeta, pixels: Images, mask: tuple[Mask, str] | None, *, video: str = ""
+        self,
+        meta: CropMeta,
+        pixels: Images,
+        mask: tuple[Mask, str] | None,
+        *,
+        video: str = "",
+        original: Images | None = None,
     ) -> None:
-        """Add one crop; `video` where a sample holds several."""
+        """Add one crop; `video` where a sample holds several; `original`: its paired square."""
         sample = self.sample.model_copy(update={"video": video}) if video else self.sample
         kind = mask[1] if mask else "none" if sample.label else "zero"
         if kind == "none":
@@ -50,7 +54,8 @@ class Outcome:
             | {f: getattr(sample, f) for f in ("dataset", "split", "method", "label")}
             | {f: getattr(sample, f) for f in ("identity", "licence")}
         )
-        self.made.append((record, pixels, mask[0] if mask else None))
+        crop = Crop(record=record, pixels=pixels, mask=mask[0] if mask else None, original=original)
+        self.made.append(crop)
 
     def skipped(self) -> list[Skipped]:
         """Every reason with its count; a sample without crops always has one."""

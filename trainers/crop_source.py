@@ -17,11 +17,11 @@ from ingest.looking import Looker
 from ingest.pipeline import iter_face_crops
 from ingest.sampling import SamplingPolicy
 from ingest.sources import open_source
-from trainers.crop_records import Made, Outcome
+from trainers.crop_records import Outcome
 from trainers.datasets.sample import Sample
 from trainers.masks import ALIGNED, Mask, cut_like, cut_mask_like, difference_mask, fit_mask
 from trainers.ready_crops import keep_ready_made, read_picture, sequences, spread
-from trainers.shards import Skipped
+from trainers.shards import Crop, Skipped
 from unmask.errors import UnmaskError
 from unmask.messages import Box, CropMeta
 from unmask.plugin import FaceCrop, Images
@@ -45,6 +45,10 @@ class How:
     min_face_px: float
     masks: str
     """difference, official or none; where one kind is missing the other is taken."""
+    mask_level: str = ""
+    """Difference masks come from the pair at this compression: at c40 codec noise hides the change."""
+    keep_originals: bool = False
+    """Store the paired original's square beside each forgery (SSIM and pixel-difference maps)."""
     faces: str
     """main: the largest face track of a video; all: every one."""
 
@@ -55,7 +59,7 @@ class CropSource:
     def __init__(self, root: Path, settings: Settings, detector: FaceDetector, how: How) -> None:
         self._root, self._settings, self._detector, self._how = root, settings, detector, how
 
-    def crops(self, sample: Sample) -> tuple[list[Made], list[Skipped]]:
+    def crops(self, sample: Sample) -> tuple[list[Crop], list[Skipped]]:
         """All crops of one sample, and what could not be used. Never raises for bad media."""
         outcome = Outcome(self._root, sample)
         try:
@@ -103,6 +107,14 @@ class CropSource:
             outcome.leave_out("pair of another size", f"{_shape(reals)} beside {_shape(fakes)}")
             reals = {}
         masks = self._decoded(sample.mask_path, policy) if sample.mask_path else {}
+        pair = fakes, reals
+        if reals and sample.pair_of and self._how.mask_level:
+            fake_at = at_level(sample.path, self._how.mask_level)
+            real_at = at_level(sample.pair_of, self._how.mask_level)
+            if fake_at.is_file() and real_at.is_file():
+                pair = self._decoded(fake_at, policy), self._decoded(real_at, policy)
+            else:
+                outcome.leave_out("no pair at the level of masks", self._how.mask_level)
         detector: FaceDetector | _Recorded = self._detector
         if reals:
             found = _main(self._look(reals, self._detector, None))
@@ -110,15 +122,19 @@ class CropSource:
         found = self._look(fakes, detector, outcome)
         for meta, crop in self._kept(found, len(fakes), outcome):
             n = meta.frame_index
-            mask = self._mask(meta, (fakes[n], reals.get(n), masks.get(n)), outcome)
-            outcome.keep(meta, crop.pixels, mask)
+            fake, real = (frames.get(n) for frames in pair)
+            mask = self._mask(meta, (fake or fakes[n], real, masks.get(n)), outcome)
+            original = None
+            if self._how.keep_originals and n in reals:
+                original = cut_like(reals[n].rgb, meta, self._settings.crop_cap_px)
+            outcome.keep(meta, crop.pixels, mask, original=original)
 
     def _mask(
         self, meta: CropMeta, frames: tuple[Frame, Frame | None, Frame | None], outcome: Outcome
     ) -> tuple[Mask, str] | None:
         """The crop's mask and its kind; None, counted, where there is none to trust.
 
-        frames: the forgery, its original, its official mask.
+        frames: the forgery, its original (both at the masks' level), its official mask.
         """
         fake, real, official = frames
         cap = self._settings.crop_cap_px
@@ -256,6 +272,15 @@ class _Recorded:
     def detect(self, rgb: Images) -> list[Face]:
         box = self._boxes.get(self._index)
         return [Face(box=box, score=1.0)] if box is not None else []
+
+
+def at_level(path: Path, level: str) -> Path:
+    """The same video of the FaceForensics++ tree at another compression.
+
+    >>> at_level(Path("a/c40/videos/000.mp4"), "c23").as_posix()
+    'a/c23/videos/000.mp4'
+    """
+    return Path(*(level if part in ("raw", "c23", "c40") else part for part in path.parts))
 
 
 def _frame_box(meta: CropMeta) -> Box:

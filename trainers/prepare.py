@@ -46,6 +46,8 @@ class Plan(Frozen):
     crop_cap_px: int = 640
     min_face_px: float = 48.0
     masks: Literal["difference", "official", "none"] = "difference"
+    mask_level: str = ""
+    keep_originals: bool = False
     faces: Literal["main", "all"] = "main"
     """main in training; all where the labels are known to hold for every face."""
     face_detector: str = "auto"
@@ -58,6 +60,8 @@ class Plan(Frozen):
             crop_scale=self.crop_scale,
             min_face_px=self.min_face_px,
             masks=self.masks,
+            mask_level=self.mask_level,
+            keep_originals=self.keep_originals,
             faces=self.faces,
         )
 
@@ -238,6 +242,8 @@ def plans_of(config: TrainConfig, part: Literal["train", "val"]) -> list[tuple[P
             compression=source.compression,
             frames=source.frames,
             masks=source.masks,
+            mask_level=source.mask_level,
+            keep_originals=source.keep_originals,
         )
         found.append((plan, expand(source.shards)))
     return found
@@ -257,6 +263,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--crop-scale", type=float, default=Plan.model_fields["crop_scale"].default)
     parser.add_argument("--min-face-px", type=float, default=48.0)
     parser.add_argument("--masks", choices=("difference", "official", "none"), default="difference")
+    parser.add_argument("--mask-level", default="", help="compression of the pairs for masks")
+    parser.add_argument("--keep-originals", action="store_true", help="store paired originals too")
     parser.add_argument("--faces", choices=("main", "all"), default="main")
     parser.add_argument("--face-detector", default="auto")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
@@ -277,6 +285,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             crop_scale=args.crop_scale,
             min_face_px=args.min_face_px,
             masks=args.masks,
+            mask_level=args.mask_level,
+            keep_originals=args.keep_originals,
             faces=args.faces,
             face_detector=args.face_detector,
         )

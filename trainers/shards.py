@@ -1,7 +1,7 @@
 """Prepared face crops on disk: WebDataset tar shards with a manifest line a crop.
 
     OUT/plan.json               what was asked for; a resumed run must ask the same
-    OUT/shard-000000.tar        KEY.png [KEY.mask.png] KEY.json, KEY.png, ... (webdataset reads it)
+    OUT/shard-000000.tar        KEY.png [KEY.mask.png] [KEY.original.png] KEY.json ... (webdataset)
     OUT/shard-000000.jsonl      the CropRecords of that shard; written last: its presence = done
     OUT/skipped.jsonl           what could not be used, and why
     OUT/manifest.json           counts, licences, settings, sha256 of every shard
@@ -65,6 +65,8 @@ class Stored(Frozen):
     size: int
     mask_offset: int | None = None
     mask_size: int = 0
+    original_offset: int | None = None
+    original_size: int = 0
 
 
 class Skipped(Frozen):
@@ -85,22 +87,25 @@ class Crop:
     """(side, side, 3) RGB."""
     mask: NDArray[np.uint8] | None
     """(side, side), 255 = forged; all zero for reals; None where it is not known."""
+    original: Images | None = None
+    """The same square of the paired original, where it was kept."""
 
 
-def write_shard(
-    folder: Path, number: int, crops: Iterable[tuple[CropRecord, Images, NDArray[np.uint8] | None]]
-) -> list[Stored]:
+def write_shard(folder: Path, number: int, crops: Iterable[Crop]) -> list[Stored]:
     """Write one tar and its sidecar; neither appears before it is whole. Bytes repeat exactly."""
     tar = folder / f"shard-{number:06d}.tar"
     records: dict[str, CropRecord] = {}
     with tarfile.open(_temporary(tar), "w", format=tarfile.USTAR_FORMAT) as archive:
-        for record, pixels, mask in crops:
+        for crop in crops:
+            record = crop.record
             if record.key in records:
                 raise ValueError(f"two crops called {record.key}")
             records[record.key] = record
-            _add(archive, f"{record.key}.png", _png(pixels[..., ::-1]))
-            if mask is not None:
-                _add(archive, f"{record.key}.mask.png", _png(mask))
+            _add(archive, f"{record.key}.png", _png(crop.pixels[..., ::-1]))
+            if crop.mask is not None:
+                _add(archive, f"{record.key}.mask.png", _png(crop.mask))
+            if crop.original is not None:
+                _add(archive, f"{record.key}.original.png", _png(crop.original[..., ::-1]))
             described = record.model_dump(mode="json") | {"cls": record.label}
             _add(archive, f"{record.key}.json", json.dumps(described).encode())
     places: dict[str, tuple[int, int]] = {}
@@ -111,6 +116,7 @@ def write_shard(
     for key, record in records.items():
         offset, size = places[f"{key}.png"]
         mask_offset, mask_size = places.get(f"{key}.mask.png", (None, 0))
+        original_offset, original_size = places.get(f"{key}.original.png", (None, 0))
         stored.append(
             Stored(
                 record=record,
@@ -118,6 +124,8 @@ def write_shard(
                 size=size,
                 mask_offset=mask_offset,
                 mask_size=mask_size,
+                original_offset=original_offset,
+                original_size=original_size,
             )
         )
     _temporary(tar).replace(tar)
