@@ -7,10 +7,11 @@ import av
 import numpy as np
 from skimage import data
 
-SIZE = 320
+#: Around the face alone: the cascades cost a fifth of a second a frame on more.
+SIZE = 208
 
 
-def pan(path: Path, *, frames: int = 24, brightness: float = 1.0, start: int = 0) -> Path:
+def pan(path: Path, *, frames: int = 16, brightness: float = 1.0, start: int = 0) -> Path:
     """A camera moving over the photo: `start` and `brightness` make clips differ."""
     photo = data.astronaut()
     with av.open(str(path), "w") as file:
@@ -18,8 +19,8 @@ def pan(path: Path, *, frames: int = 24, brightness: float = 1.0, start: int = 0
         stream.width = stream.height = SIZE
         stream.pix_fmt = "yuv420p"
         for i in range(frames):
-            x = 60 + (start + 2 * i) % 40
-            view = np.clip(photo[0:SIZE, x : x + SIZE] * brightness, 0, 255).astype(np.uint8)
+            x = 100 + (start + 2 * i) % 40
+            view = np.clip(photo[10 : 10 + SIZE, x : x + SIZE] * brightness, 0, 255).astype(np.uint8)
             for packet in stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")):
                 file.mux(packet)
         for packet in stream.encode():
