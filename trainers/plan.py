@@ -1,0 +1,143 @@
+"""What a training run would take, before it takes it: `train.py --dry-run` prints this."""
+
+from pathlib import Path
+
+from trainers import datasets
+from trainers.config import DataSource, TrainConfig, expand
+from trainers.datasets.layout import found_in
+from trainers.paper_tables import expected_of
+from trainers.shards import MANIFEST
+from unmask.errors import ConfigError
+from unmask.plugin import DetectorManifest
+
+BACKWARD = 3.0
+"""A training step costs about three forward passes."""
+#: Multiply-accumulates a second that training reaches, in 1e9: ours measured, the others guessed.
+MACHINES = {
+    "2 CPU cores with AMX, bf16 (measured)": 700.0,
+    "one data-centre GPU, bf16 (guess)": 60_000.0,
+}
+#: Where the architecture departs from the manifest's, its cost does too (models.md section 0.1).
+_SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
+
+
+def training_plan(config: TrainConfig, manifest: DetectorManifest) -> str:
+    """The plan as text: data with where to get it, steps, expected time, expected figures."""
+    lines = [
+        f"{config.name}: {config.title or 'no title'}",
+        f"plugin {config.plugin} {manifest.version}, input {_input(config, manifest)} px, "
+        f"crop scale {config.crop_scale or manifest.crop_scale:g}, seed {config.seed}",
+        "",
+        "Data",
+    ]
+    for part, sources in (("train", config.data.train), ("val", config.data.val)):
+        for source in sources:
+            lines += _source(part, source)
+    lines += _synthetic(config)
+    lines += ["", "Steps", *_steps(config), "", "Expected time", *_time(config, manifest)]
+    lines += ["", "Expected figures", *_figures(config)]
+    if config.notes:
+        lines += ["", "Not the paper's word", f"  {config.notes.strip()}"]
+    return "\n".join(lines)
+
+
+def _input(config: TrainConfig, manifest: DetectorManifest) -> int:
+    return int(config.architecture.get("input_px", config.input_px or manifest.input_px))
+
+
+def _source(part: str, source: DataSource) -> list[str]:
+    description = datasets.reader(source.dataset).description
+    what = " ".join(filter(None, [source.compression, ", ".join(source.methods)]))
+    lines = [
+        f"  {part}: {description.title} {what}".rstrip() + f", split {source.split}, "
+        f"{source.frames} frames a video, masks {source.masks}",
+        f"    terms: {description.licence}",
+    ]
+    try:
+        shards = expand(source.shards) if source.shards else None
+        if shards is not None and (shards / MANIFEST).is_file():
+            return [*lines, f"    ready: {shards}"]
+        root = expand(source.root)
+        if root.exists():
+            lines.append(f"    tree at {root}: {found_in(root)}")
+            lines.append("    next: python -m trainers.prepare --config CONFIG")
+            return lines
+        lines.append(f"    missing: {root}")
+    except ConfigError as error:
+        lines.append(f"    missing: {error.message}")
+    lines.append(f"    layout: {description.layout}")
+    lines.append(f"    to get it: {description.where}")
+    return lines
+
+
+def _synthetic(config: TrainConfig) -> list[str]:
+    synthetic = config.synthetic
+    if synthetic.share == 0:
+        return ["  no blended forgeries"]
+    lines = [
+        f"  {100 * synthetic.share:.0f} % of forgeries made from real faces "
+        f"(self {synthetic.self_blend:g}, swap {synthetic.swap:g}, generated {synthetic.generated:g})"
+    ]
+    if synthetic.reals:
+        try:
+            folder: Path = expand(synthetic.reals)
+            state = "there" if folder.exists() else "missing"
+            lines.append(f"    reals: {folder}, {state}")
+        except ConfigError as error:
+            lines.append(f"    reals: {error.message} Any folder of face photos or clips will do.")
+    return lines
+
+
+def _steps(config: TrainConfig) -> list[str]:
+    images = config.steps * config.batch
+    schedule = config.schedule
+    shape = {
+        "constant": "constant",
+        "cosine": f"cosine to {schedule.min_lr:g}",
+        "step": f"times {schedule.factor:g} every {schedule.step_every} steps",
+    }[schedule.name]
+    warm = f", warm-up {schedule.warmup_steps}" if schedule.warmup_steps else ""
+    return [
+        f"  {config.steps:,} steps of {config.batch} images = {images:,} images, "
+        f"{100 * config.sampler.real_share:.0f} % real",
+        f"  {config.optimiser.name} {config.optimiser.lr:g}, {shape}{warm}, {config.precision}, "
+        f"EMA {config.ema or 'off'}",
+        f"  loss: {config.loss.model_dump()}",
+        f"  trunks start from {'ImageNet weights (fetched by timm)' if config.pretrained else config.init or 'random weights'}",
+    ]
+
+
+def _time(config: TrainConfig, manifest: DetectorManifest) -> list[str]:
+    work = BACKWARD * gmacs(config, manifest) * config.steps * config.batch
+    lines = []
+    for machine, rate in MACHINES.items():
+        hours = work / rate / 3600
+        length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
+        lines.append(f"  {machine}: about {length}")
+    lines.append("  data loading not counted; `--max-steps 50` measures this machine")
+    return lines
+
+
+def gmacs(config: TrainConfig, manifest: DetectorManifest) -> float:
+    """Multiply-accumulates of one forward pass, 1e9, scaled from the manifest's or models.md 0.1."""
+    architecture = config.architecture
+    cost = manifest.gmacs
+    if config.plugin == "sola":
+        backbone = str(architecture.get("backbone", "resnet18"))
+        cost = {"resnet50": _SOLA_R50, "resnet101": _SOLA_R101}.get(backbone, cost)
+        if architecture.get("preset") == "fast":
+            cost *= _SOLA_FAST / manifest.gmacs
+        cost *= float(architecture.get("width", 1.0)) ** 2
+    side = _input(config, manifest)
+    return cost * (side / manifest.input_px) ** 2
+
+
+def _figures(config: TrainConfig) -> list[str]:
+    expected = expected_of(config.name)
+    if not expected:
+        return ["  no printed table: see the model card of what it gives"]
+    return [
+        f"  {f.paper} table {f.table} ({f.model}), test {f.test}: {f.metric} {f.value:.2f} "
+        f"(+-{f.tolerance:g} counts as reproduced)"
+        for f in expected
+    ]
