@@ -10,6 +10,7 @@ from unmask.settings import Settings
 from workers.engines.base import Engine
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
+from workers.engines.reference import recorded_reference
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,10 @@ def build_engine(
     if (name, precision) == ("torch", "fp32") or engine.name.startswith("own"):
         return engine
     try:
-        result = hold_to_reference(engine, detector, precision=precision)
+        reference = recorded_reference(
+            detector, detector.serving(), device=device, settings=settings
+        )
+        result = hold_to_reference(engine, detector, reference, precision=precision)
     except EngineError:
         engine.close()
         raise

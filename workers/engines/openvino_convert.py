@@ -1,148 +1,124 @@
-"""From a plugin's torch module to OpenVINO models: traced, split at its fp32 fronts, quantised.
-
-OpenVINO's CPU plugin takes one precision for a whole model, and its per-operation exceptions are
-lost in some rewrites (a Pad before an SRM convolution still ran in bf16). So a reduced-precision
-engine is two models: everything up to the outputs of the fronts, compiled in f32, and the rest.
-"""
+"""From a plugin's torch module to OpenVINO models, one a stage, in a folder with their plan."""
 
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import openvino as ov
 import torch
-from openvino import opset13 as ops
 from torch import nn
 
 from unmask.errors import EngineUnavailable
+from unmask.frozen import Frozen
 from unmask.plugin import Floats
-from workers.engines.fronts import find_fronts
+from workers.engines.stages import IMAGE, Stage, Staged, split_stages
 
-INPUT = "image"
-
-
-@dataclass(frozen=True)
-class SplitModel:
-    """`front` maps the image to tensors that `main` takes beside it; None where nothing is pinned."""
-
-    main: Any
-    front: Any = None
+PLAN_FILE = "plan.json"
 
 
-def convert(
-    serving: nn.Module, *, input_px: int, batch: int, fp32_fronts: tuple[str, ...]
-) -> SplitModel:
-    """Trace `serving` at one batch size and cut it at its fronts.
+class PlannedStage(Frozen):
+    """One OpenVINO model: its file, and which values it reads and makes, in order."""
 
-    Tracing, not torch.export: it keeps each operation's submodule in its name, which is how the
-    fronts are found again. Shapes are fixed, so a trace and an export hold the same graph.
+    file: str
+    exact: bool
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class Plan(Frozen):
+    """How the models of a folder are run: in order, passing values by name."""
+
+    stages: tuple[PlannedStage, ...]
+    outputs: tuple[str, ...]
+
+
+def write_models(
+    serving: nn.Module,
+    folder: Path,
+    *,
+    input_px: int,
+    batch: int,
+    fp32_fronts: tuple[str, ...],
+    calibration: Floats | None = None,
+) -> None:
+    """Convert `serving` at one batch size, stage by stage; with `calibration`, to int8.
+
+    Weights are stored at full width: compressed to fp16 they would not be those that were trained.
+    Raises EngineError.
     """
     example = torch.zeros(batch, 3, input_px, input_px)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every shape it freezes; all of them are meant to be frozen here.
-        warnings.simplefilter("ignore")
-        model = ov.convert_model(serving.eval(), example_input=example)
-    model.reshape({model.inputs[0]: list(example.shape)})
-    model.inputs[0].get_tensor().set_names({INPUT})
-    if not fp32_fronts:
-        return SplitModel(main=model)
-    return _split(model, tuple(find_fronts(serving, fp32_fronts)))
-
-
-def _split(model: Any, paths: tuple[str, ...]) -> SplitModel:
-    fronts = {op.get_friendly_name() for op in model.get_ops() if _belongs(op, paths)}
-    cuts = [
-        output
-        for op in model.get_ordered_ops()
-        if op.get_friendly_name() in fronts and op.get_type_name() != "Constant"
-        for output in op.outputs()
-        if any(
-            target.get_node().get_friendly_name() not in fronts
-            for target in output.get_target_inputs()
+    staged = split_stages(serving, example, fp32_fronts)
+    feeds = [] if calibration is None else _calibration_feeds(staged, calibration, batch)
+    planned = []
+    with torch.inference_mode():
+        examples = staged.examples(example)
+    for index, (stage, inputs) in enumerate(zip(staged.stages, examples, strict=True)):
+        model = _convert(stage, inputs)
+        if feeds and not stage.exact:
+            model = _quantise(model, [feed[index] for feed in feeds], _first_reads(staged, stage))
+        file = f"stage{index}.xml"
+        ov.save_model(model, folder / file, compress_to_fp16=False)
+        planned.append(
+            PlannedStage(file=file, exact=stage.exact, inputs=stage.inputs, outputs=stage.outputs)
         )
-    ]
-    if not cuts:
+    plan = Plan(stages=tuple(planned), outputs=staged.outputs)
+    (folder / PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
+
+
+def read_plan(folder: Path) -> Plan:
+    """The plan of a verified folder."""
+    return Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
+
+
+def _convert(stage: Stage, inputs: tuple[torch.Tensor, ...]) -> Any:
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        model = ov.convert_model(torch.export.export(stage.module, inputs))
+    model.reshape(
+        {port: list(value.shape) for port, value in zip(model.inputs, inputs, strict=True)}
+    )
+    return model
+
+
+def _calibration_feeds(
+    staged: Staged, crops: Floats, batch: int
+) -> list[list[tuple[torch.Tensor, ...]]]:
+    """For each whole batch of crops, the inputs of every stage."""
+    whole = len(crops) // batch * batch
+    if whole == 0:
         raise EngineUnavailable(
             "openvino",
-            f"the traced graph shows no operation of the fp32 fronts {', '.join(paths)}.",
-            fix="Set UNMASK_PRECISION=fp32 and report it.",
+            f"int8 needs at least {batch} calibration crops, there are {len(crops)}.",
+            fix="Put more face crops into the calibration folder.",
         )
-    parameters = []
-    results = []
-    for index, output in enumerate(cuts):
-        parameter = ops.parameter(output.get_partial_shape(), output.get_element_type())
-        parameter.output(0).get_tensor().set_names({f"front_{index}"})
-        for target in output.get_target_inputs():
-            if target.get_node().get_friendly_name() not in fronts:
-                target.replace_source_output(parameter.output(0))
-        parameters.append(parameter)
-        results.append(ops.result(output))
-    image = model.get_parameters()[0]
-    own_image = ops.parameter(image.get_partial_shape(), image.get_element_type())
-    own_image.output(0).get_tensor().set_names({INPUT})
-    main_results = model.get_results()
-    front = ov.Model(results, [image], "front")
-    # The two models may not share a Parameter: what is left of the image's uses is main's own.
-    kept = set(map(_identity, front.get_ops()))
-    for target in image.output(0).get_target_inputs():
-        if _identity(target.get_node()) not in kept:
-            target.replace_source_output(own_image.output(0))
-    return SplitModel(main=ov.Model(main_results, [own_image, *parameters], "main"), front=front)
+    with torch.inference_mode():
+        return [
+            staged.examples(torch.from_numpy(crops[start : start + batch]))
+            for start in range(0, whole, batch)
+        ]
 
 
-def _identity(node: Any) -> str:
-    return str(node.get_name())
+def _first_reads(staged: Staged, stage: Stage) -> list[int]:
+    """Positions of the inputs that come straight from an exact stage."""
+    made_exactly = {name for each in staged.stages if each.exact for name in each.outputs}
+    return [index for index, name in enumerate(stage.inputs) if name in made_exactly - {IMAGE}]
 
 
-def _belongs(op: Any, paths: Iterable[str]) -> bool:
-    name = op.get_friendly_name()
-    return any(name.startswith((f"__module.{path}/", f"__module.{path}.")) for path in paths)
-
-
-def quantise(split: SplitModel, calibration: Floats, *, batch: int) -> SplitModel:
-    """Post-training int8 of the main model; fronts and what reads them first stay as they are.
-
-    `calibration`: (N, 3, S, S) float32, at least one batch. Raises EngineUnavailable without nncf.
-    """
+def _quantise(model: Any, feeds: list[tuple[torch.Tensor, ...]], kept: list[int]) -> Any:
+    """Post-training int8. What reads a high-pass front first keeps its precision, softmax too."""
     try:
         import nncf  # noqa: PLC0415 - an extra: `pip install unmask[int8]`
     except ImportError as error:
         raise EngineUnavailable(
             "openvino", "int8 needs nncf.", fix="Install it: pip install 'unmask[int8]'."
         ) from error
-
-    front = (
-        ov.Core().compile_model(split.front, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        if split.front
-        else None
-    )
-
-    def feed(images: Floats) -> list[Any]:
-        extra = [] if front is None else [value.copy() for value in front([images]).values()]
-        return [images, *extra]
-
-    whole = len(calibration) // batch * batch
-    if whole == 0:
-        raise EngineUnavailable(
-            "openvino",
-            f"int8 needs at least {batch} calibration crops, {len(calibration)} given.",
-            fix="Give more crops: `unmask engines build --calibration FOLDER`.",
-        )
-    batches = [calibration[start : start + batch] for start in range(0, whole, batch)]
-    first_readers = {
+    readers = {
         target.get_node().get_friendly_name()
-        for parameter in split.main.get_parameters()[1:]
-        for target in parameter.output(0).get_target_inputs()
+        for index in kept
+        for target in model.get_parameters()[index].output(0).get_target_inputs()
     }
+    scope = nncf.IgnoredScope(names=sorted(readers), types=["Softmax", "MVN"], validate=False)
+    dataset = nncf.Dataset(feeds, lambda feed: [value.numpy() for value in feed])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        main = nncf.quantize(
-            split.main,
-            nncf.Dataset(batches, feed),
-            subset_size=len(batches),
-            ignored_scope=nncf.IgnoredScope(
-                names=sorted(first_readers), types=["Softmax", "MVN"], validate=False
-            ),
-        )
-    return SplitModel(main=main, front=split.front)
+        return nncf.quantize(model, dataset, subset_size=len(feeds), ignored_scope=scope)

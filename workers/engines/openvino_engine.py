@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino as ov
 import torch
 from torch import nn
@@ -18,13 +17,12 @@ from workers.engines.cache import EngineCache
 from workers.engines.calibration import calibration_crops, calibration_sha256
 from workers.engines.fingerprint import engine_key
 from workers.engines.machine import cpu_has_bf16, cpu_name, inference_threads
-from workers.engines.openvino_convert import convert, quantise
-
-MAIN, FRONT = "main.xml", "front.xml"
+from workers.engines.openvino_convert import read_plan, write_models
+from workers.engines.stages import IMAGE
 
 
 class OpenvinoEngine(BucketEngine):
-    """A compiled model for one batch size, and before it, where fronts are pinned, a small f32 one."""
+    """Compiled models for one batch size, run in the order of their plan."""
 
     def __init__(self, folder: Path, *, precision: str, input_px: int, settings: Settings) -> None:
         super().__init__(
@@ -41,31 +39,28 @@ class OpenvinoEngine(BucketEngine):
             # Several processes share these cores: pinned threads would queue on the same ones.
             "ENABLE_CPU_PINNING": False,
         }
-        hint = "bf16" if precision != "fp32" and cpu_has_bf16() else "f32"
-        compiled = core.compile_model(
-            folder / MAIN, "CPU", {**common, "INFERENCE_PRECISION_HINT": hint}
-        )
-        self._main: Any = compiled.create_infer_request()
-        self._front: Any = None
-        if (folder / FRONT).exists():
-            front = core.compile_model(
-                folder / FRONT, "CPU", {**common, "INFERENCE_PRECISION_HINT": "f32"}
-            )
-            self._front = front.create_infer_request()
+        reduced = "bf16" if precision != "fp32" and cpu_has_bf16() else "f32"
+        self._plan = read_plan(folder)
+        self._requests: list[Any] = []
+        for stage in self._plan.stages:
+            hint = "f32" if stage.exact else reduced
+            properties = {**common, "INFERENCE_PRECISION_HINT": hint}
+            compiled = core.compile_model(folder / stage.file, "CPU", properties)
+            self._requests.append(compiled.create_infer_request())
 
     def _forward(self, images: Floats) -> Sequence[Floats]:
-        if self._main is None:
+        if not self._requests:
             raise EngineUnavailable(self.name, "it was closed.", fix="Build another.")
-        inputs: list[Any] = [images]
-        if self._front is not None:
-            inputs += list(
-                self._front.infer([images], share_inputs=True, share_outputs=True).values()
-            )
-        outputs = self._main.infer(inputs, share_inputs=True, share_outputs=True)
-        return [np.asarray(value) for value in outputs.values()]
+        values = {IMAGE: images}
+        for stage, request in zip(self._plan.stages, self._requests, strict=True):
+            inputs = [values[name] for name in stage.inputs]
+            # Without copies: each request owns its outputs, and runs once a batch.
+            made = request.infer(inputs, share_inputs=True, share_outputs=True)
+            values.update(zip(stage.outputs, made.values(), strict=True))
+        return [values[name] for name in self._plan.outputs]
 
     def close(self) -> None:
-        self._main = self._front = None
+        self._requests = []
         gc.collect()
 
 
@@ -93,15 +88,15 @@ def build(
         extra="" if crops is None else calibration_sha256(crops),
     )
 
-    def write(folder: Path) -> None:
-        fronts = detector.manifest.fp32_fronts if precision != "fp32" else ()
-        split = convert(serving, input_px=input_px, batch=batch, fp32_fronts=fronts)
-        if crops is not None:
-            split = quantise(split, crops, batch=batch)
-        # Full-width weights: compressed to fp16 they would not be the weights that were trained.
-        ov.save_model(split.main, folder / MAIN, compress_to_fp16=False)
-        if split.front is not None:
-            ov.save_model(split.front, folder / FRONT, compress_to_fp16=False)
+    def write(aside: Path) -> None:
+        write_models(
+            serving,
+            aside,
+            input_px=input_px,
+            batch=batch,
+            fp32_fronts=detector.manifest.fp32_fronts if precision != "fp32" else (),
+            calibration=crops,
+        )
 
     folder = cache.find(key) or cache.store(key, write)
     return OpenvinoEngine(folder, precision=precision, input_px=input_px, settings=settings)

@@ -21,7 +21,6 @@ GATE_CROPS = 6
 #: The abstention score is a distance, not a probability: it may be off by so many times more.
 _OOD_SLACK = 10.0
 _SEED = 20261121
-_REFERENCE_BATCH = 2
 
 
 class ParityResult(Frozen):
@@ -84,20 +83,6 @@ def _face(x: Any, y: Any, rng: np.random.Generator) -> Any:
     return canvas * (1.0 + light) + noise
 
 
-def reference_output(detector: Detector, images: Floats) -> RawOutput:
-    """The torch reference on `images`, two at a time: it must not set the process's peak memory."""
-    parts = [
-        detector.infer(images[start : start + _REFERENCE_BATCH])
-        for start in range(0, len(images), _REFERENCE_BATCH)
-    ]
-    ood = [part.ood for part in parts if part.ood is not None]
-    return RawOutput(
-        p=np.concatenate([part.p for part in parts]),
-        maps=np.concatenate([part.maps for part in parts]),
-        ood=np.concatenate(ood) if len(ood) == len(parts) else None,
-    )
-
-
 def compare(
     got: RawOutput, reference: RawOutput, *, precision: str, heatmap_scale: float = 1.0
 ) -> ParityResult:
@@ -154,13 +139,15 @@ def _correlation(a: Any, b: Any) -> float:
     return float((a * b).sum() / norm) if norm > 0.0 else 0.0
 
 
-def hold_to_reference(engine: Engine, detector: Detector, *, precision: str) -> ParityResult:
-    """Run the gate. Returns the figures; raises ParityFailed with them."""
+def hold_to_reference(
+    engine: Engine, detector: Detector, reference: RawOutput, *, precision: str
+) -> ParityResult:
+    """Run the gate against the reference's output on fixed_crops(). Raises ParityFailed."""
     crops = fixed_crops(detector.manifest.input_px)
     scale = detector.card.heatmap_scale if detector.card is not None else 1.0
     result = compare(
         engine.infer(crops),
-        reference_output(detector, crops),
+        reference,
         precision=precision,
         heatmap_scale=scale,
     )
