@@ -21,7 +21,7 @@ from detect_plugins.bundle_loading import fill_network, read_tensors
 from detect_plugins.geometry import network_input
 from detect_plugins.serving import ServingModule
 from unmask.bundle import BundleCard, read_card, verify_weights
-from unmask.errors import BundleRefused
+from unmask.errors import BundleRefused, ConfigError
 from unmask.frozen import Frozen
 from unmask.plugin import (
     DetectorManifest,
@@ -34,6 +34,7 @@ from unmask.plugin import (
 
 #: Random weights are the same everywhere, so that speed tests and parity tests repeat.
 UNTRAINED_SEED = 20_260_101
+_DEVICE_FIX = "Set UNMASK_DEVICE to auto, cpu, cuda or cuda:N."
 
 
 class TorchDetector:
@@ -163,7 +164,13 @@ def _as_loaded(manifest: DetectorManifest, config: Any) -> DetectorManifest:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device {name!r}: {error}.", fix=_DEVICE_FIX) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r}: this machine has no such GPU.", fix=_DEVICE_FIX)
+    return device
 
 
 def _abstention_tensor(tensors: dict[str, Tensor], name: str, plugin: str) -> Tensor:

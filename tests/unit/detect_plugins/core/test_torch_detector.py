@@ -17,7 +17,7 @@ from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.detector import SolaDetector
 from detect_plugins.sola.network import build_network
 from unmask.bundle import Abstention, BundleCard
-from unmask.errors import BundleRefused
+from unmask.errors import BundleRefused, ConfigError
 from unmask.plugin import RawOutput
 from unmask.testing import sample_crops
 
@@ -229,3 +229,10 @@ def test_no_crops_prepare_to_an_empty_batch() -> None:
     prepared = load(None).prepare([])
     assert prepared.images.shape == (0, 3, 256, 256)
     assert prepared.input_to_frame == ()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "toaster"])
+def test_a_device_that_is_not_there_is_the_settings_fault(device: str) -> None:
+    manifest = load_catalogue().get("sola").require_manifest()
+    with pytest.raises(ConfigError, match="UNMASK_DEVICE"):
+        SolaDetector.load(manifest, None, device)
