@@ -63,12 +63,11 @@ def write_clip(
     rotation: int = 0,
     audio_s: float = 0.0,
     options: dict[str, str] | None = None,
-    format: str | None = None,
     mux: dict[str, str] | None = None,
 ) -> Path:
-    """Encode frames; the container follows the path's suffix unless `format` names one."""
+    """Encode frames; the container follows the path's suffix."""
     height, width = frames[0].shape[:2] if frames else (0, 0)
-    with av.open(str(path), "w", format=format, options=mux or {}) as out:
+    with av.open(str(path), "w", options=mux or {}) as out:
         stream = None
         if frames:
             stream = out.add_stream(codec, rate=rate)

@@ -1,5 +1,7 @@
 """Which frames are looked at."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def test_uniform_takes_exactly_so_many_frames_or_all_there_are(total: int, count
     assert len(chosen) == min(count, total)
     assert chosen == sorted(set(chosen))
     assert chosen[-1] < total
-    gaps = [b - a for a, b in zip(chosen, chosen[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(chosen)]
     assert not gaps or max(gaps) - min(gaps) <= 1
     if count > 1:
         assert (chosen[0], chosen[-1]) == (0, total - 1)
@@ -48,7 +50,8 @@ def test_keyframes_and_all_take_what_their_names_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "uniform", "uniform:0", "uniform:x", "uniform:-3", "fps:0", "fps:nan", "all:3", "often"]
+    "text",
+    ["", "uniform", "uniform:0", "uniform:x", "uniform:-3", "fps:0", "fps:nan", "all:3", "often"],
 )
 def test_an_unknown_policy_is_refused_with_the_ones_there_are(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
