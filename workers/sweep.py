@@ -141,14 +141,11 @@ def _enqueue_due(redis: "Redis", queue_name: str) -> int:
     queue = Queue(queue_name, connection=redis, serializer=JSONSerializer)
     due = registry.get_jobs_to_schedule()
     for name in due:
-        with redis.pipeline(transaction=True) as pipe:
-            registry.remove(name, pipeline=pipe)
-            try:
-                job = Job.fetch(name, connection=redis, serializer=JSONSerializer)
-                queue.enqueue_job(job, pipeline=pipe)
-            except NoSuchJobError:
-                log.warning("sweep.retry_gone", job=name)
-            pipe.execute()
+        try:
+            queue.enqueue_job(Job.fetch(name, connection=redis, serializer=JSONSerializer))
+        except NoSuchJobError:
+            log.warning("sweep.retry_gone", job=name)
+        registry.remove(name)  # last: to be enqueued twice does no harm, never would
     return len(due)
 
 

@@ -20,7 +20,9 @@ def pan(path: Path, *, frames: int = 16, brightness: float = 1.0, start: int = 0
         stream.pix_fmt = "yuv420p"
         for i in range(frames):
             x = 100 + (start + 2 * i) % 40
-            view = np.clip(photo[10 : 10 + SIZE, x : x + SIZE] * brightness, 0, 255).astype(np.uint8)
+            view = np.clip(photo[10 : 10 + SIZE, x : x + SIZE] * brightness, 0, 255).astype(
+                np.uint8
+            )
             for packet in stream.encode(av.VideoFrame.from_ndarray(view, format="rgb24")):
                 file.mux(packet)
         for packet in stream.encode():
