@@ -7,6 +7,7 @@ from unmask.errors import ConfigError, EngineError, EngineUnavailable
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
+from workers.engines.absent import NotInstalled
 from workers.engines.base import Engine
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
@@ -174,6 +175,16 @@ def _build(
             return onnxruntime_engine.build(
                 detector, serving, precision=precision, settings=settings
             )
+        if name == "tensorrt":
+            from workers.engines import tensorrt_engine  # noqa: PLC0415
+
+            return tensorrt_engine.build(
+                detector, serving, precision=precision, device=device, settings=settings
+            )
+        if name == "inductor":
+            from workers.engines.inductor_engine import InductorEngine  # noqa: PLC0415
+
+            return InductorEngine(detector, serving, precision=precision, device=device)
     except EngineError:
         raise
     except ImportError as error:
@@ -189,10 +200,6 @@ def _build(
             fix="The worker serves with the next engine; report it if the plugin is unchanged.",
         ) from error
     raise EngineUnavailable(name, "no such engine.", fix=f"Use one of {', '.join(_PRECISIONS)}.")
-
-
-class NotInstalled(EngineUnavailable):
-    """An optional runtime that is absent."""
 
 
 _INSTALL = {

@@ -9,27 +9,9 @@ import torch
 from torch import nn
 
 from unmask.errors import EngineUnavailable
-from unmask.frozen import Frozen
 from unmask.plugin import Floats
+from workers.engines.plan import Plan, PlannedStage
 from workers.engines.stages import IMAGE, Stage, Staged, split_stages
-
-PLAN_FILE = "plan.json"
-
-
-class PlannedStage(Frozen):
-    """One OpenVINO model: its file, and which values it reads and makes, in order."""
-
-    file: str
-    exact: bool
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
-class Plan(Frozen):
-    """How the models of a folder are run: in order, passing values by name."""
-
-    stages: tuple[PlannedStage, ...]
-    outputs: tuple[str, ...]
 
 
 def write_models(
@@ -61,13 +43,7 @@ def write_models(
         planned.append(
             PlannedStage(file=file, exact=stage.exact, inputs=stage.inputs, outputs=stage.outputs)
         )
-    plan = Plan(stages=tuple(planned), outputs=staged.outputs)
-    (folder / PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
-
-
-def read_plan(folder: Path) -> Plan:
-    """The plan of a verified folder."""
-    return Plan.model_validate_json((folder / PLAN_FILE).read_bytes())
+    Plan(stages=tuple(planned), outputs=staged.outputs).write(folder)
 
 
 def _convert(stage: Stage, inputs: tuple[torch.Tensor, ...]) -> Any:

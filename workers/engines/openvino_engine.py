@@ -17,7 +17,8 @@ from workers.engines.cache import EngineCache
 from workers.engines.calibration import calibration_crops, calibration_sha256
 from workers.engines.fingerprint import engine_key
 from workers.engines.machine import cpu_has_bf16, cpu_name, inference_threads
-from workers.engines.openvino_convert import read_plan, write_models
+from workers.engines.openvino_convert import write_models
+from workers.engines.plan import read_plan
 from workers.engines.stages import IMAGE
 
 
