@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from unmask import __version__
-from unmask.errors import ConfigError, UnmaskError
+from unmask.errors import ConfigError, PluginBroken, UnmaskError
 from unmask.settings import Settings
 
 app = typer.Typer(
@@ -70,7 +70,8 @@ def main() -> None:
         console.print(error.message, markup=False, highlight=False)
         if error.fix:
             console.print(error.fix, style="dim", markup=False, highlight=False)
-        sys.exit(EXIT_USAGE if isinstance(error, ConfigError) else EXIT_UNJUDGED)
+        usage = isinstance(error, ConfigError | PluginBroken)
+        sys.exit(EXIT_USAGE if usage else EXIT_UNJUDGED)
 
 
 def load_settings(**changes: object) -> Settings:

@@ -52,10 +52,10 @@ def run_scan(
     unjudged = False
     with (
         _lines(json_path) as lines,
-        _bars() as bars,
         local.LocalPipeline(
             settings, settings.plugins, allow_untrained=allow_untrained
         ) as pipeline,
+        _bars() as bars,
     ):
         tasks: dict[int, TaskID] = {}
         show = _shower(bars, tasks)
