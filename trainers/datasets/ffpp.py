@@ -93,14 +93,18 @@ class DeepFakeDetection:
     def read(
         self, root: Path, *, split: Split, methods: tuple[str, ...] = (), compression: str = "c23"
     ) -> Listing:
-        """All videos, as split "test" or "all". Raises ConfigError."""
+        """All videos, to test on ("test") or to train on ("all"). Raises ConfigError."""
         level = compression or "c23"
         known(DFD, "compression", [level], LEVELS)
         known(DFD, "method", methods, ["DeepFakeDetection"])
         known(DFD, "split", [split], ["test", "all"])
         actors = root / "original_sequences" / "actors" / level / "videos"
         fakes = root / "manipulated_sequences" / "DeepFakeDetection"
-        common = {"dataset": f"dfd-{level}", "split": "test", "kind": "video"}
+        common = {
+            "dataset": f"dfd-{level}",
+            "split": "test" if split == "test" else "train",
+            "kind": "video",
+        }
         samples = [
             Sample.model_validate(
                 common
