@@ -55,7 +55,7 @@ def settle(redis: "Redis", job_id: str, generation: int) -> bool:
 
 
 def enqueue_verdict(redis: "Redis", job_id: str, generation: int) -> None:
-    """Ask for the verdict. The RQ job's name is fixed, so that twice is once."""
+    """Ask for the verdict. The RQ job's name is fixed: asked for twice, it is the same job."""
     Queue(queues.VERDICT_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call(
         VERDICT_JOB,
         args=(job_id, generation),
