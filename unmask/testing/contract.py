@@ -12,8 +12,10 @@ from unmask.testing.crops import apply, sample_crops
 from unmask.testing.exports import ExportContract
 from unmask.testing.networks import measured_size
 
-#: How far one crop's result may depend on the company it is scored in.
+#: How far one crop's result may depend on the company it is scored in: float rounding, by other
+#: kernels at another batch size. A map's cell is an eighth of a grey level at the second figure.
 _BATCH_TOLERANCE = 1e-4
+_MAP_TOLERANCE = 5e-4
 _SIZE_TOLERANCE = 0.02
 
 
@@ -150,7 +152,7 @@ class DetectorContract(ExportContract):
         alone = detector.infer(prepared[5:6])
         np.testing.assert_allclose(alone.p, reference.p[5:6], atol=_BATCH_TOLERANCE)
         span = max(1.0, float(reference.maps.max()))
-        np.testing.assert_allclose(alone.maps, reference.maps[5:6], atol=_BATCH_TOLERANCE * span)
+        np.testing.assert_allclose(alone.maps, reference.maps[5:6], atol=_MAP_TOLERANCE * span)
 
     def test_different_crops_get_different_scores(self, reference: RawOutput) -> None:
         assert len(np.unique(reference.p)) > 1
