@@ -1,0 +1,167 @@
+"""The training pool of the shipped bundles, by one command from the research data.
+
+    python -m trainers.recipes.build_pool --research-data ../shared/data --out POOL
+
+Clips of both splits through the codec ladder, small autoencoders fitted on the real faces (for
+generators' traces), then pairs of a real face and its forgery. About 40 minutes on one core.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ingest.faces import FaceDetector, build_face_detector
+from trainers.config import SyntheticConfig
+from trainers.recipes.clip_crops import write_clip
+from trainers.recipes.research_data import DataFile, Split, read_data
+from trainers.synthetic import autoencoder
+from trainers.synthetic.codec import draw_passage, passed
+from trainers.synthetic.faces_folder import at_random_size, sitter_of
+from trainers.synthetic.forge import Face
+from trainers.synthetic.geometry import region_mask
+from trainers.synthetic.pairs import Sitter, write_pairs
+from trainers.synthetic.pool import Pool, PoolWriter
+from unmask.settings import Settings
+
+PAIRS = {"train": 6000, "val": 400}
+STILLS_SHARE = 0.38
+GAN_CROPS = {"train": 250, "val": 40}
+MIX = SyntheticConfig(share=0.5, self_blend=0.46, swap=0.24, generated=0.30, codec=1.0)
+AUTOENCODER_STEPS = 350
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    data: Path = args.research_data
+    yunet = f"onnx:{data / 'weights' / 'yunet_n_640_640.onnx'}"
+    detector = build_face_detector(yunet, Settings())
+    files = read_data(data)
+    for split in ("train", "val"):
+        clips = [f for f in files if f.split == split and f.path.startswith("videos/")]
+        with PoolWriter(args.out, f"{split}-clips") as writer:
+            for number, file in enumerate(clips):
+                made = write_clip(writer, data, file, detector)
+                print(f"{split} {number + 1}/{len(clips)} {file.path}: {made} crops", flush=True)
+    nets = args.out / "autoencoders.safetensors"
+    fit_autoencoders(Pool(args.out, "train-clips"), nets)
+    rebuilds = [net.redraw for net in autoencoder.load_all(nets)]
+    for split in ("train", "val"):
+        draw = Drawer(Pool(args.out, f"{split}-clips"), data, files, split, detector)
+        rng = np.random.default_rng([7, len(split)])
+        with PoolWriter(args.out, f"{split}-pairs") as writer:
+            gans = [data / f.path for f in files if f.family == "gan" and f.split == split]
+            write_gans(writer, gans, GAN_CROPS[split], detector, rng)
+            write_pairs(writer, draw, PAIRS[split], rng, MIX, rebuilds=rebuilds)
+        print(f"{split}: {PAIRS[split]} pairs", flush=True)
+
+
+class Drawer:
+    """Draws a real face: a still, or a frame of a clip with people drawn evenly."""
+
+    def __init__(
+        self,
+        clips: Pool,
+        data: Path,
+        files: list[DataFile],
+        split: Split,
+        detector: FaceDetector,
+    ) -> None:
+        self._clips, self._detector = clips, detector
+        self._people: dict[str, list[int]] = {}
+        for index, record in enumerate(clips.records):
+            if record.label == 0 and record.quality in ("found", "crf18", "crf21"):
+                self._people.setdefault(record.person, []).append(index)
+        self._names = sorted(self._people)
+        self._stills = [
+            data / f.path
+            for f in files
+            if f.split == split and f.label == 0 and not f.path.startswith("videos/")
+        ]
+        self._found: dict[Path, Sitter | str] = {}
+
+    def __call__(self, rng: np.random.Generator) -> Sitter:
+        while self._stills and rng.random() < STILLS_SHARE:
+            path = self._stills[int(rng.integers(len(self._stills)))]
+            if path not in self._found:
+                self._found[path] = sitter_of(path, self._detector)
+            sitter = self._found[path]
+            if isinstance(sitter, Sitter):
+                return at_random_size(sitter, rng)
+        name = self._names[int(rng.integers(len(self._names)))]
+        crop = self._clips[self._people[name][int(rng.integers(len(self._people[name])))]]
+        x0, y0, x1, y1 = (v * crop.record.side for v in crop.record.face)
+        face = Face(pixels=np.array(crop.pixels), box=(x0, y0, x1, y1))
+        return Sitter(face=face, person=name, source=crop.record.source)
+
+
+def write_gans(
+    writer: PoolWriter,
+    paths: list[Path],
+    count: int,
+    detector: FaceDetector,
+    rng: np.random.Generator,
+) -> None:
+    """Whole-face GAN pictures, through the same resizing and codec as the real stills."""
+    for _ in range(count):
+        path = paths[int(rng.integers(len(paths)))]
+        sitter = sitter_of(path, detector)
+        if isinstance(sitter, str):
+            continue
+        face = at_random_size(sitter, rng).face
+        side = face.pixels.shape[0]
+        sent = passed(face.pixels, passage := draw_passage(rng))
+        square = min(sent.shape[:2])
+        writer.add(
+            sent[:square, :square],
+            region_mask(face.geometry, "face", side, rng),
+            label=1,
+            family="gan",
+            method="StyleGAN2",
+            source=path.name,
+            person=path.stem,
+            quality=f"{passage.kind}{passage.quality or ''}",
+            extent="whole",
+            face=[v / side for v in face.box],
+        )
+
+
+def fit_autoencoders(pool: Pool, path: Path) -> None:
+    """One small autoencoder a design, on patches of the real clips."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    reals = [
+        i
+        for i, r in enumerate(pool.records)
+        if r.label == 0 and r.quality == "found" and r.side >= 140
+    ]
+
+    def patches(size: int = 96, batch: int = 6) -> Iterator[Tensor]:
+        while True:
+            cut = []
+            for index in rng.choice(reals, batch):
+                pixels = pool[int(index)].pixels
+                y, x = rng.integers(pixels.shape[0] - size, size=2)
+                cut.append(pixels[y : y + size, x : x + size])
+            yield torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 255.0
+
+    nets = []
+    for kind, halvings in autoencoder.DESIGNS:
+        net = autoencoder.Autoencoder(kind, halvings)
+        error = autoencoder.fit(net, patches(), steps=AUTOENCODER_STEPS)
+        print(f"autoencoder {kind}, {halvings} halvings: mean error {255 * error:.1f} grey levels")
+        nets.append(net)
+    autoencoder.save_all(nets, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""From a trained run to the bundle that ships: calibration, thresholds, abstention, map scale, card.
+
+    python -m trainers.recipes.ship RUN --set VAL --pool POOL --out detect_plugins/sola/weights
+
+Everything is fitted on the validation set's unseen people (clips re-encoded at three qualities), with
+the workers' own aggregation. Figures measured on the same set are in-sample for the two numbers of the
+calibration and for the threshold; `trainers.recipes.tables` also prints them cross-fitted by person.
+"""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainers.calibrate import fit, fit_abstention, ood_distance
+from trainers.export import load_from_folder, reexport
+from trainers.model_card import CardNotes
+from trainers.recipes.judge import judge
+from trainers.recipes.research_data import manifest_sha256
+from trainers.recipes.validation_set import CropSet
+from trainers.run_bundle import bundle_of_run
+from trainers.scores import VideoScore
+from trainers.synthetic.batches import plain_view
+from trainers.synthetic.pool import Pool
+
+SET_NAME = "unseen people of the research data, as found and at crf 23 and 32"
+LIMITS = (
+    "Demonstration weights: a few hundred people and a dozen tools, trained on two CPU cores.",
+    "Figures are of clips whose tools were also in training; methods never seen do worse "
+    "(docs/reference/weights.md has the left-out families).",
+    "Nothing was measured by skin tone, age or gender: expect unequal errors.",
+    "A skilled adversary can evade it; audio, bodies and backgrounds are not looked at.",
+)
+DATA = (
+    "VoxCeleb-, HDTF-, MEAD-, LRS3-style and other public talking-head clips (real)",
+    "FFHQ photos (real), downscaled and compressed",
+    "Forged clips: DeepFaceLive swaps, Wav2Lip, IP_LAP, DiffDub, PC-AVS, DAE-Talker, SadTalker, "
+    "EDTalk, AniTalker, DreamTalk, StyleTalk demonstrations",
+    "StyleGAN2 faces; blended and regenerated forgeries made from the real faces",
+)
+LICENCES = (
+    "Research and demonstration only: trained on FFHQ (CC BY-NC-SA), StyleGAN2 outputs (NVIDIA "
+    "non-commercial) and third-party footage; no commercial use.",
+)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--checkpoint", choices=("checkpoint", "best"), default="best")
+    parser.add_argument("--set", type=Path, required=True)
+    parser.add_argument("--pool", type=Path, required=True)
+    parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--hours", type=float)
+    parser.add_argument("--weight", type=float, default=1.0, help="in combinations")
+    parser.add_argument("--percentile", type=float, default=99.7)
+    parser.add_argument("--tables", type=Path, help="markdown appended to the card")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    full = args.out.with_name(f".{args.out.name}-float32")
+    card = bundle_of_run(args.run, args.checkpoint, full)
+    detector = load_from_folder(card.plugin, full)
+    crops = CropSet(args.set)
+    judged = judge(card.plugin, detector, crops)
+    videos = [
+        VideoScore(
+            key=f"{j.method}/{j.clip}",
+            dataset="research",
+            method=j.method,
+            label=j.label,
+            raw=j.raw,
+            mean=j.mean,
+            quality=j.quality,
+            face_px=j.face_px,
+            frames=len(j.faces),
+        )
+        for j in judged
+        if j.raw is not None
+    ]
+    fitted = fit(videos, name=SET_NAME)
+    mean, scale, abstention = abstention_of(detector, args.pool, crops, args.percentile)
+    updates: dict[str, Any] = {
+        "calibration": fitted.calibration,
+        "thresholds": fitted.thresholds,
+        "heatmap_scale": map_scale(detector, args.pool),
+        "combination_weight": args.weight,
+        "data": DATA,
+        "licences": LICENCES,
+        "data_manifest_sha256": manifest_sha256(args.research_data),
+        "training": {**card.training, "hours": args.hours, "machine": machine()},
+    }
+    notes = CardNotes(
+        limits=LIMITS,
+        hours=args.hours,
+        machine=machine(),
+        tables=args.tables.read_text(encoding="utf-8") if args.tables else "",
+    )
+    shipped = reexport(
+        full,
+        args.out,
+        plugin=card.plugin,
+        dtype="float16",
+        updates=updates,
+        ood=(mean, scale, abstention),
+        notes=notes,
+        keep_fp32=detector.manifest.fp32_fronts,
+    )
+    print(json.dumps({"sha256": shipped.sha256, "thresholds": shipped.thresholds, "abstention": abstention.limit}, indent=2))  # fmt: skip
+
+
+def machine() -> str:
+    """What it ran on, without the machine's name."""
+    return f"2 CPU cores ({platform.machine()}, AMX bf16), no GPU, torch {torch.__version__}"
+
+
+def features_of(detector: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pooled features (B, D) of images (B, 3, S, S)."""
+    with torch.inference_mode():
+        batch = torch.from_numpy(images).to(memory_format=torch.channels_last)
+        return np.asarray(detector.network.features(batch).float().numpy(), np.float32)
+
+
+def abstention_of(
+    detector: Any, pool: Path, crops: CropSet, percentile: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Any]:
+    """Mean and scale of training features; the limit leaves all but a few validation clips judged."""
+    train = Pool(pool, "train")
+    pick = np.random.default_rng(0).permutation(len(train))[:1500]
+    scale = detector.manifest.crop_scale
+    seen = []
+    for start in range(0, len(pick), 32):
+        views = [
+            plain_view(train[int(i)], detector.input_px, scale) for i in pick[start : start + 32]
+        ]
+        seen.append(
+            features_of(detector, np.stack(views).transpose(0, 3, 1, 2).astype(np.float32) / 255.0)
+        )
+    mean, spread, abstention = fit_abstention(np.concatenate(seen))
+    medians = []
+    for _, _, members in crops.clips():
+        found = [crops.face_crop(m) for m in members[::4]]
+        features = features_of(detector, detector.prepare(found).images)
+        medians.append(float(np.median(ood_distance(features, mean, spread))))
+    limit = 1.02 * float(np.percentile(medians, percentile))
+    return mean, spread, abstention.model_copy(update={"limit": limit})
+
+
+def map_scale(detector: Any, pool: Path) -> float:
+    """99th percentile of the raw maps over validation forgeries (models.md 2.8)."""
+    unseen = Pool(pool, "val")
+    fakes = [i for i, r in enumerate(unseen.records) if r.label]
+    pick = np.random.default_rng(0).permutation(fakes)[:200]
+    maps = []
+    for start in range(0, len(pick), 32):
+        views = [
+            plain_view(unseen[int(i)], detector.input_px, detector.manifest.crop_scale)
+            for i in pick[start : start + 32]
+        ]
+        images = np.stack(views).transpose(0, 3, 1, 2).astype(np.float32) / 255.0
+        maps.append(detector.infer(images).maps.ravel())
+    return max(1e-6, float(np.percentile(np.concatenate(maps), 99)))
+
+
+if __name__ == "__main__":
+    main()
