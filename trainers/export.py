@@ -37,6 +37,7 @@ from unmask.bundle import (
 )
 from unmask.errors import BundleRefused, ConfigError
 from unmask.plugin import Detector
+from workers.engines.parity import fixed_crops
 
 DType = Literal["float32", "float16"]
 CARD_TEXT = "MODEL_CARD.md"
@@ -224,8 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         notes=notes,
         keep_fp32=before.manifest.fp32_fronts,
     )
-    side = getattr(before, "input_px", before.manifest.input_px)
-    images = np.random.default_rng(0).random((8, 3, side, side), np.float32)
+    images = fixed_crops(int(getattr(before, "input_px", before.manifest.input_px)), 8)
     worst = verify_bundle(
         args.out, plugin, images, before.infer(images).p, tolerance=args.tolerance
     )
