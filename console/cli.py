@@ -300,27 +300,38 @@ def engines_list() -> None:
 
 
 @engines_app.command("build")
-def engines_build(plugins: PluginList = None) -> None:
-    """Build engines ahead of time, so that a worker starts at once."""
+def engines_build(
+    *,
+    plugins: PluginList = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every engine this machine can run, not only the best.")
+    ] = False,
+) -> None:
+    """Build engines ahead of time, so that a worker starts at once. Each passes the parity gate.
+
+    Exit code 1 where a plugin got no engine at all.
+    """
     from console.engines import run_build  # noqa: PLC0415
 
-    raise typer.Exit(run_build(load_settings(plugins=plugin_keys(plugins))))
+    raise typer.Exit(run_build(load_settings(plugins=plugin_keys(plugins)), every=every))
 
 
 @engines_app.command("verify")
-def engines_verify(plugins: PluginList = None) -> None:
-    """Compare each engine with the torch reference, as the parity gate does."""
+def engines_verify() -> None:
+    """Check owner, permissions and every hash of the cached engines. Exit code 1: one is off."""
     from console.engines import run_verify  # noqa: PLC0415
 
-    raise typer.Exit(run_verify(load_settings(plugins=plugin_keys(plugins))))
+    raise typer.Exit(run_verify(load_settings()))
 
 
 @engines_app.command("clear")
-def engines_clear() -> None:
-    """Delete the engine cache; engines are built again when they are next needed."""
+def engines_clear(
+    plugin: Annotated[str | None, typer.Option("--plugin", help="Only this plugin's.")] = None,
+) -> None:
+    """Delete cached engines; they are built again when they are next needed."""
     from console.engines import run_clear  # noqa: PLC0415
 
-    run_clear(load_settings())
+    run_clear(load_settings(), plugin)
 
 
 @models_app.command("fetch")

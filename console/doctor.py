@@ -29,6 +29,7 @@ from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
 from unmask.policy import load_policy
 from unmask.settings import Settings
+from workers.engines.manage import list_engines, runtimes
 
 _MIN_FREE_BYTES = 2 << 30
 _CONNECT_S = 0.5
@@ -234,20 +235,19 @@ def _plugins(settings: Settings) -> Iterator[Check]:
 
 def _engines(settings: Settings) -> Iterator[Check]:
     part = "Engines"
-    torch = _package(part, "torch", "torch", _REINSTALL)
-    yield torch.model_copy(update={"detail": f"{torch.detail} (the reference)"})
-    optional = (
-        ("openvino", "openvino", "openvino", "pip install openvino: the fastest here on CPUs."),
-        ("onnxruntime", "onnxruntime", "onnxruntime", "pip install onnxruntime."),
-        ("tensorrt", "torch-tensorrt", "torch_tensorrt", "NVIDIA GPUs only: pip install '.[gpu]'."),
-    )
-    for engine, distribution, module, fix in optional:
-        version = _installed(distribution)
-        if version is not None and importlib.util.find_spec(module) is not None:
-            yield Check(part=part, name=engine, state=State.OK, detail=version)
-        else:
-            state = State.BAD if settings.engine == engine else State.NOTE
-            yield Check(part=part, name=engine, state=state, detail="not installed", fix=fix)
+    needed = {"torch", settings.engine}
+    for row in runtimes():
+        state, detail, fix = State.OK, f"{row.version}, {row.note}", ""
+        if row.version is None:
+            state = State.BAD if row.name in needed else State.NOTE
+            detail, fix = "not installed", f"{row.note[:1].upper()}{row.note[1:]}."
+        yield Check(part=part, name=row.name, state=state, detail=detail, fix=fix)
+    off = [row for row in list_engines(settings) if row.problem]
+    for engine in off:
+        yield Check(
+            part=part, name=engine.engine, state=State.NOTE, detail=engine.problem or "",
+            fix="Run `unmask engines clear`.",
+        )  # fmt: skip
     yield Check(part=part, name="device", state=State.OK, detail=_device(settings))
 
 

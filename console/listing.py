@@ -12,6 +12,7 @@ from detect_plugins.catalogue import CatalogueEntry, load_catalogue
 from unmask.bundle import BundleCard, read_card
 from unmask.errors import BundleRefused
 from unmask.settings import Settings
+from workers.engines.manage import list_engines
 
 
 def describe(entry: CatalogueEntry, settings: Settings) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def describe(entry: CatalogueEntry, settings: Settings) -> dict[str, Any]:
         "map": manifest.map.model_dump(),
         "licences": manifest.licences.model_dump(),
         "weights": weights,
-        "engine": _engine(settings),
+        "engine": _engine(entry.key, weights["sha256"], settings),
     }
 
 
@@ -54,8 +55,20 @@ def _weights(key: str, folder: Path | None) -> dict[str, Any]:
     }
 
 
-def _engine(settings: Settings) -> dict[str, Any]:
-    return {"wanted": settings.engine, "precision": settings.precision}
+def _engine(key: str, weights: str | None, settings: Settings) -> dict[str, Any]:
+    """What the worker is told to use, and what is built for these very weights."""
+    slot = weights[:12] if weights else "untrained"
+    built = [
+        row.engine
+        for row in list_engines(settings)
+        if row.plugin == key and row.weights == slot and not row.engine.startswith("reference")
+    ]
+    return {
+        "wanted": settings.engine,
+        "precision": settings.precision,
+        "state": "built" if built else "built at first use",
+        "built": built,
+    }
 
 
 def run_plugins(settings: Settings, *, as_json: bool) -> None:
@@ -90,5 +103,5 @@ def _block(row: dict[str, Any]) -> Text:
         f"map: {heatmap['kind']} {heatmap['width']}x{heatmap['height']}\n",
         "  weights: ",
         (found, style),
-        f"; engine: {row['engine']['wanted']}\n",
+        f"; engine: {', '.join(row['engine']['built']) or row['engine']['state']}\n",
     )

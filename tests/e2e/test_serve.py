@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -28,12 +29,13 @@ def _address(process: subprocess.Popen[str], log: list[str]) -> str:
     ready = threading.Event()
 
     def read() -> None:
-        for line in process.stdout or ():
-            log.append(line)
-            match = re.search(r"http://[\w.]+:\d+", line)
-            if match and not found:
-                found.append(match.group())
-                ready.set()
+        with process.stdout or nullcontext([]) as lines:
+            for line in lines:
+                log.append(line)
+                match = re.search(r"http://[\w.]+:\d+", line)
+                if match and not found:
+                    found.append(match.group())
+                    ready.set()
         ready.set()
 
     threading.Thread(target=read, daemon=True).start()
