@@ -48,14 +48,28 @@ def open_media(file: BinaryIO, container: str, limits: Limits) -> InputContainer
     `container`: what sources.sniff found, which is FFmpeg's own short name of the demuxer.
     Raises MediaRefused for what holds no video or is over the limits, DecodeFailed for damage.
     """
+    media = _opened(file, container, {"max_pixels": str(limits.max_pixels)})
+    try:
+        _check_header(media, limits)
+        if not media.streams.video[0].codec_context.width:
+            # The limit above leaves no size where it was passed: ask again, for the header alone.
+            with _opened(file, container, {"probesize": "32"}) as header:
+                _check_header(header, limits)
+    except BaseException:
+        media.close()
+        raise
+    return media
+
+
+def _opened(file: BinaryIO, container: str, options: dict[str, str]) -> InputContainer:
     file.seek(0)
     try:
-        media = av.open(
+        return av.open(
             file,
             mode="r",
             format=container,
             # No demuxer may open a second file or an address, whatever the media asks for.
-            options={"protocol_whitelist": "none", "max_pixels": str(limits.max_pixels)},
+            options=options | {"protocol_whitelist": "none"},
             metadata_errors="replace",
             buffer_size=1 << 18,
         )
@@ -65,12 +79,6 @@ def open_media(file: BinaryIO, container: str, limits: Limits) -> InputContainer
             code=ReasonCode.TRUNCATED,
             fix=DAMAGED,
         ) from error
-    try:
-        _check_header(media, limits)
-    except BaseException:
-        media.close()
-        raise
-    return media
 
 
 def check_length(seconds: float, limits: Limits) -> None:

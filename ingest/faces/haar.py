@@ -54,7 +54,7 @@ def _search(
 ) -> list[Face]:
     boxes, _, weights = cascade.detectMultiScale3(
         grey,
-        scaleFactor=1.1,
+        scaleFactor=1.15,
         minNeighbors=neighbours,
         minSize=(_MIN_SIDE_PX, _MIN_SIDE_PX),
         outputRejectLevels=True,
