@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from redis import Redis
@@ -10,7 +11,7 @@ from redis.exceptions import RedisError
 
 from unmask.errors import BrokerError
 from unmask.settings import Settings
-from workers.embedded import EmbeddedRedis
+from workers.embedded import FOLDER_PREFIX, SOCKET_NAME, EmbeddedRedis
 
 log = structlog.get_logger(__name__)
 
@@ -72,13 +73,23 @@ def check(url: str) -> Broker:
             fix="Set `maxmemory-policy noeviction` in its configuration.",
         )
     warnings: tuple[str, ...] = ()
-    if not info.get("aof_enabled"):
+    if not info.get("aof_enabled") and not is_embedded(url):
         warnings = (
             "Redis keeps no append-only file: after its crash, queued work is found again only by "
             "the sweeper. Set `appendonly yes`.",
         )
         log.warning("redis.no_aof", url=_safe(url))
     return Broker(redis=client, url=url, embedded=False, version=version, warnings=warnings)
+
+
+def is_embedded(url: str) -> bool:
+    """Whether this is the private server of `unmask serve`, which ends with it on purpose.
+
+    >>> is_embedded("unix:///tmp/unmask-x1/s"), is_embedded("redis://localhost")
+    (True, False)
+    """
+    path = Path(url.removeprefix("unix://"))
+    return path.name == SOCKET_NAME and path.parent.name.startswith(FOLDER_PREFIX)
 
 
 def _safe(url: str) -> str:

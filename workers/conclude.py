@@ -85,6 +85,7 @@ def _judge(desk: Desk, row: JobRow) -> Verdict | None:
     scores = [score for result in gathered.results for score in result.scores]
     if not desk.store.save_verdict(row.id, row.generation, verdict, scores):
         return None
+    verdict = desk.store.verdict(row.id, row.generation) or verdict  # the first one stands
     log.info("job.verdict", verdict=verdict.verdict.value, p_fake=verdict.p_fake)
     return verdict
 

@@ -7,7 +7,7 @@ so that an entry which kills its worker takes no neighbour with it.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import structlog
@@ -71,10 +71,11 @@ class GroupConsumer:
             found = found[0]
         return self._ours(found)
 
-    def claim(self) -> tuple[Entry | None, list[Entry]]:
+    def claim(self, holding: Container[str] = ()) -> tuple[Entry | None, list[Entry]]:
         """Take over one entry of a dead worker: (the entry or None, entries that are past saving).
 
-        An entry delivered three times without an ack is past saving: the caller records its crops
+        Our own are taken again too, after an error, but not those we are still `holding`. An entry
+        delivered three times without an ack is past saving: the caller records its crops
         as failures and then calls `bury`.
         """
         dead: list[Entry] = []
@@ -85,7 +86,7 @@ class GroupConsumer:
             queues.CROPS, self.slug, "-", "+", _LOOK, idle=self._claim_idle_ms
         )
         for item in pending:
-            if self._alive(item["consumer"].decode()):
+            if item["message_id"].decode() in holding or self._alive(item["consumer"].decode()):
                 continue
             entry = self._take(item["message_id"])
             if entry is None:

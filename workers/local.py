@@ -165,6 +165,7 @@ class LocalPipeline:
                     delay_ms=self.settings.batch_delay_ms,
                     group_crops=self.settings.group_crops,
                 ),
+                go_on=True,
             )
             self._loops.append(loop)
             loop.start()

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ingest.publish import ensure_group
 from unmask import queues
-from unmask.errors import ReasonCode, UnmaskError
+from unmask.errors import EngineError, PluginError, ReasonCode, UnmaskError
 from unmask.messages import PluginRef, Reason
 from workers.batching import Batcher
 from workers.consume import GroupConsumer
@@ -42,9 +42,10 @@ class Pace:
 class PluginLoop(threading.Thread):
     """Scores every crop that one plugin is owed, until told to stop.
 
-    `load` runs in this thread, because an engine belongs to the thread that built it; where it
-    raises, the loop goes on by refusing every crop with that reason, so that jobs still settle.
-    `on_settled(job_id, generation)` is called once a job, by whoever wrote its last answer.
+    `load` runs in this thread, because an engine belongs to the thread that built it. Where it
+    raises a PluginError, the loop refuses every crop with that reason, so that jobs still settle.
+    Where the engine is at fault, the loop ends, and its crops are left to other workers; with
+    `go_on`, where there are none, it refuses them too. `on_settled(job_id, generation)` is called once a job, by whoever wrote its last answer.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class PluginLoop(threading.Thread):
         stopping: threading.Event,
         turn: threading.Lock,
         pace: Pace,
+        go_on: bool = False,
     ) -> None:
         super().__init__(name=f"score-{ref.key}", daemon=True)
         self.ref = ref
@@ -74,6 +76,7 @@ class PluginLoop(threading.Thread):
         self._stopping = stopping
         self._turn = turn
         self._pace = pace
+        self._go_on = go_on
         self._consumer = GroupConsumer(redis, ref.slug, name, claim_idle_ms=pace.claim_idle_ms)
         self._batcher: Batcher[Item] = Batcher(pace.batch_size, pace.delay_ms)
         self._owed: dict[str, int] = {}
@@ -93,7 +96,13 @@ class PluginLoop(threading.Thread):
                     ensure_group(self._redis, self.ref.slug)
                 except RedisError as error:
                     log.warning("redis.lost", plugin=self.ref.key, error=str(error))
+                    self._let_go()
                     self._stopping.wait(_RETRY_S)
+                except EngineError as error:
+                    if not self._go_on:
+                        raise
+                    self.scorer = _refusing(self.ref, error)
+                    self._let_go()
             while batch := self._batcher.drain():
                 self._finish(self.scorer, batch)
             self._consumer.leave()
@@ -107,14 +116,22 @@ class PluginLoop(threading.Thread):
         try:
             return self._load()
         except Exception as error:
-            code = error.code if isinstance(error, UnmaskError) else ReasonCode.PLUGIN_FAILED
-            log.exception("plugin.refused", plugin=self.ref.key, code=code)
-            return Refusing(self.ref, Reason(code=code, message=str(error)))
+            # A bundle is at fault everywhere; an engine perhaps on this machine alone, and then
+            # another worker may do better than to fail every crop.
+            if not self._go_on and not isinstance(error, PluginError):
+                raise
+            return _refusing(self.ref, error)
+
+    def _let_go(self) -> None:
+        """Drop what is in hand: it is unacked, and is claimed again when it has been silent."""
+        while self._batcher.drain():
+            pass
+        self._owed.clear()
 
     def _step(self, scorer: Scorer | Refusing) -> None:
         """Take over what the dead left, read what is new, score what is due."""
         self._consumer.beat()
-        entry, past_saving = self._consumer.claim()
+        entry, past_saving = self._consumer.claim(self._owed)
         for dead in past_saving:
             self._bury(dead)
         if entry is not None:
@@ -163,6 +180,12 @@ class PluginLoop(threading.Thread):
         for job_id, generation in jobs:
             if self._settle(self._redis, job_id, generation):
                 self._on_settled(job_id, generation)
+
+
+def _refusing(ref: PluginRef, error: Exception) -> Refusing:
+    code = error.code if isinstance(error, UnmaskError) else ReasonCode.PLUGIN_FAILED
+    log.error("plugin.refused", plugin=ref.key, code=code, error=str(error), exc_info=error)
+    return Refusing(ref, Reason(code=code, message=str(error)))
 
 
 def _items(entry: Entry) -> list[Item]:

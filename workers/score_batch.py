@@ -8,7 +8,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from unmask.errors import ReasonCode, UnmaskError
+from unmask.errors import EngineError, ReasonCode, UnmaskError
 from unmask.messages import Affine, CropMeta, FaceScore, PluginRef, Reason
 from unmask.plugin import Detector, FaceCrop, FaceOpinion, Floats, RawOutput
 
@@ -59,7 +59,11 @@ class Scorer:
         self._engine = engine
 
     def score(self, items: Sequence[Item]) -> list[Scored]:
-        """One outcome a crop, in order. Never raises for a crop: halves the batch to find it."""
+        """One outcome a crop, in order. Never raises for a crop: halves the batch to find it.
+
+        Raises EngineError where the engine fails on a plain grey image too: then no crop is to
+        blame, and none is marked as failed.
+        """
         if not items:
             return []
         try:
@@ -68,9 +72,22 @@ class Scorer:
             raise  # a smaller batch might pass, but a worker short of memory is best restarted
         except Exception as error:
             if len(items) == 1:
+                self._probe(error)
                 return [Scored(item=items[0], score=None, failure=self._reason(items[0], error))]
             half = len(items) // 2
             return self.score(items[:half]) + self.score(items[half:])
+
+    def _probe(self, error: Exception) -> None:
+        side = self._detector.manifest.input_px
+        try:
+            self._engine.infer(np.full((1, 3, side, side), 0.5, dtype=np.float32))
+        except Exception as cause:
+            raise EngineError(
+                self.engine_name,
+                f"it can score nothing any more: {error}.",
+                fix="The worker is to be started again; see its log.",
+                code=ReasonCode.PLUGIN_FAILED,
+            ) from cause
 
     def _together(self, items: Sequence[Item]) -> list[Scored]:
         prepared = self._detector.prepare([item.crop for item in items])

@@ -5,6 +5,7 @@ One pass over the unfinished jobs. Nothing here is on the way of an undisturbed 
 
 import time
 from collections import Counter
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -19,8 +20,9 @@ from rq.serializers import JSONSerializer
 from ingest.settle import enqueue_verdict, settle, verdict_job_name
 from unmask import queues
 from unmask.errors import ReasonCode
-from unmask.messages import CropBatch, JobState, Reason
+from unmask.messages import CropBatch, IngestClosed, JobState, Reason
 from workers.conclude import Desk, forget
+from workers.record import record_failures
 from workers.results import closing
 from workers.store import JobRow
 from workers.submit import enqueue_ingest, ingest_job_name
@@ -31,6 +33,11 @@ log = structlog.get_logger(__name__)
 _CONSUMER_FORGOTTEN_MS = 3600 * 1000
 #: Look at so many of the oldest entries for crops that nobody will ask for again.
 _OLDEST = 8
+
+
+#: A plugin whose last worker was silent for so long, counted as long from the job's last change,
+#: will not answer: its crops are given up, and the verdict says so.
+_ABANDONED_S = 1800.0
 
 
 class InRq(StrEnum):
@@ -45,8 +52,9 @@ class InRq(StrEnum):
 class Sweeper:
     """Keeps what it saw at the last pass: only what looks lost twice is touched."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, abandoned_after_s: float = _ABANDONED_S) -> None:
         self._desk = desk
+        self._abandoned_after_s = abandoned_after_s
         self._suspects: set[str] = set()
 
     def sweep(self) -> Counter[str]:
@@ -78,7 +86,7 @@ class Sweeper:
             desk.store.set_state(row.id, JobState.RUNNING, generation=row.generation)
         settled = bool(desk.redis.exists(queues.settled(row.id, row.generation)))
         if not settled and not settle(desk.redis, row.id, row.generation):
-            return None  # the scoring workers have it
+            return self._look_after_scoring(row, closed)
         name = verdict_job_name(row.id, row.generation)
         state = in_rq(desk.redis, queues.VERDICT_QUEUE, name)
         if state is InRq.FAILED:
@@ -103,6 +111,30 @@ class Sweeper:
         _remove(desk.redis, name)
         enqueue_ingest(desk.redis, row.submission)
         return "ingest_enqueued"
+
+    def _look_after_scoring(self, row: JobRow, closed: IngestClosed) -> str | None:
+        """The workers have it; unless a plugin has had none for so long that it is not coming."""
+        redis = self._desk.redis
+        now = time.time()
+        if now - datetime.fromisoformat(row.updated_at).timestamp() < self._abandoned_after_s:
+            return None
+        beats: Any = redis.hgetall(queues.HEARTBEATS)
+        published: Any = redis.hkeys(queues.published(row.id, row.generation))
+        given_up = False
+        for ref in closed.plugins:
+            beat_s = int(beats.get(ref.slug.encode(), 0)) / 1000
+            if now - beat_s < self._abandoned_after_s:
+                continue
+            reason = Reason(
+                code=ReasonCode.PLUGIN_FAILED,
+                message=f"no scoring worker serves {ref.slug}: start one with these weights.",
+            )
+            keys = [key.decode() for key in published]
+            record_failures(redis, (row.id, row.generation), ref.slug, keys, reason)
+            given_up = True
+        if given_up and settle(redis, row.id, row.generation):
+            enqueue_verdict(redis, row.id, row.generation)
+        return "plugin_given_up" if given_up else None
 
     def _lost(self, state: InRq, name: str, seen: set[str]) -> bool:
         """Whether RQ had not heard of the job at this pass and the one before."""

@@ -180,8 +180,9 @@ class Store:
     ) -> bool:
         """Verdict, every frame score and the state `succeeded`, in one transaction.
 
-        Written again, the last one stands. False where the job is gone or was re-run meanwhile:
-        nothing is written then.
+        The first verdict of a generation stands: whoever comes later may find the crops deleted
+        that its evidence is drawn from. False where there is none to write to: the job is gone,
+        failed, or was re-run meanwhile.
         """
         now = _now()
         values = {
@@ -200,12 +201,15 @@ class Store:
                 .where(
                     JOBS.c.id == job_id,
                     JOBS.c.generation == generation,
-                    JOBS.c.state.in_((*_OPEN, JobState.SUCCEEDED.value)),
+                    JOBS.c.state.in_(_OPEN),
                 )
                 .values(state=JobState.SUCCEEDED.value, reasons="[]", updated_at=now)
             ).rowcount
             if not changed:
-                return False
+                there = select(VERDICTS.c.job_id).where(
+                    VERDICTS.c.job_id == job_id, VERDICTS.c.generation == generation
+                )
+                return connection.execute(there).first() is not None
             self._upsert(connection, values)
             connection.execute(
                 delete(FRAME_SCORES).where(

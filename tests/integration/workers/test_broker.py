@@ -83,13 +83,19 @@ def test_a_long_temporary_directory_does_not_stop_it(
         assert Redis.from_url(server.url).ping()
 
 
-def test_a_server_that_evicts_is_refused() -> None:
+def test_a_server_of_ones_own_without_an_append_only_file_is_warned_about_and_one_that_evicts_refused(
+    tmp_path: Path,
+) -> None:
     with EmbeddedRedis() as server:
-        client = Redis.from_url(server.url)
-        assert check(server.url).warnings  # no append-only file
+        own = tmp_path / "redis.sock"
+        own.symlink_to(socket_path(server.url))
+        url = f"unix://{own}"
+        assert "appendonly" in check(url).warnings[0]
+        assert check(server.url).warnings == ()
+        client = Redis.from_url(url)
         client.config_set("maxmemory-policy", "allkeys-lru")
         with pytest.raises(BrokerError, match="noeviction"):
-            check(server.url)
+            check(url)
         client.close()
 
 

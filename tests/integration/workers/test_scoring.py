@@ -79,14 +79,14 @@ def publish(
 
 @contextmanager
 def scoring(
-    redis: Redis, load: Callable[[], Scorer], *, ref: PluginRef = REF, **pace: Any
+    redis: Redis, load: Callable[[], Scorer], *, go_on: bool = False, **pace: Any
 ) -> Iterator[list[str]]:
     """A running loop; the list fills with the jobs that settled, as often as they did."""
     settled: list[str] = []
     stopping = threading.Event()
     loop = PluginLoop(
         redis,
-        ref,
+        REF,
         "test-worker",
         load=load,
         settle=settle,
@@ -94,6 +94,7 @@ def scoring(
         stopping=stopping,
         turn=threading.Lock(),
         pace=Pace(**({"delay_ms": 5.0} | pace)),
+        go_on=go_on,
     )
     loop.start()
     try:
@@ -101,7 +102,7 @@ def scoring(
     finally:
         stopping.set()
         loop.join()
-    assert loop.fault is None
+    assert loop.fault is None, loop.fault
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -184,6 +185,41 @@ def test_a_plugin_that_cannot_be_loaded_refuses_its_crops_so_that_jobs_settle(
         wait_for(lambda: settled == ["a"])
     assert {r.code for r in failures_of(redis, "a").values()} == {ReasonCode.BUNDLE_REFUSED}
     assert scores_of(redis, "a") == {}
+
+
+class BrokenEngine(Engine):
+    """Scores nothing any more, as a GPU that has fallen off its bus."""
+
+    def infer(self, images: Floats) -> RawOutput:
+        raise RuntimeError("device lost")
+
+
+def test_an_engine_that_breaks_ends_its_worker_and_blames_no_crop(
+    redis: Redis, engine: Engine
+) -> None:
+    broken = BrokenEngine(engine._detector)
+    publish(redis, "a", [10] * 8)
+    with (
+        pytest.raises(AssertionError, match="device lost"),
+        scoring(redis, lambda: Scorer(REF, engine._detector, broken)),
+    ):
+        wait_for(lambda: pending(redis) == 1)
+    assert failures_of(redis, "a") == {}
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine), claim_idle_ms=50) as settled:
+        wait_for(lambda: settled == ["a"])
+    assert len(scores_of(redis, "a")) == 8
+
+
+def test_where_there_is_no_other_worker_a_broken_engine_refuses_its_crops(
+    redis: Redis, engine: Engine
+) -> None:
+    broken = BrokenEngine(engine._detector)
+    with scoring(
+        redis, lambda: Scorer(REF, engine._detector, broken), go_on=True, claim_idle_ms=50
+    ) as settled:
+        publish(redis, "a", [10] * 8)
+        wait_for(lambda: settled == ["a"])
+    assert len(failures_of(redis, "a")) == 8
 
 
 def test_entries_of_jobs_that_do_not_expect_the_plugin_are_acked_unread(
