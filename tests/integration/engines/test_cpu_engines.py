@@ -67,7 +67,7 @@ def test_int8_quantises_all_but_the_front_and_its_reader(detector, settings, fac
     import openvino as ov
 
     from workers.engines import openvino_engine
-    from workers.engines.openvino_convert import read_plan
+    from workers.engines.plan import read_plan
 
     engine = openvino_engine.build(
         detector, detector.serving(), precision="int8", settings=settings
