@@ -72,3 +72,11 @@ def test_targets_are_resized_clamped_and_zero_for_real_faces():
     assert target[0, 0, 0, 0] == 0.0
     assert target[1].abs().max() == 0.0
     assert torch.equal(map_target(source.clamp(max=1), torch.ones(2), 14), source.clamp(max=1))
+
+
+def test_no_pixel_of_a_large_mask_is_skipped_when_it_shrinks():
+    seam = torch.zeros(1, 1, 224, 224)
+    seam[..., 3] = 1.0
+    target = map_target(seam, torch.ones(1), 56)
+    assert torch.equal(target[0, 0, :, 0], torch.full((56,), 0.25))
+    assert target[..., 1:].abs().max() == 0.0
