@@ -8,6 +8,8 @@ from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict
 
 WIDTH = 920
 LANE_HEIGHT = 84
+#: With many faces the lanes get lower, so that the page stays one that a person scrolls through.
+CROWDED, CROWDED_LANE_HEIGHT = 6, 44
 LANE_GAP = 30
 LEFT = 44
 RIGHT = 12
@@ -41,6 +43,7 @@ class Lane:
 
     track: TrackVerdict
     top: float
+    height: float
     bands: tuple[tuple[float, float], ...]
     """(x, width) of each stretch in which the face was on screen."""
     lines: tuple[str, ...]
@@ -50,7 +53,7 @@ class Lane:
 
     def y(self, p: float) -> float:
         """SVG y of a score."""
-        return _y(self.top, p)
+        return _y(self.top, self.height, p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,22 +72,26 @@ class Timeline:
 
 
 def draw(verdict: Verdict) -> Timeline:
-    """Lay out the verdict's tracks, strongest first as the verdict orders them. Pure."""
+    """Lay out the verdict's tracks, the strongest first, those not judged last. Pure."""
     end = _end_ms(verdict)
 
     def x(ms: int) -> float:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * min(ms, end) / end, 1)
 
     lanes = []
-    scored = [track for track in verdict.tracks if track.timeline]
+    scored = sorted(
+        (track for track in verdict.tracks if track.timeline),
+        key=lambda track: (track.p_fake is None, -(track.p_fake or 0.0), track.id),
+    )
+    lane_height = LANE_HEIGHT if len(scored) <= CROWDED else CROWDED_LANE_HEIGHT
     for row, track in enumerate(scored[:MAX_LANES]):
-        top = TOP + row * (LANE_HEIGHT + LANE_GAP)
+        top = TOP + row * (lane_height + LANE_GAP)
         points = _thin(track.timeline, end)
         pictured = _pictured(verdict.evidence, track.id)
         dots = [
             Dot(
                 x=x(point.pts_ms),
-                y=_y(top, point.p),
+                y=_y(top, lane_height, point.p),
                 p=point.p,
                 pts_ms=point.pts_ms,
                 evidence=pictured.get(point.frame_index),
@@ -95,6 +102,7 @@ def draw(verdict: Verdict) -> Timeline:
             Lane(
                 track=track,
                 top=top,
+                height=lane_height,
                 bands=tuple(
                     (x(start), max(2.0, round(x(stop) - x(start), 1)))
                     for start, stop in track.segments_ms
@@ -104,7 +112,7 @@ def draw(verdict: Verdict) -> Timeline:
                 thinned=len(points) < len(track.timeline),
             )
         )
-    height = TOP + len(lanes) * (LANE_HEIGHT + LANE_GAP) - LANE_GAP + AXIS
+    height = TOP + len(lanes) * (lane_height + LANE_GAP) - LANE_GAP + AXIS
     ticks = tuple((x(ms), ms) for ms in range(0, end + 1, _step(end)))
     return Timeline(
         width=WIDTH,
@@ -128,8 +136,8 @@ def _step(end_ms: int) -> int:
     return next((step for step in _STEPS_MS if end_ms / step <= 8), max(1, end_ms // 8))
 
 
-def _y(top: float, p: float) -> float:
-    return round(top + LANE_HEIGHT * (1.0 - p), 1)
+def _y(top: float, height: float, p: float) -> float:
+    return round(top + height * (1.0 - p), 1)
 
 
 def _thin(points: Sequence[FramePoint], end_ms: int) -> list[FramePoint]:

@@ -17,7 +17,7 @@ from console.api.media_roots import allowed_path
 from console.api.problems import problem
 from console.api.state import Service, ServiceDep
 from console.api.uploads import receive
-from console.api.views import JobList, JobView, PathSubmission
+from console.api.views import JobList, JobView, PathSubmission, shown_reasons
 from ingest.sampling import parse_policy
 from unmask.errors import ConfigError, InputError, ReasonCode
 from unmask.messages import JobState
@@ -218,18 +218,19 @@ def verdict(job_id: str, request: Request, found: ServiceDep) -> Response:
     known = found.store.verdict(job_id) if job.state is JobState.SUCCEEDED else None
     if known is not None:
         return Response(known.canonical_json(), media_type="application/json")
+    reasons = shown_reasons(job)
     stopped = job.state in {JobState.FAILED, JobState.CANCELLED}
     return problem(
         request,
         status=404,
         code="no_verdict" if stopped else "verdict_not_ready",
         title="No verdict" if stopped else "Not ready",
-        detail=job.reasons[0].message if job.reasons else f"The job is {job.state.value}.",
+        detail=reasons[0].message if reasons else f"The job is {job.state.value}.",
         fix="Hand in the video again once the cause is removed."
         if stopped
         else f"Poll /v1/jobs/{job_id} until job_status is succeeded or failed.",
         job_status=job.state.value,
-        reasons=[reason.model_dump(mode="json") for reason in job.reasons],
+        reasons=[reason.model_dump(mode="json") for reason in reasons],
     )
 
 

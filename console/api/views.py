@@ -21,6 +21,14 @@ class Progress(Frozen):
     """Faces to be scored in all; 0 while ingest is not through."""
 
 
+def shown_reasons(job: JobRow) -> tuple[Reason, ...]:
+    """Why a job failed, with the name its client knows in the place of the server's path."""
+    return tuple(
+        reason.model_copy(update={"message": reason.message.replace(job.path, job.filename)})
+        for reason in job.reasons
+    )
+
+
 class JobView(Frozen):
     """A job, as GET /v1/jobs/{id} shows it; always with status 200, whatever its state."""
 
@@ -53,7 +61,7 @@ class JobView(Frozen):
             policy=f"{job.policy.id}@{job.policy.version}",
             plugins=tuple(ref.slug for ref in job.plugins),
             progress=progress,
-            reasons=job.reasons,
+            reasons=shown_reasons(job),
             created_at=job.created_at,
             updated_at=job.updated_at,
             verdict_url=f"/v1/jobs/{job.id}/verdict" if done else None,

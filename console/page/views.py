@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from console import timeline, wording
 from console.api.jobs import by_upload
 from console.api.state import Service, ServiceDep
-from console.api.views import Progress
+from console.api.views import Progress, shown_reasons
 from console.report import environment, stylesheet
 from unmask.messages import JobState
 from unmask.verdict import Verdict
@@ -84,6 +84,7 @@ def job(job_id: str, found: ServiceDep) -> HTMLResponse:
     return _html(
         "job.html",
         row=row,
+        reasons=shown_reasons(row.job),
         drawing=drawing,
         picture=picture,
         title=row.job.filename,

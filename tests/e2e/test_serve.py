@@ -124,6 +124,9 @@ def test_what_is_no_video_fails_and_says_why(
     assert client.job(job["id"])["reasons"][0]["code"] == "unsupported_media"
     page = httpx.get(f"{server[0]}/jobs/{job['id']}").text
     assert "unsupported_media" in page
+    shown = str(caught.value.problem) + str(client.job(job["id"])) + page
+    assert "notes.mp4" in shown
+    assert str(server[1].folder) not in shown
 
 
 def test_a_faceless_video_succeeds_inconclusive(

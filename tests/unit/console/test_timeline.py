@@ -78,3 +78,19 @@ def test_faces_beyond_what_can_be_read_are_counted(make_verdict: Make) -> None:
     drawing = timeline.draw(make_verdict(tracks=tracks))
     assert len(drawing.lanes) == timeline.MAX_LANES
     assert drawing.undrawn == 30 - timeline.MAX_LANES
+
+
+def test_the_strongest_face_comes_first_and_the_unjudged_last(make_verdict: Make) -> None:
+    points = [(0, 0.2), (40, 0.3)]
+    tracks = tuple(_track(points, id=i, p_fake=p) for i, p in enumerate([0.2, None, 0.9, 0.0], 1))
+    drawing = timeline.draw(make_verdict(tracks=tracks))
+    assert [lane.track.id for lane in drawing.lanes] == [3, 1, 4, 2]
+
+
+def test_a_crowd_gets_lower_lanes(make_verdict: Make) -> None:
+    tracks = tuple(_track([(0, 0.0), (40, 1.0)], id=i + 1) for i in range(9))
+    drawing = timeline.draw(make_verdict(tracks=tracks))
+    assert {lane.height for lane in drawing.lanes} == {timeline.CROWDED_LANE_HEIGHT}
+    assert all(
+        lane.top <= dot.y <= lane.top + lane.height for lane in drawing.lanes for dot in lane.dots
+    )
