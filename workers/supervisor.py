@@ -13,6 +13,7 @@ from typing import get_args
 import structlog
 
 from unmask.settings import Settings
+from workers.engines.allocator import tuned_environment
 from workers.roles import Role
 
 log = structlog.get_logger(__name__)
@@ -92,8 +93,13 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-m", "workers.roles", child.role, str(os.getpid())]
         # A session of its own: Ctrl-C reaches this process, which then stops the children in order.
+        # glibc reads its malloc settings at the start of a process; torch wants its own.
+        tuned = child.role == "score"
         child.process = subprocess.Popen(
-            command, env=self._environment, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            env=tuned_environment(self._environment) if tuned else self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         child.started_at = time.monotonic()
 
