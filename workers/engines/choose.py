@@ -28,6 +28,8 @@ CUDA_ORDER = (
     ("inductor", "fp32"),
     ("torch", "fp32"),
 )
+CUDA_RUNTIMES = ("tensorrt", "inductor", "torch")
+REFERENCE = ("torch", "fp32")
 #: What an engine runs at where it is asked for by name and the precision is left open.
 _PRECISIONS = {
     "torch": ("fp32", "bf16", "fp16"),
@@ -67,24 +69,24 @@ def candidates(
         for pair in (CPU_ORDER if on_cpu else CUDA_ORDER)
         if has_bf16 or not on_cpu or pair[1] != "bf16"
     ]
+    asked: list[tuple[str, str]] = []
     if settings.engine != "auto":
         wanted: str = settings.precision
         if wanted == "auto":
             known = _PRECISIONS[settings.engine]
             wanted = next((p for e, p in order if e == settings.engine), known[0])
-        return list(dict.fromkeys([(settings.engine, wanted), *order]))
-    if settings.precision != "auto":
-        runtimes = (
-            ("openvino", "onnxruntime", "torch") if on_cpu else ("tensorrt", "inductor", "torch")
-        )
+        asked = [(settings.engine, wanted)]
+    elif settings.precision != "auto":
+        runtimes = ("openvino", "onnxruntime", "torch") if on_cpu else CUDA_RUNTIMES
         asked = [
             (runtime, settings.precision)
             for runtime in runtimes
             if settings.precision in _PRECISIONS[runtime]
         ]
         # Never less precise than asked for: what follows the request is fp32.
-        return list(dict.fromkeys([*asked, *(pair for pair in order if pair[1] == "fp32")]))
-    return order
+        order = [pair for pair in order if pair[1] == "fp32"]
+    tried = list(dict.fromkeys([*asked, *order]))
+    return tried[: tried.index(REFERENCE) + 1]
 
 
 def build_engine(
@@ -95,8 +97,8 @@ def build_engine(
     Raises EngineUnavailable, ParityFailed, or the cache's refusal of an altered file.
     """
     device = resolve_device(device)
-    engine = _build(name, precision, detector, device=device, settings=settings)
-    if (name, precision) == ("torch", "fp32") or engine.name.startswith("own"):
+    engine = build_unchecked(name, precision, detector, device=device, settings=settings)
+    if (name, precision) == REFERENCE or engine.name.startswith("own"):
         return engine
     try:
         reference = recorded_reference(
@@ -147,9 +149,10 @@ def best_engine(
     raise failure or EngineUnavailable("torch", "no engine to try.")
 
 
-def _build(
+def build_unchecked(
     name: str, precision: str, detector: Detector, *, device: str, settings: Settings
 ) -> Engine:
+    """An engine that nothing has compared with the reference: for measurements, never to serve."""
     serving = detector.serving()
     # Each runtime is imported only when it is asked for: they are heavy, and some are optional.
     try:
