@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     """Directories from which the API accepts a path instead of an upload."""
 
     face_detector: str = "auto"
-    """auto, retinaface, haar, or onnx:PATH."""
+    """auto, retinaface, mtcnn, haar, or onnx:PATH."""
     weights_dir: Path | None = None
     """WEIGHTS_DIR/<plugin>/ overrides the bundle that ships with a plugin."""
     plugins: tuple[str, ...] = ()

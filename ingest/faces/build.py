@@ -7,6 +7,8 @@ import structlog
 
 from ingest.faces.face import FaceDetector
 from ingest.faces.haar import Haar
+from ingest.faces.mtcnn import Mtcnn
+from ingest.faces.mtcnn_graphs import weight_files
 from ingest.faces.retinaface import (
     OnnxRetinaFace,
     PackagedRetinaFace,
@@ -24,10 +26,10 @@ _FETCH = "Run `unmask models fetch retinaface`, or set UNMASK_FACE_DETECTOR=onnx
 
 
 def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
-    """The detector that `spec` names: auto, retinaface, haar or onnx:PATH.
+    """The detector that `spec` names: auto, retinaface, mtcnn, haar or onnx:PATH.
 
     `auto` takes the best that is already on this machine: RetinaFace's weights, else a YuNet file
-    in DATA_DIR/models, else the cascades. Raises ConfigError where weights are missing or of
+    in DATA_DIR/models, else MTCNN from its wheel, else the cascades. Raises ConfigError where weights are missing or of
     another kind.
     """
     kind, _, argument = spec.partition(":")
@@ -35,6 +37,8 @@ def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
         detector = _from_onnx(Path(argument).expanduser())
     elif spec == "retinaface":
         detector = PackagedRetinaFace(_retinaface_weights(settings))
+    elif spec == "mtcnn":
+        detector = _mtcnn()
     elif spec == "haar":
         detector = Haar()
     elif spec == "auto":
@@ -42,7 +46,7 @@ def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
     else:
         raise ConfigError(
             f"face detector {spec!r} is not known.",
-            fix="Set UNMASK_FACE_DETECTOR to auto, retinaface, haar or onnx:PATH.",
+            fix="Set UNMASK_FACE_DETECTOR to auto, retinaface, mtcnn, haar or onnx:PATH.",
         )
     if detector.weak:
         log.warning(
@@ -82,7 +86,22 @@ def _best(settings: Settings) -> FaceDetector:
             return _from_onnx(path)
         except ConfigError as error:
             log.warning("face detector skipped", path=str(path), cause=str(error))
+    try:
+        return _mtcnn()
+    except ConfigError as error:
+        log.warning("face detector skipped", name="mtcnn", cause=str(error))
     return Haar()
+
+
+def _mtcnn() -> FaceDetector:
+    files = weight_files()
+    if files is None:
+        raise ConfigError(
+            "the mtcnn wheel is not installed, or its weights are not those Unmask knows.",
+            code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+            fix="Run `pip install mtcnn==1.0.0`.",
+        )
+    return Mtcnn(files)
 
 
 def _retinaface_weights(settings: Settings) -> Path:

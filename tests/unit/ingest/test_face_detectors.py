@@ -1,6 +1,9 @@
 """Which faces are found, by what, and what happens where the weights are missing."""
 
+import shutil
+import types
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -10,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from ingest.faces import build as building
-from ingest.faces import build_face_detector, fetch_retinaface
+from ingest.faces import build_face_detector, fetch_retinaface, mtcnn_graphs
 from ingest.faces.face import Face, shrink, suppress
 from ingest.faces.retinaface import PackagedRetinaFace, decode, priors_of
 from tests.unit.ingest.clips import FACELESS, portrait
@@ -46,11 +49,61 @@ def test_boxes_are_in_frame_pixels_whatever_the_frame_size(bare: Settings) -> No
     assert np.allclose(np.array(large_face.box) / 5, small_face.box, atol=12)
 
 
-def test_auto_falls_back_to_the_cascades_and_never_downloads(
+def test_auto_takes_the_wheels_own_weights_and_never_downloads(
     bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(building, "download_packaged_weights", lambda: pytest.fail("downloaded"))
+    detector = build_face_detector("auto", bare)
+    assert detector.name == "mtcnn@1.0.0"
+    assert not detector.weak
+
+
+def test_auto_falls_back_to_the_cascades_when_the_wheel_is_not_as_it_was(
+    bare: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "weight_files", lambda: None)
     assert build_face_detector("auto", bare).name.startswith("haar")
+    with pytest.raises(ConfigError, match="pip install mtcnn"):
+        build_face_detector("mtcnn", bare)
+
+
+def test_weights_that_were_altered_are_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = find_spec("mtcnn")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    copy = tmp_path / "assets" / "weights"
+    shutil.copytree(Path(spec.submodule_search_locations[0]) / "assets" / "weights", copy)
+    altered = types.SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(mtcnn_graphs, "find_spec", lambda name: altered)
+    assert mtcnn_graphs.weight_files() is not None
+    with (copy / "rnet.lz4").open("ab") as file:
+        file.write(b"x")
+    assert mtcnn_graphs.weight_files() is None
+
+
+@pytest.mark.parametrize("face_px", [30, 110, 400])
+def test_mtcnn_finds_the_astronaut_with_eyes_where_eyes_are(bare: Settings, face_px: int) -> None:
+    detector = build_face_detector("mtcnn", bare)
+    size = max(320, face_px * 3)
+    (face,) = detector.detect(portrait(face_px, (size, size)))
+    x0, y0, x1, y1 = face.box
+    assert face.score > 0.9
+    assert 0.6 * face_px < x1 - x0 < 1.1 * face_px
+    assert abs((x0 + x1) / 2 - size / 2) < 0.5 * face_px
+    assert face.landmarks is not None
+    left, right, nose, mouth_left, mouth_right = face.landmarks
+    assert x0 < left[0] < nose[0] < right[0] < x1
+    assert mouth_left[0] < mouth_right[0]
+    assert y0 < max(left[1], right[1]) < nose[1] < min(mouth_left[1], mouth_right[1]) < y1
+
+
+def test_mtcnn_finds_nothing_on_a_wall_in_noise_or_on_a_speck(bare: Settings) -> None:
+    detector = build_face_detector("mtcnn", bare)
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    for frame in (FACELESS, noise, noise[:5, :5], noise[:2]):
+        assert detector.detect(frame) == []
 
 
 @pytest.mark.parametrize("spec", ["retinaface", "onnx:/nowhere/yunet.onnx"])
@@ -221,7 +274,7 @@ def test_yunet_finds_the_astronaut_with_eyes_where_eyes_are(
 
 
 @pytest.mark.data
-def test_auto_prefers_a_yunet_file_over_the_cascades(shared_data: Path, bare: Settings) -> None:
+def test_auto_prefers_a_yunet_file_over_the_wheel(shared_data: Path, bare: Settings) -> None:
     models = bare.data_dir / "models"
     models.mkdir(parents=True)
     (models / "yunet.onnx").symlink_to(shared_data / "weights" / "yunet_n_640_640.onnx")
