@@ -212,6 +212,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="of the engine; default: one a core")
     parser.add_argument("--config-name", default="", help="config whose paper tables to compare")
     parser.add_argument("--robustness", type=int, default=0, metavar="FRAMES")
     parser.add_argument("--bootstrap", type=int, default=500, metavar="ROUNDS")
@@ -223,6 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         engine=cast(EngineName, args.engine),
         precision=cast(Precision, args.precision),
         device=args.device,
+        threads=args.threads,
     )
     engine, reasons = best_engine(detector, device=args.device, settings=settings)
     for reason in reasons:

@@ -1,6 +1,7 @@
 """Miniature trees to shards, through ingest's own code; nothing lost without a count."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from ingest.faces import build_face_detector
-from ingest.pipeline import iter_face_crops
+from ingest.pipeline import ingest_video, iter_face_crops
 from tests import miniature_trees as trees
 from trainers import datasets
 from trainers.prepare import Plan, prepare
 from trainers.shards import CropRecord, ShardSet, Skipped, network_example
 from unmask.errors import ConfigError
+from unmask.messages import CropBatch, CropMeta, IngestClosed, PluginRef, Submission
 
 
 def plan(key: str, root: Path, **more: object) -> Plan:
@@ -34,26 +36,52 @@ def ffpp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return base / "tree", base / "out"
 
 
-def test_a_real_video_gives_the_very_crops_that_ingest_cuts(ffpp):
+class Published:
+    """A publisher that keeps what ingest hands it."""
+
+    def __init__(self) -> None:
+        self.crops: list[tuple[CropMeta, bytes]] = []
+
+    def begin(self, submission: Submission) -> None:
+        pass
+
+    def publish(self, batch: CropBatch, pixels: Sequence[np.ndarray]) -> None:
+        self.crops += [(meta, p.tobytes()) for meta, p in zip(batch.crops, pixels, strict=True)]
+
+    def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
+        pass
+
+    def close(self, closed: IngestClosed) -> None:
+        pass
+
+
+def test_training_crops_are_byte_for_byte_what_ingest_publishes(ffpp):
     tree, out = ffpp
     wanted = plan("ffpp", tree, split="train")
-    shards = ShardSet(out)
-    video = "ffpp-c23/real/000"
-    cut = iter_face_crops(
-        tree / "original_sequences/youtube/c23/videos/000.mp4",
-        settings=wanted.settings(),
-        face_detector=build_face_detector("haar", wanted.settings()),
+    video = tree / "original_sequences/youtube/c23/videos/000.mp4"
+    published = Published()
+    submission = Submission(
+        job_id="j",
+        path=str(video),
+        filename=video.name,
         sample="uniform:3",
+        plugins=(PluginRef(key="sola", weights="untrained"),),
         crop_scale=wanted.crop_scale,
         min_face_px=wanted.min_face_px,
     )
-    expected = {(meta.frame_index, meta.track_id): (meta, crop) for meta, crop in cut}
-    stored = [shards[i] for i in shards.by_video()[video]]
+    settings = wanted.settings()
+    closed = ingest_video(
+        submission,
+        settings=settings,
+        publisher=published,
+        face_detector=build_face_detector("haar", settings),
+    )
+    assert closed.error is None and closed.crops == len(published.crops)
+    shards = ShardSet(out)
+    stored = [shards[i] for i in shards.by_video()["ffpp-c23/real/000"]]
+    main = [c for c in published.crops if c[0].track_id == stored[0].record.meta.track_id]
+    assert [(c.record.meta, c.pixels.tobytes()) for c in stored] == main
     assert len(stored) == 3
-    for crop in stored:
-        meta, original = expected[crop.record.meta.frame_index, crop.record.meta.track_id]
-        assert crop.record.meta == meta
-        assert crop.pixels.tobytes() == original.pixels.tobytes()
 
 
 def test_a_fake_is_cut_where_its_original_has_its_face(ffpp):
