@@ -1,9 +1,15 @@
-"""What a training run would take, before it takes it: `train.py --dry-run` prints this."""
+"""What a training run would take, before it takes it: `train.py --dry-run` prints this.
 
+python -m trainers.plan trainers/configs/lrl-ffpp-c23.toml
+"""
+
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from detect_plugins.catalogue import load_catalogue
 from trainers import datasets
-from trainers.config import DataSource, TrainConfig, expand
+from trainers.config import DataSource, TrainConfig, expand, load_config
 from trainers.datasets.layout import found_in
 from trainers.paper_tables import expected_of
 from trainers.shards import MANIFEST
@@ -12,10 +18,10 @@ from unmask.plugin import DetectorManifest
 
 BACKWARD = 3.0
 """A training step costs about three forward passes."""
-#: Multiply-accumulates a second that training reaches, in 1e9: ours measured, the others guessed.
+#: Multiply-accumulates a second that training reaches, in 1e9: orders of magnitude, not promises.
 MACHINES = {
-    "2 CPU cores with AMX, bf16 (measured)": 700.0,
-    "one data-centre GPU, bf16 (guess)": 60_000.0,
+    "2 CPU cores with AMX, bf16 (estimate)": 700.0,
+    "one data-centre GPU, bf16 (estimate)": 60_000.0,
 }
 #: Where the architecture departs from the manifest's, its cost does too (models.md section 0.1).
 _SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
@@ -141,3 +147,19 @@ def _figures(config: TrainConfig) -> list[str]:
         f"(+-{f.tolerance:g} counts as reproduced)"
         for f in expected
     ]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: the plan of each config."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, nargs="+")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    args = parser.parse_args(argv)
+    catalogue = load_catalogue()
+    for path in args.config:
+        config = load_config(path, args.set)
+        print(training_plan(config, catalogue.get(config.plugin).require_manifest()), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

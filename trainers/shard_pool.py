@@ -10,6 +10,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from trainers.config import TrainConfig, expand
 from trainers.shards import MANIFEST, CropRecord, ShardSet
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError
@@ -58,6 +59,27 @@ def open_pool(folder: Path, split: str) -> "Pool | ShardPool":
     if prepared:
         return ShardPool(ShardSet(*prepared), split)
     return Pool(folder, split)
+
+
+def config_pool(config: TrainConfig, part: Literal["train", "val"]) -> ShardPool:
+    """The shards that a config's data sources name, prepared or not: then ConfigError says how."""
+    sources = config.data.train if part == "train" else config.data.val
+    if not sources:
+        raise ConfigError(f"{config.name} names no data.{part}.", fix="Name it, or pass --data.")
+    unnamed = [source.dataset for source in sources if not source.shards]
+    if unnamed:
+        raise ConfigError(
+            f"{config.name}: data.{part} {unnamed[0]!r} names no shards folder.",
+            fix='Add shards = "FOLDER" to it.',
+        )
+    folders = [expand(source.shards) for source in sources]
+    missing = [folder for folder in folders if not (folder / MANIFEST).is_file()]
+    if missing:
+        raise ConfigError(
+            f"{config.name}: no finished shards in {missing[0]}.",
+            fix="Run `python -m trainers.prepare --config CONFIG`; `--dry-run` says what it needs.",
+        )
+    return ShardPool(ShardSet(*folders), "all")
 
 
 def check_classes(pool: "Pool | ShardPool") -> None:

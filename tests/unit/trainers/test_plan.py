@@ -7,7 +7,7 @@ import pytest
 from detect_plugins.catalogue import load_catalogue
 from trainers import paper_tables
 from trainers.config import load_config
-from trainers.plan import gmacs, training_plan
+from trainers.plan import gmacs, main, training_plan
 
 CONFIGS = Path(paper_tables.__file__).parent / "configs"
 
@@ -53,3 +53,9 @@ def test_cost_follows_size_and_preset():
         ["architecture.preset=fast", "architecture.width=0.5", "architecture.input_px=128"],
     )
     assert gmacs(small, manifest) == pytest.approx(3.9 / 16, rel=0.01)
+
+
+def test_the_command_prints_a_plan_a_config(capsys):
+    main([str(CONFIGS / f"{name}.toml") for name in ("sola-ffpp-df", "focus-ffpp-c23")])
+    text = capsys.readouterr().out
+    assert "sola-ffpp-df: SOLA tables 1, 2" in text and "focus-ffpp-c23: FoCus" in text
