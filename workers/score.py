@@ -114,7 +114,9 @@ class PluginLoop(threading.Thread):
 
     def _loaded(self) -> Scorer | Refusing:
         try:
-            return self._load()
+            # One after the other: torch.export keeps state that threads would share.
+            with self._turn:
+                return self._load()
         except Exception as error:
             # A bundle is at fault everywhere; an engine perhaps on this machine alone, and then
             # another worker may do better than to fail every crop.
