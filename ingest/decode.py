@@ -2,8 +2,9 @@
 
 Two passes. The first only demuxes: it lists every frame's timestamp without decoding one, so that
 the sampling policy chooses among all frames of the whole file. The second decodes what was chosen,
-jumping to the key frame before the next target wherever that skips work. Containers that do not
-tell true timestamps per frame are decoded twice instead: once to list, once to take.
+jumping to the key frame before the next target and passing over pictures that nothing builds on,
+wherever that skips work: the frames are the same. Containers that do not tell true timestamps per
+frame are decoded twice instead: once to list, once to take.
 
 Pixels are taken as coded: sample aspect ratio is not applied, rotation is.
 """
@@ -30,6 +31,8 @@ __all__ = ["Finished", "Frame", "Limits", "Opened", "decode"]
 
 #: Codecs that show a key frame's followers the same whether or not decoding began at that key frame.
 _SEEKABLE = {"h264", "hevc", "vp9", "av1", "mjpeg", "prores"}
+#: Codecs that say which pictures no other is built on, and can leave those out without a trace.
+_SPARING = {"h264", "hevc"}
 #: A jump costs the decoder about so many frames' time (flush, seek, refill).
 _JUMP_COST_FRAMES = 8
 
@@ -140,6 +143,7 @@ class _Taking:
         self._timeline = timeline
         self._chosen = chosen
         self._may_seek = seek and timeline.by_time and stream.codec.name in _SEEKABLE
+        self._may_spare = seek and timeline.by_time and stream.codec.name in _SPARING
         # Number of the last key frame at or before each frame.
         self._key_before = list(
             itertools.accumulate((i if key else 0 for i, key in enumerate(timeline.keyframes)), max)
@@ -159,6 +163,7 @@ class _Taking:
                 # One jump a target: whatever the decoder does next, it is at that key frame.
                 position = max(position, self._key_before[target] - 1)
             for packet in stream:
+                self._spare(packet, wanted, place)
                 for frame in frames_of(packet, self.tally):
                     if self._timeline.by_time:
                         index = place.get(frame.pts, -1) if frame.pts is not None else -1
@@ -175,6 +180,15 @@ class _Taking:
                     break
             else:
                 return
+
+    def _spare(
+        self, packet: "Packet[VideoStream]", wanted: set[int], place: dict[int, int]
+    ) -> None:
+        """Let the decoder pass over pictures that nothing builds on and nobody has chosen."""
+        if self._may_spare:
+            index = place.get(packet.pts, -1) if packet.pts is not None else -1
+            spare = index >= 0 and index not in wanted
+            self._stream.codec_context.skip_frame = "NONREF" if spare else "DEFAULT"
 
     def _worth_a_jump(self, target: int, position: int) -> bool:
         return self._may_seek and self._key_before[target] - position > _JUMP_COST_FRAMES

@@ -132,8 +132,14 @@ def _from_onnx(path: Path) -> FaceDetector:
             return PackagedRetinaFace(path)
         if sorted(str(output.shape[-1]) for output in outputs) == ["10", "2", "4"]:
             return OnnxRetinaFace(path)
+    except cv2.error as error:
+        raise ConfigError(
+            f"OpenCV cannot run {path}: its input size is open, or it is damaged.",
+            code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
+            fix="Use the YuNet export with a fixed input size.",
+        ) from error
     # ONNX Runtime's errors share no base but Exception.
-    except (Exception, cv2.error) as error:
+    except Exception as error:
         raise ConfigError(
             f"{path} is not a readable ONNX graph ({type(error).__name__}).",
             code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,

@@ -137,7 +137,8 @@ def _thin(rows: Rows, sure: float, overlap: float) -> Rows:
         return rows
     sizes = np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1)
     kept = cv2.dnn.NMSBoxes(sizes.tolist(), rows[:, 4].tolist(), 0.0, overlap)
-    return rows[np.asarray(kept, dtype=int).ravel()]
+    left: Rows = rows[np.asarray(kept, dtype=int).ravel()]
+    return left
 
 
 def _squared(rows: Rows) -> Rows:

@@ -279,3 +279,11 @@ def test_auto_prefers_a_yunet_file_over_the_wheel(shared_data: Path, bare: Setti
     models.mkdir(parents=True)
     (models / "yunet.onnx").symlink_to(shared_data / "weights" / "yunet_n_640_640.onnx")
     assert build_face_detector("auto", bare).name.startswith("yunet@")
+
+
+@pytest.mark.data
+def test_a_yunet_file_that_opencv_cannot_run_says_which_one_it_can(
+    shared_data: Path, bare: Settings
+) -> None:
+    with pytest.raises(ConfigError, match="fixed input size"):
+        build_face_detector(f"onnx:{shared_data}/weights/yunet_n_dynamic.onnx", bare)
