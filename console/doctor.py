@@ -82,6 +82,9 @@ def run_doctor(settings: Settings, *, as_json: bool) -> int:
 def _show(checks: list[Check]) -> None:
     styles = {State.OK: "green", State.NOTE: "yellow", State.BAD: "bold red"}
     table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     part = ""
     for check in checks:
         detail = Text(check.detail)
@@ -162,7 +165,7 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
             fix="" if state is State.OK else choose,
         )  # fmt: skip
         return
-    if spec not in {"auto", "retinaface", "haar"}:
+    if spec not in {"auto", "retinaface", "mtcnn", "haar"}:
         yield Check(part=part, name=spec, state=State.BAD, detail="not a face detector", fix=choose)
         return
     retinaface = _retinaface_weights(settings)
@@ -176,6 +179,13 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
         )  # fmt: skip
     elif spec == "auto" and yunet:
         yield Check(part=part, name="yunet", state=State.OK, detail=str(yunet[0]))
+    elif spec in {"auto", "mtcnn"} and _installed("mtcnn"):
+        yield Check(part=part, name="mtcnn", state=State.OK, detail="its weights come in its wheel")
+    elif spec == "mtcnn":
+        yield Check(
+            part=part, name="mtcnn", state=State.BAD, detail="its wheel is not installed",
+            fix="Run `pip install mtcnn==1.0.0`.",
+        )  # fmt: skip
     else:
         yield Check(
             part=part,
@@ -209,8 +219,7 @@ def _plugins(settings: Settings) -> Iterator[Check]:
         if folder is None:
             yield Check(
                 part=part, name=entry.key, state=State.NOTE, detail="no trained weights",
-                fix=f"Train some with trainers/train.py --plugin {entry.key}, or put a bundle in "
-                f"UNMASK_WEIGHTS_DIR/{entry.key}.",
+                fix="Train them with trainers/train.py, or name UNMASK_WEIGHTS_DIR.",
             )  # fmt: skip
             continue
         try:
@@ -240,7 +249,7 @@ def _engines(settings: Settings) -> Iterator[Check]:
         state, detail, fix = State.OK, f"{row.version}, {row.note}", ""
         if row.version is None:
             state = State.BAD if row.name in needed else State.NOTE
-            detail, fix = "not installed", f"{row.note[:1].upper()}{row.note[1:]}."
+            detail, fix = "not installed", row.note
         yield Check(part=part, name=row.name, state=state, detail=detail, fix=fix)
     off = [row for row in list_engines(settings) if row.problem]
     for engine in off:
