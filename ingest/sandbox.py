@@ -202,8 +202,14 @@ class Decoding:
             )
         if kind == "out_of_memory":
             return self._out_of_memory()
-        if kind == "crashed":
+        if kind == "crashed" and self.held:
             return DecodeFailed(f"the decoder failed: {str(message['error'])[:500]}.", fix=_HOSTILE)
+        if kind == "crashed":
+            return DecodeFailed(
+                f"the decoder process did not start ({str(message['error'])[:500]}).",
+                code=ReasonCode.INTERNAL,
+                fix="Run `unmask doctor`; raise UNMASK_DECODE_MEMORY_BYTES if it is set low.",
+            )
         raise ValueError("unknown message")
 
     def _out_of_memory(self) -> DecodeFailed:
@@ -226,6 +232,13 @@ class Decoding:
                 fix="Raise UNMASK_DECODE_TIMEOUT_S, or sample fewer frames.",
             )
         how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        if not self.held:
+            # It never saw a byte of the media: the machine is at fault, not the file.
+            return DecodeFailed(
+                f"the decoder process did not start ({how}).",
+                code=ReasonCode.INTERNAL,
+                fix="Run `unmask doctor`; raise UNMASK_DECODE_MEMORY_BYTES if it is set low.",
+            )
         return DecodeFailed(f"the decoder died while decoding ({how}).", fix=_HOSTILE)
 
 

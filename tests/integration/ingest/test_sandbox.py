@@ -100,6 +100,18 @@ def test_a_decoder_without_memory_says_so_or_dies_with_a_reason(tmp_path: Path) 
     assert failed.value.code in (ReasonCode.DECODE_ERROR, ReasonCode.TRUNCATED)
 
 
+def test_a_decoder_that_cannot_start_blames_the_machine_and_not_the_file(clip: Path) -> None:
+    cramped = SETTINGS.model_copy(update={"decode_memory_bytes": 40 << 20})
+    with (
+        open_source(clip, cramped) as source,
+        Decoding(source, "all", cramped) as decoding,
+        pytest.raises(DecodeFailed) as failed,
+    ):
+        list(decoding.events())
+    assert failed.value.code in (ReasonCode.INTERNAL, ReasonCode.DECODE_ERROR)
+    assert "UNMASK_DECODE_MEMORY_BYTES" in failed.value.fix
+
+
 def test_leaving_half_way_leaves_no_process_and_no_descriptor(clip: Path) -> None:
     before = set(Path("/proc/self/fd").iterdir())
     with open_source(clip, SETTINGS) as source:
