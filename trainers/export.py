@@ -27,6 +27,9 @@ from safetensors.torch import load_file, save_file
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.calibrate import Fitted
 from trainers.model_card import CardNotes, model_card
+from trainers.score_crops import score_crops, video_scores
+from trainers.scores import VideoScore, read_scores
+from trainers.shards import ShardSet
 from unmask.bundle import (
     CARD_FILE,
     WEIGHTS_FILE,
@@ -181,6 +184,35 @@ def verify_bundle(
     return compare_scores(plugin, expected_p, np.concatenate(got), tolerance)
 
 
+def verify_evaluation(
+    folder: Path,
+    plugin: str,
+    scores: Sequence[VideoScore],
+    shards: ShardSet,
+    *,
+    videos: int = 50,
+    tolerance: float = 1e-2,
+) -> float:
+    """Score the first `videos` of an evaluation again with the bundle at `folder`.
+
+    Returns the largest difference of a video's raw score. Raises BundleRefused over `tolerance`, or
+    where the shards do not hold the evaluated videos.
+    """
+    detector = load_from_folder(plugin, folder)
+    crops = shards.by_video()
+    chosen = [score for score in scores if score.key in crops][:videos]
+    if not chosen:
+        raise BundleRefused(
+            plugin,
+            "none of the evaluated videos is in these shards.",
+            fix="Pass the shards that evaluation.json was made from.",
+        )
+    indices = [i for score in chosen for i in crops[score.key]]
+    again = video_scores(score_crops(shards, indices, detector, detector, with_maps=False))
+    expected = np.array([score.raw for score in chosen])
+    return compare_scores(plugin, expected, np.array([v.raw for v in again]), tolerance)
+
+
 def load_from_folder(plugin: str, folder: Path | None, device: str = "cpu") -> Detector:
     """The catalogue's plugin loaded with the bundle at `folder` (None: random weights)."""
     entry = load_catalogue().get(plugin)
@@ -203,7 +235,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--notes", type=Path, help="JSON with fields of trainers.model_card.CardNotes"
     )
     parser.add_argument("--tolerance", type=float, default=1e-2)
+    parser.add_argument(
+        "--shards", type=Path, nargs="+", help="score the evaluation's videos again"
+    )
     args = parser.parse_args(argv)
+    if args.shards and not args.evaluation:
+        parser.error("--shards checks an --evaluation: name it")
     plugin = json.loads((args.checkpoint / CARD_FILE).read_text(encoding="utf-8"))["plugin"]
     updates: dict[str, Any] = {}
     for field in ("name", "heatmap_scale", "heatmap_threshold", "combination_weight"):
@@ -216,19 +253,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         updates["metrics"] = json.loads(args.evaluation.read_text(encoding="utf-8"))["headline"]
     notes = CardNotes.model_validate_json(args.notes.read_bytes()) if args.notes else None
     before = load_from_folder(plugin, args.checkpoint)
-    card = reexport(
-        args.checkpoint,
-        args.out,
-        plugin=plugin,
-        dtype=args.dtype,
-        updates=updates,
-        notes=notes,
-        keep_fp32=before.manifest.fp32_fronts,
-    )
     images = fixed_crops(int(getattr(before, "input_px", before.manifest.input_px)), 8)
-    worst = verify_bundle(
-        args.out, plugin, images, before.infer(images).p, tolerance=args.tolerance
-    )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=args.out.parent) as room:
+        # Verified before it is put in its place: a refused bundle never replaces a good one.
+        fresh = Path(room) / "bundle"
+        card = reexport(
+            args.checkpoint,
+            fresh,
+            plugin=plugin,
+            dtype=args.dtype,
+            updates=updates,
+            notes=notes,
+            keep_fp32=before.manifest.fp32_fronts,
+        )
+        expected = before.infer(images).p
+        worst = verify_bundle(fresh, plugin, images, expected, tolerance=args.tolerance)
+        if args.shards:
+            scores, shards = read_scores(args.evaluation), ShardSet(*args.shards)
+            again = verify_evaluation(fresh, plugin, scores, shards, tolerance=args.tolerance)
+            worst = max(worst, again)
+        _swap(fresh, args.out)
     size = (args.out / WEIGHTS_FILE).stat().st_size / 1e6
     print(
         f"{args.out}: {card.dtype}, {size:.1f} MB, sha256 {card.sha256[:12]}, |dp| <= {worst:.1e}"

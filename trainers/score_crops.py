@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,20 @@ from numpy.typing import NDArray
 from trainers.metrics import resize_map
 from trainers.scores import VideoScore
 from trainers.shards import Crop, CropRecord, ShardSet, face_crop
-from unmask.plugin import Detector, FaceCrop, Floats, Images
-from workers.engines.base import Engine
+from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
 from workers.track_score import METHODS
 
 DIGITS = 5
 """Frame scores are rounded as the workers round them."""
 Change = Callable[[Images, int], Images]
+
+
+class Infers(Protocol):
+    """An engine, or the plugin itself as the torch reference."""
+
+    def infer(self, images: Floats) -> RawOutput:
+        """Score images (B, 3, S, S)."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -46,7 +54,7 @@ def score_crops(
     shards: ShardSet,
     indices: Sequence[int],
     detector: Detector,
-    engine: Engine,
+    engine: Infers,
     *,
     change: Change | None = None,
     with_maps: bool = True,

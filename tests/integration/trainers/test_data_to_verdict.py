@@ -89,7 +89,7 @@ def test_a_data_set_becomes_a_verdict(key, tmp_path, monkeypatch, capsys):
 
     out = tmp_path / "weights" / "sola"
     words = [checkpoint, "--out", out, "--dtype", "float16", "--name", f"miniature {key}"]
-    evaluation = ["--evaluation", tmp_path / "evaluation/evaluation.json"]
+    evaluation = ["--evaluation", tmp_path / "evaluation/evaluation.json", "--shards", test_shards]
     export.main([*map(str, words), *map(str, evaluation)])
     card = read_card(out, "sola")
     assert card.dtype == "float16" and card.metrics and card.licences == ("miniature",)
@@ -205,3 +205,22 @@ def test_export_notices_weights_that_do_not_score_as_evaluated(ffpp, tmp_path):
     with pytest.raises(BundleRefused, match=r"scores differ by up to 0\.05"):
         export.verify_bundle(bundle, "sola", images, wrong)
     assert export.verify_bundle(bundle, "sola", images, wrong - 0.05) < 1e-5
+
+
+def test_export_scores_the_evaluated_videos_again_and_keeps_a_good_bundle(ffpp, tmp_path):
+    test_shards, bundle = ffpp
+    words = ["--bundle", bundle, "--shards", test_shards, "--out", tmp_path]
+    words += ["--engine", "torch", "--threads", "1", "--bootstrap", "0"]
+    evaluate.main([str(word) for word in words])
+    path = tmp_path / "evaluation.json"
+    out = tmp_path / "shipped"
+    words = [bundle, "--out", out, "--dtype", "float32", "--evaluation", path]
+    words += ["--shards", test_shards]
+    export.main([str(word) for word in words])
+    good = read_card(out, "sola").sha256
+    tree = json.loads(path.read_text())
+    tree["videos"][0]["raw"] += 0.2
+    path.write_text(json.dumps(tree))
+    with pytest.raises(BundleRefused, match=r"differ by up to 0\.2000"):
+        export.main([str(word) for word in [*words, "--name", "other"]])
+    assert read_card(out, "sola").sha256 == good and read_card(out, "sola").name == "random"
