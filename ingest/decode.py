@@ -20,12 +20,15 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from ingest.container import DAMAGED, Limits, Tally, check_length, frames_of, open_media, packets
 from ingest.sampling import SamplingPolicy
 from ingest.timeline import Timeline, decoded_timeline, told_timeline
 from unmask.errors import DecodeFailed, ReasonCode
-from unmask.plugin import Images
+
+# Not unmask.plugin's: the decoding process starts twice as fast without pydantic.
+Images = NDArray[np.uint8]
 
 __all__ = ["Finished", "Frame", "Limits", "Opened", "decode"]
 
