@@ -116,6 +116,7 @@ class LocalPipeline:
         )
         self._stack = ExitStack()
         self._stopping = threading.Event()
+        self._wanted = threading.Event()  # an engine is not built for files that hold no face
         self._loops: list[PluginLoop] = []
         self._videos: dict[str, _Video] = {}
         self._lock = threading.Lock()
@@ -166,6 +167,7 @@ class LocalPipeline:
                     group_crops=self.settings.group_crops,
                 ),
                 go_on=True,
+                wanted=self._wanted,
             )
             self._loops.append(loop)
             loop.start()
@@ -184,7 +186,8 @@ class LocalPipeline:
         self._stack.close()  # without its broker, an ingest that is still under way gives up
 
     def wait_ready(self) -> None:
-        """Wait until every plugin's engine is built; only a benchmark needs to."""
+        """Build every plugin's engine now and wait for it; only a benchmark needs to."""
+        self._wanted.set()
         for loop in self._loops:
             loop.ready.wait()
 
@@ -285,14 +288,18 @@ class LocalPipeline:
 
     def _looked_at(self, submission: Submission, video: _Video) -> IngestClosed:
         publisher = RedisPublisher(self._redis, self.settings)
+
+        def looked(sampled: int, crops: int) -> None:
+            if crops:
+                self._wanted.set()
+            self._tell(video, sampled=sampled, total=crops * len(submission.plugins))
+
         closed = ingest_video(
             submission,
             settings=self.settings,
             publisher=publisher,
             face_detector=self._face_detector(),
-            on_progress=lambda sampled, crops: self._tell(
-                video, sampled=sampled, total=crops * len(submission.plugins)
-            ),
+            on_progress=looked,
         )
         publisher.close(closed)
         return closed

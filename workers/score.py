@@ -45,7 +45,8 @@ class PluginLoop(threading.Thread):
     `load` runs in this thread, because an engine belongs to the thread that built it. Where it
     raises a PluginError, the loop refuses every crop with that reason, so that jobs still settle.
     Where the engine is at fault, the loop ends, and its crops are left to other workers; with
-    `go_on`, where there are none, it refuses them too. `on_settled(job_id, generation)` is called once a job, by whoever wrote its last answer.
+    `go_on`, where there are none, it refuses them too. With `wanted`, loading begins when that is
+    set. `on_settled(job_id, generation)` is called once a job, by whoever wrote its last answer.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class PluginLoop(threading.Thread):
         turn: threading.Lock,
         pace: Pace,
         go_on: bool = False,
+        wanted: threading.Event | None = None,
     ) -> None:
         super().__init__(name=f"score-{ref.key}", daemon=True)
         self.ref = ref
@@ -77,6 +79,7 @@ class PluginLoop(threading.Thread):
         self._turn = turn
         self._pace = pace
         self._go_on = go_on
+        self._wanted = wanted
         self._consumer = GroupConsumer(redis, ref.slug, name, claim_idle_ms=pace.claim_idle_ms)
         self._batcher: Batcher[Item] = Batcher(pace.batch_size, pace.delay_ms)
         self._owed: dict[str, int] = {}
@@ -85,6 +88,8 @@ class PluginLoop(threading.Thread):
     def run(self) -> None:
         """Load, then score until stopped; what is in hand is finished first."""
         try:
+            if not self._is_wanted():
+                return
             self.scorer = self._loaded()
             self.ready.set()
             while not self._stopping.is_set():
@@ -111,6 +116,13 @@ class PluginLoop(threading.Thread):
             log.exception("scoring.ended", plugin=self.ref.key)
         finally:
             self.ready.set()
+
+    def _is_wanted(self) -> bool:
+        """Wait for the first crop to be on its way; False where there will be none."""
+        while self._wanted is not None and not self._wanted.wait(_IDLE_BLOCK_MS / 1000):
+            if self._stopping.is_set():
+                return False
+        return True
 
     def _loaded(self) -> Scorer | Refusing:
         try:
@@ -186,7 +198,9 @@ class PluginLoop(threading.Thread):
 
 def _refusing(ref: PluginRef, error: Exception) -> Refusing:
     code = error.code if isinstance(error, UnmaskError) else ReasonCode.PLUGIN_FAILED
-    log.error("plugin.refused", plugin=ref.key, code=code, error=str(error), exc_info=error)
+    # Our own errors say what is wrong in a sentence; of any other, the place matters.
+    trace = None if isinstance(error, UnmaskError) else error
+    log.error("plugin.refused", plugin=ref.key, code=code, error=str(error), exc_info=trace)
     return Refusing(ref, Reason(code=code, message=str(error)))
 
 

@@ -5,10 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from redis import Redis
 
 from tests.fakes import install_brightness
+from unmask.settings import Settings
+from workers import logs
 from workers.embedded import EmbeddedRedis
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """As every process of ours logs; structlog's default prints every local variable."""
+    logs.configure(Settings(log="human"))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -108,6 +108,17 @@ def test_one_bad_input_stops_nothing_and_outcomes_keep_the_order(
     assert faceless.p_fake is None
 
 
+def test_no_engine_is_built_for_inputs_without_a_face(
+    site: Path, settings: Settings, tmp_path: Path
+) -> None:
+    with LocalPipeline(settings) as pipeline:
+        outcomes = list(pipeline.judge_all([tmp_path / "gone.mp4", wall(tmp_path / "wall.mp4")]))
+        assert pipeline.engines == {KEY: None}
+        pipeline.wait_ready()
+        assert pipeline.engines == {KEY: "own-fp32"}
+    assert [outcome.job_status.value for outcome in outcomes] == ["failed", "succeeded"]
+
+
 def test_progress_rises_to_all_answered_and_ends_with_done(
     site: Path, settings: Settings, tmp_path: Path
 ) -> None:
