@@ -2,9 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -59,11 +59,12 @@ def test_looking_around_imports_nothing_heavy(command: list[str], tmp_path: Path
 @pytest.mark.parametrize("command", [["plugins"], ["doctor"]], ids=" ".join)
 def test_looking_around_takes_under_a_second(command: list[str], tmp_path: Path) -> None:
     def seconds() -> float:
-        begun = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         _unmask(command, tmp_path)
-        return time.perf_counter() - begun
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # The best of three: this machine may be busy with something else.
+    # Processor time, the best of three: the machine may be busy with something else.
     assert min(seconds() for _ in range(3)) < 1.0
 
 
