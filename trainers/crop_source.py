@@ -19,7 +19,15 @@ from ingest.sampling import SamplingPolicy
 from ingest.sources import open_source
 from trainers.crop_records import Outcome
 from trainers.datasets.sample import Sample
-from trainers.masks import ALIGNED, Mask, cut_like, cut_mask_like, difference_mask, fit_mask
+from trainers.masks import (
+    ALIGNED,
+    DIFFERENCE,
+    Mask,
+    cut_like,
+    cut_mask_like,
+    difference_mask,
+    fit_mask,
+)
 from trainers.ready_crops import keep_ready_made, read_picture, sequences, spread
 from trainers.shards import Crop, Skipped
 from unmask.errors import UnmaskError
@@ -45,6 +53,8 @@ class How:
     min_face_px: float
     masks: str
     """difference, official or none; where one kind is missing the other is taken."""
+    mask_threshold: float = DIFFERENCE
+    """Of a difference mask, share of the range."""
     mask_level: str = ""
     """Difference masks come from the pair at this compression: at c40 codec noise hides the change."""
     keep_originals: bool = False
@@ -141,7 +151,8 @@ class CropSource:
         for kind in _MASK_ORDER[self._how.masks]:
             mask: Mask | None = None
             if kind == "difference" and real is not None:
-                mask = difference_mask(cut_like(fake.rgb, meta, cap), cut_like(real.rgb, meta, cap))
+                pair = cut_like(fake.rgb, meta, cap), cut_like(real.rgb, meta, cap)
+                mask = difference_mask(*pair, self._how.mask_threshold)
                 if float(np.mean(mask > 0)) > ALIGNED:
                     outcome.leave_out("pair not aligned")
                     continue

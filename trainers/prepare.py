@@ -26,6 +26,7 @@ from trainers import datasets
 from trainers.config import TrainConfig, expand, load_config
 from trainers.crop_source import CropSource, How
 from trainers.datasets import Sample, Split
+from trainers.masks import DIFFERENCE
 from trainers.shards import MANIFEST, PLAN, SKIPPED, Skipped, Stored, write_json, write_shard
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
@@ -46,6 +47,7 @@ class Plan(Frozen):
     crop_cap_px: int = 640
     min_face_px: float = 48.0
     masks: Literal["difference", "official", "none"] = "difference"
+    mask_threshold: float = DIFFERENCE
     mask_level: str = ""
     keep_originals: bool = False
     faces: Literal["main", "all"] = "main"
@@ -60,6 +62,7 @@ class Plan(Frozen):
             crop_scale=self.crop_scale,
             min_face_px=self.min_face_px,
             masks=self.masks,
+            mask_threshold=self.mask_threshold,
             mask_level=self.mask_level,
             keep_originals=self.keep_originals,
             faces=self.faces,
@@ -263,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--crop-scale", type=float, default=Plan.model_fields["crop_scale"].default)
     parser.add_argument("--min-face-px", type=float, default=48.0)
     parser.add_argument("--masks", choices=("difference", "official", "none"), default="difference")
+    parser.add_argument("--mask-threshold", type=float, default=DIFFERENCE)
     parser.add_argument("--mask-level", default="", help="compression of the pairs for masks")
     parser.add_argument("--keep-originals", action="store_true", help="store paired originals too")
     parser.add_argument("--faces", choices=("main", "all"), default="main")
@@ -285,6 +289,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             crop_scale=args.crop_scale,
             min_face_px=args.min_face_px,
             masks=args.masks,
+            mask_threshold=args.mask_threshold,
             mask_level=args.mask_level,
             keep_originals=args.keep_originals,
             faces=args.faces,

@@ -183,7 +183,12 @@ class ShardSet:
             mask = self._picture(index, item.mask_offset, item.mask_size, cv2.IMREAD_GRAYSCALE)
         elif item.record.mask == "zero":
             mask = np.zeros(pixels.shape[:2], np.uint8)
-        return Crop(record=item.record, pixels=np.ascontiguousarray(pixels[..., ::-1]), mask=mask)
+        original = None
+        if item.original_offset is not None:
+            bgr = self._picture(index, item.original_offset, item.original_size, cv2.IMREAD_COLOR)
+            original = np.ascontiguousarray(bgr[..., ::-1])
+        rgb = np.ascontiguousarray(pixels[..., ::-1])
+        return Crop(record=item.record, pixels=rgb, mask=mask, original=original)
 
     def by_video(self) -> dict[str, list[int]]:
         """Indices of each video's crops, in order of time."""

@@ -136,6 +136,28 @@ def test_masks_travel_with_the_network_input(ffpp):
     assert image[:, mask > 0].mean() > image[:, mask == 0].mean()
 
 
+def test_at_c40_the_mask_comes_from_the_better_pair_and_the_original_stays_beside(tmp_path):
+    tree = trees.ffpp(tmp_path / "tree", methods=("Deepfakes",))
+    videos = "{}/c23/videos"
+    for folder in ("original_sequences/youtube", "manipulated_sequences/Deepfakes"):
+        for path in (tree / videos.format(folder)).glob("*.mp4"):
+            # The c40 pair is one and the same video: its own difference shows nothing.
+            worse = path.parents[2] / "c40/videos" / path.name
+            trees.write_video(worse, trees.face_frames(int(path.stem[:3]))[: trees.FRAMES - 1])
+    asked = {"split": "train", "compression": "c40", "keep_originals": True}
+    prepare(plan("ffpp", tree, **asked), tmp_path / "blind", quiet=True)
+    prepare(plan("ffpp", tree, **asked, mask_level="c23"), tmp_path / "out", quiet=True)
+    blind = [c for c in ShardSet(tmp_path / "blind") if c.record.label]
+    assert blind and all(c.record.mask == "official" for c in blind)  # it stands in
+    for crop in ShardSet(tmp_path / "out"):
+        if crop.record.label:
+            assert crop.record.mask == "difference" and crop.mask is not None and crop.mask.any()
+            assert crop.original is not None and crop.original.shape == crop.pixels.shape
+            assert np.array_equal(crop.original, crop.pixels)
+        else:
+            assert crop.original is None
+
+
 def test_official_masks_are_cut_with_the_face(tmp_path):
     tree = trees.ffpp(tmp_path / "tree", methods=("Deepfakes",))
     out = tmp_path / "out"
