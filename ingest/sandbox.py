@@ -6,6 +6,7 @@ check. What is enforced is what the kernel allows: see confine.py, and `Decoding
 """
 
 import contextlib
+import fcntl
 import json
 import mmap
 import os
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import structlog
+from pydantic import TypeAdapter
 
 from ingest.decode import Finished, Frame, Limits, Opened
 from ingest.sandboxed_decode import slots_for
@@ -65,7 +67,7 @@ class Decoding:
         self._settings = settings
         self._waited_s = 0.0
         self._buffer = bytearray()
-        self._memory = os.memfd_create("unmask-frames", os.MFD_CLOEXEC)
+        self._memory = os.memfd_create("unmask-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self._channel, theirs = socket.socketpair()
         source.file.seek(0)
         job = {
@@ -161,6 +163,8 @@ class Decoding:
             raise ValueError("frame size out of bounds")
         slots = slots_for(size)
         os.ftruncate(self._memory, size * slots)
+        # Memory that shrinks under a reader kills the reader.
+        fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         ring = _Ring(mmap.mmap(self._memory, size * slots), opened.height, opened.width, slots)
         self._channel.sendall(b".")
         return ring
@@ -252,7 +256,8 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def _event(kind: type[_Event], message: dict[str, Any]) -> _Event:
-    return kind(**{field.name: message[field.name] for field in fields(kind)})
+    # Checked as strictly as what a stranger sends: that is who may be talking.
+    return TypeAdapter(kind).validate_python({f.name: message[f.name] for f in fields(kind)})
 
 
 def _environment() -> dict[str, str]:
