@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from detect_plugins.geometry import network_input
 from unmask.bundle import CARD_FILE, WEIGHTS_FILE, Abstention, BundleCard, Calibration, read_card
-from unmask.messages import Affine
 from unmask.plugin import DetectorManifest, FaceCrop, FaceOpinion, Floats, Prepared, RawOutput
 
 KEY = "brightness"
@@ -76,11 +75,8 @@ class BrightnessDetector:
             side = crop.pixels.shape[0]
             if side == poison:
                 raise ValueError(f"a crop of {side} px")
-            small = cv2.resize(crop.pixels, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-            images.append(small.astype(np.float32).transpose(2, 0, 1) / 255.0)
-            a, b, tx, c, d, ty = crop.crop_to_frame
-            k = side / INPUT_PX
-            matrix: Affine = (a * k, b * k, tx, c * k, d * k, ty)
+            image, matrix = network_input(crop, scale=self.manifest.crop_scale, input_px=INPUT_PX)
+            images.append(image)
             matrices.append(matrix)
         return Prepared(images=np.stack(images), input_to_frame=tuple(matrices))
 

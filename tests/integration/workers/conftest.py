@@ -1,5 +1,6 @@
 """A real Redis, and the brightness plugin installed as any third party's is."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,12 @@ from workers.embedded import EmbeddedRedis
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
     """As every process of ours logs; structlog's default prints every local variable."""
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
     logs.configure(Settings(log="human"))
     yield
     structlog.reset_defaults()
+    root.handlers[:], root.level = before
 
 
 @pytest.fixture
