@@ -1,8 +1,16 @@
-"""A job as the store hands it out."""
+"""A job as the store hands it out, and how it is laid into columns."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
 
 from unmask.frozen import Frozen
-from unmask.messages import JobState, PluginRef, Reason, Submission
+from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
+
+REASONS = TypeAdapter(tuple[Reason, ...])
+_REFS = TypeAdapter(tuple[PluginRef, ...])
 
 
 class JobRow(Frozen):
@@ -35,3 +43,55 @@ class JobRow(Frozen):
     def sample(self) -> str:
         """The sampling policy."""
         return self.submission.sample
+
+
+def job_columns(row: JobRow) -> dict[str, Any]:
+    """The columns of a job."""
+    return {
+        "id": row.id,
+        "generation": row.generation,
+        "state": row.state.value,
+        "filename": row.filename,
+        "plugins": _REFS.dump_json(row.plugins).decode(),
+        "policy": row.policy.model_dump_json(),
+        "submission": row.submission.model_dump_json(),
+        "reasons": REASONS.dump_json(row.reasons).decode(),
+        "allow_untrained": row.allow_untrained,
+        "idempotency_key": row.idempotency_key,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def job_of(row: Row[Any]) -> JobRow:
+    """The job in a row of the table."""
+    return JobRow(
+        id=row.id,
+        generation=row.generation,
+        state=JobState(row.state),
+        filename=row.filename,
+        plugins=_REFS.validate_json(row.plugins),
+        policy=Policy.model_validate_json(row.policy),
+        submission=Submission.model_validate_json(row.submission),
+        reasons=REASONS.validate_json(row.reasons),
+        allow_untrained=row.allow_untrained,
+        idempotency_key=row.idempotency_key,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def score_columns(job_id: str, generation: int, score: FaceScore) -> dict[str, Any]:
+    """The columns of one frame score."""
+    return {
+        "job_id": job_id,
+        "generation": generation,
+        "plugin": score.plugin.slug,
+        "frame_index": score.crop.frame_index,
+        "face_index": score.crop.face_index,
+        "track_id": score.crop.track_id,
+        "pts_ms": score.crop.pts_ms,
+        "face_px": score.crop.face_px,
+        "p": score.p,
+        "ood": score.ood,
+    }

@@ -3,27 +3,22 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from unmask.errors import IdempotencyConflict, StoreError
+from unmask.errors import IdempotencyConflict
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict
+from workers.store.database import open_database, unreachable
 from workers.store.migrate import upgrade
-from workers.store.rows import JobRow
+from workers.store.rows import REASONS, JobRow, job_columns, job_of, score_columns
 from workers.store.schema import FRAME_SCORES, JOBS, VERDICTS
 
-_REFS = TypeAdapter(tuple[PluginRef, ...])
-_REASONS = TypeAdapter(tuple[Reason, ...])
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
-_BUSY_MS = 30_000
 _CHUNK = 500
 
 
@@ -36,10 +31,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self._engine = _engine(url)
+            self._engine = open_database(url)
             upgrade(self._engine)
         except (SQLAlchemyError, OSError) as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def close(self) -> None:
         """Give every connection back."""
@@ -53,7 +48,7 @@ class Store:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def create_job(
         self,
@@ -86,7 +81,7 @@ class Store:
         )
         try:
             with self._begin() as connection:
-                connection.execute(insert(JOBS).values(**_columns(row), body_sha256=body_sha256))
+                connection.execute(insert(JOBS).values(**job_columns(row), body_sha256=body_sha256))
         except IntegrityError as error:
             return self._known(idempotency_key, body_sha256, error), False
         return row, True
@@ -100,19 +95,19 @@ class Store:
                 )
             ).first()
         if found is None:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if found.body_sha256 != body_sha256:
             raise IdempotencyConflict(
                 f"the Idempotency-Key {key!r} was used before with another body.",
                 fix="Send a new key with a new request, or the same body with this one.",
             )
-        return _job(found)
+        return job_of(found)
 
     def job(self, job_id: str) -> JobRow | None:
         """The job, or None where there is none of this id."""
         with self._begin() as connection:
             found = connection.execute(select(JOBS).where(JOBS.c.id == job_id)).first()
-        return None if found is None else _job(found)
+        return None if found is None else job_of(found)
 
     def jobs(self, limit: int = 100, state: JobState | None = None) -> list[JobRow]:
         """The newest jobs first, of one state where it is given."""
@@ -120,13 +115,13 @@ class Store:
         if state is not None:
             query = query.where(JOBS.c.state == state.value)
         with self._begin() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [job_of(row) for row in connection.execute(query)]
 
     def unfinished(self, limit: int = 1000) -> list[JobRow]:
         """Jobs that are queued or running, the oldest first: what the sweeper looks after."""
         query = select(JOBS).where(JOBS.c.state.in_(_OPEN)).order_by(JOBS.c.created_at).limit(limit)
         with self._begin() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [job_of(row) for row in connection.execute(query)]
 
     def set_state(
         self,
@@ -142,7 +137,7 @@ class Store:
             .where(JOBS.c.id == job_id, JOBS.c.state.in_(_OPEN))
             .values(
                 state=state.value,
-                reasons=_REASONS.dump_json(tuple(reasons)).decode(),
+                reasons=REASONS.dump_json(tuple(reasons)).decode(),
                 updated_at=_now(),
             )
         )
@@ -194,7 +189,7 @@ class Store:
             "verdict": verdict.model_dump_json(),
             "created_at": now,
         }
-        rows = [_score_columns(job_id, generation, score) for score in scores]
+        rows = [score_columns(job_id, generation, score) for score in scores]
         with self._begin() as connection:
             changed = connection.execute(
                 update(JOBS)
@@ -251,88 +246,5 @@ class Store:
             return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            return create_engine(parsed, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise StoreError(
-            f"the database URL is off: {error}.",
-            fix="Use sqlite:///PATH, or postgresql+psycopg://... with `pip install unmask[postgres]`.",
-        ) from error
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": _BUSY_MS / 1000})
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        # WAL lets the page read while a verdict is written; NORMAL survives a killed process.
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
-
-    return engine
-
-
-def _unreachable(error: Exception) -> StoreError:
-    cause = str(getattr(error, "orig", None) or error)
-    return StoreError(
-        f"the database cannot be used: {cause}.",
-        fix="Check UNMASK_DATABASE_URL, or that UNMASK_DATA_DIR can be written to.",
-    )
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _columns(row: JobRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "generation": row.generation,
-        "state": row.state.value,
-        "filename": row.filename,
-        "plugins": _REFS.dump_json(row.plugins).decode(),
-        "policy": row.policy.model_dump_json(),
-        "submission": row.submission.model_dump_json(),
-        "reasons": _REASONS.dump_json(row.reasons).decode(),
-        "allow_untrained": row.allow_untrained,
-        "idempotency_key": row.idempotency_key,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-    }
-
-
-def _job(row: Row[Any]) -> JobRow:
-    return JobRow(
-        id=row.id,
-        generation=row.generation,
-        state=JobState(row.state),
-        filename=row.filename,
-        plugins=_REFS.validate_json(row.plugins),
-        policy=Policy.model_validate_json(row.policy),
-        submission=Submission.model_validate_json(row.submission),
-        reasons=_REASONS.validate_json(row.reasons),
-        allow_untrained=row.allow_untrained,
-        idempotency_key=row.idempotency_key,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _score_columns(job_id: str, generation: int, score: FaceScore) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "generation": generation,
-        "plugin": score.plugin.slug,
-        "frame_index": score.crop.frame_index,
-        "face_index": score.crop.face_index,
-        "track_id": score.crop.track_id,
-        "pts_ms": score.crop.pts_ms,
-        "face_px": score.crop.face_px,
-        "p": score.p,
-        "ood": score.ood,
-    }

@@ -1,0 +1,48 @@
+"""Open the database: SQLite so that readers and a writer get along, or any other by its driver."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from unmask.errors import StoreError
+
+_BUSY_S = 30.0
+
+
+def open_database(url: str) -> Engine:
+    """The engine for a SQLAlchemy URL; nothing is connected yet. Raises StoreError."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(parsed, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise StoreError(
+            f"the database URL is off: {error}.",
+            fix="Use sqlite:///PATH, or postgresql+psycopg://... with `pip install unmask[postgres]`.",
+        ) from error
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        # WAL lets the page read while a verdict is written; NORMAL survives a killed process.
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def unreachable(error: Exception) -> StoreError:
+    """The error to raise in the place of the driver's."""
+    cause = str(getattr(error, "orig", None) or error)
+    return StoreError(
+        f"the database cannot be used: {cause}.",
+        fix="Check UNMASK_DATABASE_URL, or that UNMASK_DATA_DIR can be written to.",
+    )
