@@ -14,6 +14,7 @@ from trainers.config import TrainConfig, expand
 from trainers.shards import MANIFEST, CropRecord, ShardSet
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError
+from unmask.plugin import Images
 
 
 class ShardPool:
@@ -46,6 +47,10 @@ class ShardPool:
             small = cv2.resize(crop.mask, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
             mask = np.asarray(small, np.float32) / np.float32(255.0)
         return PoolCrop(record=self.records[index], pixels=crop.pixels, mask=mask)
+
+    def original(self, index: int) -> Images | None:
+        """The same square of a forgery's original, where `prepare --keep-originals` stored it."""
+        return self._shards[self._indices[index]].original
 
 
 def open_pool(folder: Path, split: str) -> "Pool | ShardPool":

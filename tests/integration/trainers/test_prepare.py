@@ -12,6 +12,7 @@ from ingest.faces import build_face_detector
 from ingest.pipeline import ingest_video, iter_face_crops
 from tests import miniature_trees as trees
 from trainers import datasets
+from trainers.crop_source import CropSource
 from trainers.prepare import Plan, prepare
 from trainers.shards import CropRecord, ShardSet, Skipped, network_example
 from unmask.errors import ConfigError
@@ -267,3 +268,21 @@ def test_every_data_set_becomes_shards(key, tmp_path):
     for crop in shards:
         assert crop.pixels.shape == (crop.record.meta.height, crop.record.meta.width, 3)
         assert not Path(crop.record.source).is_absolute()
+
+
+@pytest.mark.data
+def test_a_swap_of_the_research_data_is_cut_on_its_originals_face(shared_data):
+    listing = datasets.read("manifest", shared_data)
+    swap = next(s for s in listing.samples if s.pair_of is not None)
+    yunet = f"onnx:{shared_data / 'weights/yunet_n_640_640.onnx'}"
+    wanted = plan("manifest", shared_data, face_detector=yunet, keep_originals=True)
+    settings = wanted.settings()
+    source = CropSource(shared_data, settings, build_face_detector(yunet, settings), wanted.how())
+    crops, _ = source.crops(swap)
+    assert len(crops) == 3
+    for crop in crops:
+        assert crop.original is not None and crop.original.shape == crop.pixels.shape
+        # Both halves are the same footage at the same place: any shift fits worse.
+        original = crop.original.astype(int)
+        gap = np.abs(original - crop.pixels).mean()
+        assert gap < 20 and gap < np.abs(np.roll(original, 6, axis=1) - crop.pixels).mean()

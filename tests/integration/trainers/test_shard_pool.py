@@ -1,0 +1,98 @@
+"""Prepared shards as training sees them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import miniature_trees as trees
+from trainers.config import TrainConfig
+from trainers.prepare import Plan, plans_of, prepare
+from trainers.shard_pool import ShardPool, check_classes, config_pool, open_pool
+from trainers.shards import ShardSet
+from unmask.errors import ConfigError
+
+
+def plan(tree: Path, split: str, **more: object) -> Plan:
+    fields = {"dataset": "ffpp", "root": str(tree), "split": split, "methods": ("Deepfakes",)}
+    fields |= {"compression": "c23", "frames": 2, "face_detector": "haar", "min_face_px": 40.0}
+    return Plan.model_validate(fields | more)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("shards")
+    trees.ffpp(base / "tree", methods=("Deepfakes",))
+    prepare(plan(base / "tree", "train", keep_originals=True), base / "train", quiet=True)
+    prepare(plan(base / "tree", "val"), base / "val", quiet=True)
+    shutil.rmtree(base / "tree")
+    return base
+
+
+def config(**data: object) -> TrainConfig:
+    fields = {"name": "toy", "plugin": "sola", "steps": 1, "loss": {"kind": "sola"}}
+    return TrainConfig.model_validate(fields | {"data": data})
+
+
+def test_shards_read_like_any_pool(prepared):
+    pool = open_pool(prepared / "train", "train")
+    assert len(pool) == 8 and len(list(pool)) == 8
+    for index, crop in enumerate(pool):
+        assert crop.record == pool.records[index]
+        assert crop.pixels.shape == (crop.record.side, crop.record.side, 3)
+        assert crop.mask is not None and crop.mask.shape == (64, 64)
+        assert bool(crop.mask.max() > 0.5) == bool(crop.record.label)
+        assert crop.record.extent == ("blend" if crop.record.label else "real")
+        x0, y0, x1, y1 = crop.record.face
+        # The face box lies in the middle of a crop 1.9 times as wide.
+        assert max(x1 - x0, y1 - y0) == pytest.approx(1 / 1.9, rel=0.02)
+        assert (x0 + x1) / 2 == pytest.approx(0.5, abs=0.01)
+
+
+def test_splits_side_by_side_stay_apart(prepared):
+    train, val = open_pool(prepared, "train"), open_pool(prepared, "val")
+    people = [{record.person for record in pool.records} for pool in (train, val)]
+    assert people[0] and people[1] and not people[0] & people[1]
+    with pytest.raises(ConfigError, match=r"no crops of split 'test'.*only of train, val"):
+        open_pool(prepared, "test")
+
+
+def test_originals_come_back_beside_their_forgeries(prepared):
+    pool = ShardPool(ShardSet(prepared / "train"), "train")
+    for index, crop in enumerate(pool):
+        original = pool.original(index)
+        if crop.record.label:
+            assert original is not None and crop.mask is not None
+            changed = np.abs(original.astype(int) - crop.pixels).mean()
+            assert 3 < changed < 40
+        else:
+            assert original is None
+
+
+def test_a_config_finds_the_shards_it_names(prepared):
+    source = {"dataset": "ffpp", "root": "/nowhere", "shards": str(prepared / "train")}
+    named = config(train=[source])
+    assert len(config_pool(named, "train")) == 8
+    with pytest.raises(ConfigError, match=r"names no data\.val"):
+        config_pool(named, "val")
+    other = config(train=[source | {"shards": str(prepared / "none")}])
+    with pytest.raises(ConfigError, match=r"no finished shards.*prepare --config"):
+        config_pool(other, "train")
+    with pytest.raises(ConfigError, match="names no shards folder"):
+        config_pool(config(train=[{"dataset": "ffpp", "root": "/nowhere"}]), "train")
+
+
+def test_a_config_is_also_a_plan_to_prepare(prepared):
+    source = {"dataset": "ffpp", "root": "/data/ff", "shards": "/data/shards", "frames": 7}
+    ((found, folder),) = plans_of(config(train=[source | {"mask_level": "c23"}]), "train")
+    assert (found.dataset, found.frames, found.mask_level) == ("ffpp", 7, "c23")
+    assert folder == Path("/data/shards")
+
+
+def test_one_class_only_is_said_before_training_starts(prepared):
+    pool = open_pool(prepared / "train", "train")
+    check_classes(pool)
+    pool.records = [record for record in pool.records if record.label]
+    with pytest.raises(ConfigError, match="forgeries only"):
+        check_classes(pool)
