@@ -7,16 +7,16 @@ video would cost more than a short video does.
 import secrets
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import structlog
+from redis.exceptions import RedisError
 
 from detect_plugins.catalogue import Catalogue, load_catalogue
 from ingest.faces import FaceDetector, build_face_detector
@@ -32,6 +32,7 @@ from unmask.verdict import Verdict
 from workers import broker, pictures
 from workers.conclude import Desk, conclude, forget
 from workers.load import load_scorer
+from workers.outcome import OnEvent, Outcome, Progress
 from workers.score import Pace, PluginLoop
 from workers.selection import Selection, select
 from workers.store import Store
@@ -39,41 +40,10 @@ from workers.submit import create
 
 log = structlog.get_logger(__name__)
 
+__all__ = ["LocalPipeline", "OnEvent", "Outcome", "Progress"]
+
 _SIDE_BY_SIDE = 2
 _LOOK_EVERY_S = 0.5
-
-Phase = Literal["ingest", "score", "verdict", "done"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far one video is. Events come from several threads, one at a time."""
-
-    input: Path
-    index: int
-    """Its place in the list that was handed in, from 0."""
-    phase: Phase
-    sampled: int = 0
-    """Frames sampled so far."""
-    scored: int = 0
-    """Answers so far: a crop counts once for each plugin."""
-    total: int = 0
-    """Answers owed so far; final once the phase is `score`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What became of one input. Pictures lie in `evidence_dir` until the pipeline is closed."""
-
-    input: Path
-    job_id: str
-    job_status: JobState
-    verdict: Verdict | None
-    reasons: tuple[Reason, ...]
-    evidence_dir: Path | None
-
-
-OnEvent = Callable[[Progress], None]
 
 
 @dataclass(kw_only=True)
@@ -282,9 +252,10 @@ class LocalPipeline:
                 if closed.error is not None or self._settle(self._redis, video.job_id, 0):
                     self._on_settled(video.job_id, 0)
             except BaseException as error:
-                forget(self._redis, video.job_id, 0, self.selection.scoring)
                 if not video.concluded.done():
                     video.concluded.set_exception(error)
+                with suppress(RedisError):
+                    forget(self._redis, video.job_id, 0, self.selection.scoring)
 
     def _looked_at(self, submission: Submission, video: _Video) -> IngestClosed:
         publisher = RedisPublisher(self._redis, self.settings)
