@@ -6,7 +6,7 @@ images always have a mask, all zero. Every loss is computed in float32.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -54,20 +54,29 @@ def map_bce(logits: Tensor, target: Tensor, keep: Tensor) -> Tensor:
     return _mean_over(each.flatten(1).mean(dim=1), keep)
 
 
-def sola_loss(logit: Tensor, aux: dict[str, Tensor], truth: Truth, config: SolaLoss) -> Terms:
+def sola_loss(
+    logit: Tensor,
+    aux: dict[str, Tensor],
+    truth: Truth,
+    config: SolaLoss,
+    *,
+    grid: int | None = None,
+    align: str = "pad",
+) -> Terms:
     """alpha L_cls + L_A (SOLA Eq. 9-12). aux: first (B, 4, 64, g, g), second (B, 4, g, g) logits.
 
     supervised: L_A = beta sum_4 BCE(M, a) + gamma sum_4 BCE(M', a'); weak: the mean of |M| and |M'|
     over real images, nothing on forgeries. Sums run over the four neighbours, means over cells.
+    `grid` and `align` are the architecture's; by default every cell has a map value.
     """
     classify = _bce(logit, truth.label)
     first, second = aux["first"].float(), aux["second"].float()
     if config.mode == "supervised":
-        grid = second.shape[-1]
+        grid = grid or second.shape[-1]
         binary = (truth.mask > 0.5).float() * truth.label.view(-1, 1, 1, 1)
         side = max(grid, binary.shape[-1] // grid * grid)
         binary = F.interpolate(binary, size=(side, side), mode="nearest")
-        one, two = supervised_targets(binary, grid)
+        one, two = supervised_targets(binary, grid, align=align)
         order1 = 4.0 * map_bce(first, one[:, :, None], truth.has_seam)
         order2 = 4.0 * map_bce(second, two, truth.has_seam)
     else:
@@ -98,36 +107,52 @@ def mean_correlation(second: Tensor) -> float:
     return float((matrix - torch.diag_embed(torch.diagonal(matrix))).abs().sum() / 12.0)
 
 
-def lrl_loss(logit: Tensor, aux: dict[str, Tensor], truth: Truth, config: LrlLoss) -> Terms:
+def lrl_loss(
+    logit: Tensor,
+    aux: dict[str, Tensor],
+    truth: Truth,
+    config: LrlLoss,
+    *,
+    sim_target: Literal["square", "abs"] = "square",
+) -> Terms:
     """L_ce + 10 L_sim + 1 L_seg (LRL Eq. 10-13).
 
-    aux: similarity (B, n, n) in 0..1 with its target built by the plugin's own `similarity_target`,
-    map_logits (B, 1, h, w).
+    aux: similarity (B, k^2, k^2) in 0..1 and map_logits (B, 1, h, w), each where the network has it.
     """
-    classify = _bce(logit, truth.label)
-    found = aux["similarity"].float()
+    terms = {"cls": _bce(logit, truth.label)}
+    loss = terms["cls"]
     mask = truth.mask * truth.label.view(-1, 1, 1, 1)
-    wanted = similarity_target(mask, round(found.shape[-1] ** 0.5))
-    squares = (found - wanted).pow(2).flatten(1)
-    per_image = (
-        squares.mean(dim=1) if config.sim_norm == "mse" else squares.sum(dim=1).add(1e-12).sqrt()
-    )
-    similar = _mean_over(per_image, truth.has_mask)
-    segment = _segmentation(aux["map_logits"], mask, truth.has_mask)
-    loss = classify + config.similarity * similar + config.segmentation * segment
-    return {"loss": loss, "cls": classify, "sim": similar, "seg": segment}
+    if "similarity" in aux:
+        found = aux["similarity"].float()
+        wanted = similarity_target(mask, round(found.shape[-1] ** 0.5), sim_target)
+        squares = (found - wanted).pow(2).flatten(1)
+        mse = config.sim_norm == "mse"
+        per_image = squares.mean(dim=1) if mse else squares.sum(dim=1).add(1e-12).sqrt()
+        terms["sim"] = _mean_over(per_image, truth.has_mask)
+        loss = loss + config.similarity * terms["sim"]
+    if "map_logits" in aux:
+        terms["seg"] = _segmentation(aux["map_logits"], mask, truth.has_mask)
+        loss = loss + config.segmentation * terms["seg"]
+    return {"loss": loss, **terms}
 
 
 def llsm_loss(logit: Tensor, aux: dict[str, Tensor], truth: Truth, config: LlsmLoss) -> Terms:
-    """L_cls + alpha L_LS + beta L_loc (LLSM Eq. 5-8). aux: pair_logits (B, n, n), map_logits."""
-    classify = _bce(logit, truth.label)
+    """L_cls + alpha L_LS + beta L_loc (LLSM Eq. 5-8).
+
+    aux: pair_logits (B, n, n) and map_logits (B, 1, h, w), each where the network has it.
+    """
+    terms = {"cls": _bce(logit, truth.label)}
+    loss = terms["cls"]
     mask = truth.mask * truth.label.view(-1, 1, 1, 1)
-    pair = aux["pair_logits"].float()
-    wanted = pair_target(mask, round(pair.shape[-1] ** 0.5))
-    local = map_bce(pair[:, None], wanted[:, None], truth.has_mask)
-    segment = _segmentation(aux["map_logits"], mask, truth.has_mask)
-    loss = classify + config.alpha * local + config.beta * segment
-    return {"loss": loss, "cls": classify, "ls": local, "loc": segment}
+    if "pair_logits" in aux:
+        pair = aux["pair_logits"].float()
+        wanted = pair_target(mask, round(pair.shape[-1] ** 0.5))
+        terms["ls"] = map_bce(pair[:, None], wanted[:, None], truth.has_mask)
+        loss = loss + config.alpha * terms["ls"]
+    if "map_logits" in aux:
+        terms["loc"] = _segmentation(aux["map_logits"], mask, truth.has_mask)
+        loss = loss + config.beta * terms["loc"]
+    return {"loss": loss, **terms}
 
 
 def _segmentation(logits: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
@@ -205,12 +230,22 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 LossConfig = SolaLoss | LrlLoss | LlsmLoss | FocusLoss | FpnLoss
 
 
-def loss_for(config: LossConfig) -> Callable[[Tensor, dict[str, Tensor], Truth], Terms]:
-    """The loss that a training config names, as one function of (logit, aux, truth)."""
+def loss_for(
+    config: LossConfig, architecture: Any = None
+) -> Callable[[Tensor, dict[str, Tensor], Truth], Terms]:
+    """The loss that a training config names, as one function of (logit, aux, truth).
+
+    `architecture` is the plugin's own config, for the few of its switches that shape a target.
+    """
     if isinstance(config, SolaLoss):
-        return lambda logit, aux, truth: sola_loss(logit, aux, truth, config)
+        shape = {
+            "grid": getattr(architecture, "cells", None),
+            "align": getattr(architecture, "align", "pad"),
+        }
+        return lambda logit, aux, truth: sola_loss(logit, aux, truth, config, **shape)
     if isinstance(config, LrlLoss):
-        return lambda logit, aux, truth: lrl_loss(logit, aux, truth, config)
+        target = getattr(architecture, "sim_target", "square")
+        return lambda logit, aux, truth: lrl_loss(logit, aux, truth, config, sim_target=target)
     if isinstance(config, LlsmLoss):
         return lambda logit, aux, truth: llsm_loss(logit, aux, truth, config)
     if isinstance(config, FocusLoss):

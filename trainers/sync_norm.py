@@ -42,10 +42,21 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         return synced
 
 
+class SyncedBatchNormAct2d(SyncedBatchNorm2d):
+    """The same for timm's BatchNormAct2d, which drops and activates after its norm."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        activated: Tensor = self.act(self.drop(super().forward(x)))
+        return activated
+
+
 def synchronise_norms(network: nn.Module) -> None:
-    """Turn every BatchNorm2d (timm's subclasses keep their activation) into a synchronised one."""
+    """Turn every BatchNorm2d of a network, timm's activated ones too, into a synchronised one."""
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = SyncedBatchNorm2d
-        elif isinstance(module, nn.BatchNorm2d):
-            raise NotImplementedError(f"no synchronised form of {type(module).__name__}")
+        elif isinstance(module, nn.BatchNorm2d) and hasattr(module, "act"):
+            module.__class__ = SyncedBatchNormAct2d

@@ -14,6 +14,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +31,28 @@ from trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainers.config import ScheduleConfig, TrainConfig, load_config
 from trainers.imagenet_lite import fill_lite0
 from trainers.losses import Truth, loss_for
+from trainers.plan import training_plan
+from trainers.run_bundle import bundle_of_run
 from trainers.sync_norm import synchronise_norms
 from trainers.synthetic.batches import Batch, PoolBatches
 from trainers.synthetic.training_data import Crops, training_pool, validation_pool
 from trainers.validation import clip_scores, summary
 from unmask.errors import ConfigError
 
-CONFIGS = Path(__file__).parent / "configs"
+RECIPES = Path(__file__).parent / "recipes"
 
 
-def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to bottom)
+def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to bottom)
     """Command line."""
-    args = _arguments()
-    config = load_config(args.config or CONFIGS / f"{args.plugin}.toml", args.set)
+    args = _arguments(argv)
+    config = load_config(args.config or RECIPES / f"{args.plugin}.toml", args.set)
     if config.plugin != args.plugin:
         raise ConfigError(f"{args.config} trains {config.plugin!r}, not {args.plugin!r}.")
+    entry = load_catalogue().get(config.plugin)
+    manifest = entry.require_manifest()
+    if args.dry_run:
+        print(training_plan(config, manifest))
+        return
     steps = min(config.steps, args.max_steps or config.steps)
     torch.set_num_threads(args.threads)
     fabric = Fabric(
@@ -57,8 +65,6 @@ def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to b
     fabric.launch()
 
     # Network, its averaged copy, optimiser.
-    entry = load_catalogue().get(config.plugin)
-    manifest = entry.require_manifest()
     detector: Any = load_class(entry)
     architecture = detector.Config.model_validate(config.architecture)
     torch.manual_seed(config.seed)
@@ -76,13 +82,13 @@ def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to b
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     optimiser = build_optimiser(network, config)
     module, optimiser = fabric.setup(network, optimiser)
-    loss_of = loss_for(config.loss)
+    loss_of = loss_for(config.loss, architecture)
 
     # Data: batch n belongs to step n.
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    pool = training_pool(Path(args.data), out, config)
-    unseen = validation_pool(Path(args.data)) if args.val else None
+    pool = training_pool(args.data, out, config)
+    unseen = validation_pool(args.data, config) if args.val else None
     batches = PoolBatches(
         pool,
         input_px=architecture.input_px,
@@ -113,6 +119,7 @@ def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to b
         num_workers=config.workers,
         persistent_workers=False,
         prefetch_factor=4 if config.workers else None,
+        worker_init_fn=outlive_sigterm,
     )
 
     # SIGTERM is remembered, and obeyed between two steps.
@@ -158,7 +165,7 @@ def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to b
             average_into(state.average, network, config.ema, state.step)
 
             # Say what happened.
-            if state.step % 20 == 0 or state.step == steps:
+            if state.step % args.log_every == 0 or state.step == steps:
                 spent = time.monotonic() - started
                 shown = {
                     k: float(fabric.all_reduce(v.detach(), reduce_op="mean"))
@@ -207,9 +214,20 @@ def main() -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to b
                 state.step % config.eval.checkpoint_every == 0 or state.step == steps or stop["now"]
             ):
                 save_checkpoint(last, state, network, optimiser)
+
+    # The bundles of the last and the best state.
+    if fabric.is_global_zero:
+        for checkpoint, folder in (("checkpoint", "last"), ("best", "best")):
+            if (out / f"{checkpoint}.safetensors").exists():
+                bundle_of_run(out, checkpoint, out / folder)
     fabric.print(
         f"{state.step} steps, {seen / max(time.monotonic() - started, 1e-9):.1f} img/s; {last}"
     )
+
+
+def outlive_sigterm(_: int) -> None:
+    """A loader's worker leaves it to the training process to stop between two steps."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def on_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Truth]:
@@ -347,19 +365,23 @@ def show_images(
     log.add_images("map", (heatmap / heatmap.max().clamp(min=1e-6)).clamp(0, 1), step)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plugin", required=True)
-    parser.add_argument("--data", required=True, help="pool of crops, shards, or a folder of faces")
-    parser.add_argument("--out", required=True, help="run folder: checkpoints, log, TensorBoard")
-    parser.add_argument("--config", type=Path, help="default: trainers/configs/PLUGIN.toml")
+    parser.add_argument(
+        "--data", type=Path, help="pool, shards or folder of faces; default: what the config names"
+    )
+    parser.add_argument("--out", default="run", help="run folder: checkpoints, log, TensorBoard")
+    parser.add_argument("--config", type=Path, help="default: trainers/recipes/PLUGIN.toml")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="FAMILY_OR_METHOD")
     parser.add_argument("--val", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--val-frames", type=int, default=4, help="frames a clip and quality")
+    parser.add_argument("--log-every", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,9 @@ class Crops(Protocol):
     """What batches are drawn from: a pool, or prepared shards."""
 
     records: list[PoolRecord]
+    manifest_sha256: str
+
+    def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> PoolCrop: ...
 
@@ -168,9 +171,7 @@ def training_view(
     augment: AugmentConfig,
 ) -> tuple[Images, Images]:
     """One augmented view: picture (S, S, 3) and mask (S/2, S/2), uint8."""
-    x, y, side = _window(
-        crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-0.04, 0.04, 2)
-    )
+    x, y, side = window(crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-0.04, 0.04, 2))
     picture = cut_window(crop.pixels, x, y, side)
     if rng.random() < augment.rescale:
         shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))
@@ -200,11 +201,11 @@ def training_view(
 
 def plain_view(crop: PoolCrop, input_px: int, crop_scale: float) -> Images:
     """The view that serving would see: no jitter, no augmentation. (S, S, 3)."""
-    x, y, side = _window(crop.record, crop_scale, np.zeros(2))
+    x, y, side = window(crop.record, crop_scale, np.zeros(2))
     return resized(cut_window(crop.pixels, x, y, side), input_px)
 
 
-def _window(
+def window(
     record: PoolRecord, scale: float, shift: NDArray[np.float64]
 ) -> tuple[float, float, float]:
     """Left, top and side in crop pixels of a square `scale` x the longer side of the face box."""

@@ -6,47 +6,60 @@ import numpy as np
 import structlog
 
 from ingest.faces import build_face_detector
-from trainers.config import TrainConfig
-from trainers.shard_pool import ShardPool, check_classes, open_pool
+from trainers.config import TrainConfig, expand
+from trainers.shard_pool import check_classes, config_pool, open_pool
 from trainers.shards import MANIFEST
+from trainers.synthetic.batches import Crops
 from trainers.synthetic.faces_folder import at_random_size, sitters_in
+from trainers.synthetic.map_sources import with_maps
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolWriter
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 
 log = structlog.get_logger(__name__)
-Crops = Pool | ShardPool
 DEFAULT_PAIRS = 256
 """Pairs made of a folder of pictures where the config does not say how many."""
 
 
-def training_pool(data: Path, run: Path, config: TrainConfig) -> Crops:
-    """Crops to train on. Pairs made of pictures are kept in `run`/pool, and found there again.
+def training_pool(data: Path | None, run: Path, config: TrainConfig) -> Crops:
+    """Crops to train on: those in `data`, or else the shards that the config names.
 
+    Pairs made of pictures are kept in `run`/pool, and found there again. Where the config wants
+    another map source than masks, the crops carry those maps instead.
     Raises ConfigError where there is nothing, or one class only.
     """
+    if data is None:
+        data = (
+            expand(config.synthetic.reals)
+            if not config.data.train and config.synthetic.reals
+            else None
+        )
+    pool = config_pool(config, "train") if data is None else _opened(data, run, config)
+    check_classes(pool)
+    return with_maps(pool, config)
+
+
+def validation_pool(data: Path | None, config: TrainConfig) -> Crops | None:
+    """Crops of unseen people; None where the data holds none."""
+    try:
+        return config_pool(config, "val") if data is None else open_pool(data, "val")
+    except ConfigError:
+        return None
+
+
+def _opened(data: Path, run: Path, config: TrainConfig) -> Crops:
     if not data.is_dir():
         raise ConfigError(f"no folder {data}.", fix="Give --data a pool, shards or pictures.")
     prepared = (data / MANIFEST).is_file() or any(data.glob(f"*/{MANIFEST}"))
     if prepared or any(data.glob("train*.jsonl")):
-        pool = open_pool(data, "train")
-        check_classes(pool)
-        return pool
+        return open_pool(data, "train")
     made = run / "pool"
     finished = made / "finished"
     if not finished.exists():
         _forge_pictures(data, made, config)
         finished.touch()
     return Pool(made, "train")
-
-
-def validation_pool(data: Path) -> Crops | None:
-    """Crops of unseen people; None where the data holds none."""
-    try:
-        return open_pool(data, "val")
-    except ConfigError:
-        return None
 
 
 def _forge_pictures(data: Path, made: Path, config: TrainConfig) -> None:

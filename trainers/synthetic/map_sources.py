@@ -1,0 +1,122 @@
+"""What the map branch is taught, other than the masks (FoCus paper, Table II).
+
+focus             maps that `trainers/export_maps.py` wrote for exactly these crops
+ssim, pixel,      differences between a forgery and its real half; crops without one keep their
+pixel-threshold   class and take no part in the map's loss
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainers.config import FpnLoss, TrainConfig, expand
+from trainers.losses import MapSourceName, pair_map
+from trainers.synthetic.batches import Crops, window
+from trainers.synthetic.pool import MASK_PX, PoolCrop
+from unmask.errors import ConfigError
+
+MAPS_FILE, ABOUT_FILE = "maps.npy", "maps.json"
+Floats = NDArray[np.float32]
+
+
+def with_maps(pool: Any, config: TrainConfig) -> Any:
+    """The pool itself, or the pool with the config's map source in place of masks."""
+    loss = config.loss
+    if not isinstance(loss, FpnLoss) or loss.map_source in ("blend", "mask"):
+        return pool
+    if loss.map_source == "focus":
+        if not loss.maps:
+            raise ConfigError(
+                "loss.map_source is focus, and loss.maps names no folder.",
+                fix="Write maps with trainers/export_maps.py, or use another map_source.",
+            )
+        return WithStoredMaps(pool, expand(loss.maps))
+    return WithPairMaps(pool, loss.map_source)
+
+
+class _Wrapped:
+    """A pool whose forged crops carry other maps."""
+
+    def __init__(self, pool: Crops) -> None:
+        self.pool, self.records, self.manifest_sha256 = pool, pool.records, pool.manifest_sha256
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def __iter__(self) -> Iterator[PoolCrop]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> PoolCrop:
+        crop = self.pool[index]
+        if not crop.record.label:
+            return crop
+        found = self._map(index, crop)
+        extent = "unknown" if found is None else "blend"
+        record = crop.record.model_copy(update={"extent": extent})
+        return dataclasses.replace(crop, record=record, mask=found)
+
+    def _map(self, index: int, crop: PoolCrop) -> Floats | None:
+        raise NotImplementedError
+
+
+class WithStoredMaps(_Wrapped):
+    """FoCus maps: (N, 14, 14) uint8 over each crop's window, in the order of the pool."""
+
+    def __init__(self, pool: Crops, folder: Path) -> None:
+        super().__init__(pool)
+        try:
+            about = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
+            self._maps = np.load(folder / MAPS_FILE, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"no readable maps in {folder}.", fix="Run trainers/export_maps.py."
+            ) from error
+        self._scale = float(about["crop_scale"])
+        if about["pool_manifest_sha256"] != pool.manifest_sha256 or len(self._maps) != len(pool):
+            raise ConfigError(
+                f"the maps in {folder} were written for other crops.",
+                fix="Run trainers/export_maps.py again on this pool.",
+            )
+
+    def _map(self, index: int, crop: PoolCrop) -> Floats | None:
+        x, y, side = (
+            v * MASK_PX / crop.record.side for v in window(crop.record, self._scale, np.zeros(2))
+        )
+        stored = np.asarray(self._maps[index], np.float32) / np.float32(255.0)
+        step = side / stored.shape[0]
+        # From canvas cells to cells of the stored map, whose cell 0 starts at (x, y).
+        to_canvas = np.array(
+            [[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]], np.float32
+        )
+        return np.asarray(cv2.warpAffine(stored, to_canvas, (MASK_PX, MASK_PX)), np.float32)
+
+
+class WithPairMaps(_Wrapped):
+    """Differences to the real half of the same pair."""
+
+    def __init__(self, pool: Crops, source: MapSourceName) -> None:
+        super().__init__(pool)
+        self._source = source
+        self._real = {
+            r.pair: i for i, r in enumerate(pool.records) if r.pair is not None and not r.label
+        }
+
+    def _map(self, index: int, crop: PoolCrop) -> Floats | None:
+        other = self._real.get(crop.record.pair) if crop.record.pair is not None else None
+        if other is None:
+            return None
+        real, fake = (_tensor(c.pixels) for c in (self.pool[other], crop))
+        found = pair_map(real, fake, self._source)[0, 0].numpy()
+        small = cv2.resize(found, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.float32)
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255.0
