@@ -12,7 +12,6 @@ from safetensors import safe_open
 from torch import Tensor
 
 from detect_plugins.catalogue import load_catalogue, load_class
-from trainers.config import TrainConfig
 from trainers.export import draft_card, write_bundle
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
@@ -35,18 +34,18 @@ def bundle_of_run(run: Path, checkpoint: str, out: Path, **more: Any) -> BundleC
     `more` are fields of BundleCard. Raises ConfigError, BundleRefused.
     """
     described = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    config = TrainConfig.model_validate(described["config"])
+    config = described["config"]
     tensors, step = averaged_weights(run / f"{checkpoint}.safetensors")
-    entry = load_catalogue().get(config.plugin)
-    architecture = load_class(entry).Config.model_validate(config.architecture)  # type: ignore[attr-defined]
+    entry = load_catalogue().get(config["plugin"])
+    architecture = load_class(entry).Config.model_validate(config["architecture"])  # type: ignore[attr-defined]
     card = draft_card(
-        plugin=config.plugin,
+        plugin=config["plugin"],
         plugin_version=entry.require_manifest().version,
-        name=config.title or config.name,
+        name=config["title"] or config["name"],
         architecture=architecture.model_dump(mode="json"),
         **{
             "data_manifest_sha256": described["data_manifest_sha256"],
-            "training": {**described, "step": step, "seed": config.seed},
+            "training": {**described, "step": step, "seed": config["seed"]},
             **more,
         },
     )
