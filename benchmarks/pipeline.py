@@ -1,0 +1,154 @@
+"""The whole way against its ceilings, side by side in one run: `make bench`.
+
+    python benchmarks/pipeline.py                  clips made on the spot, the shipped weights
+    python benchmarks/pipeline.py --videos A B     your own clips
+    python benchmarks/pipeline.py --quick          fewer rounds, shorter clips
+
+Three tables: decoding against the decoder alone; every engine against tuned eager torch, for the
+shipped weights and for SOLA's `fast` preset at full size; the pipeline from file to verdict against
+min(decode ceiling x sampled share x faces a frame, model ceiling). Ratios hold on a shared machine,
+absolute figures do not. Finding faces belongs to neither ceiling: its cost shows in the last ratio.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import decode
+import engines as engine_table
+import structlog
+from safetensors.torch import save_file
+
+from detect_plugins.catalogue import load_catalogue
+from detect_plugins.sola.config import SolaConfig
+from detect_plugins.sola.network import build_network
+from unmask.bundle import CARD_FILE, WEIGHTS_FILE
+from unmask.settings import Settings
+from workers.engines.machine import cpu_has_bf16, cpu_name
+from workers.local import LocalPipeline
+
+ENGINES = ["torch-fp32", "torch-fp32-default-malloc", "onnxruntime-fp32", "openvino-fp32"]
+
+
+def fast_sola(folder: Path) -> Path:
+    """A weights directory with SOLA's `fast` preset at full width and size, random weights."""
+    bundle = folder / "sola"
+    bundle.mkdir(parents=True)
+    config = SolaConfig(preset="fast")
+    network = build_network(config)
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, bundle / WEIGHTS_FILE)
+    card = {
+        "plugin": "sola",
+        "plugin_version": "1.0.0",
+        "name": "random, for speed",
+        "created": "2026-11-21",
+        "trained": False,
+        "architecture": config.model_dump(mode="json"),
+        "sha256": hashlib.sha256((bundle / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "dtype": "float32",
+    }
+    (bundle / CARD_FILE).write_text(json.dumps(card), encoding="utf-8")
+    return folder
+
+
+def print_engines(title: str, plugin: str, rounds: int, cache: Path, threads: int) -> float:
+    """Print one table; the best faces/s among the engines that pass the gate."""
+    names = [*ENGINES, *(["openvino-bf16"] if cpu_has_bf16() else [])]
+    rows = list(engine_table.measure(plugin, names, 8, rounds, cache, threads))
+    print(
+        f"\n## {title}, batch 8\n\n| engine | faces/s | over tuned eager | gate |\n|---|---|---|---|"
+    )
+    for row in rows:
+        if "problem" in row:
+            print(f"| {row['engine']} | | | {row['problem']} |")
+            continue
+        gate = "pass" if row["passed"] else "FAIL"
+        print(f"| {row['engine']} | {row['faces_per_s']:.1f} | {row['over_eager']:.2f} | {gate} |")
+    return max(row["faces_per_s"] for row in rows if row.get("passed"))
+
+
+def end_to_end(videos: list[Path], settings: Settings, plugin: str) -> dict[str, Any]:
+    """Judge all `videos` once the engine is warm."""
+    with LocalPipeline(settings, (plugin,), allow_untrained=True) as pipeline:
+        pipeline.wait_ready()
+        list(pipeline.judge_all(videos[:1]))
+        begin = time.perf_counter()
+        outcomes = list(pipeline.judge_all(videos))
+        seconds = time.perf_counter() - begin
+        engine = pipeline.engines[plugin]
+    verdicts = [o.verdict for o in outcomes if o.verdict is not None]
+    if len(verdicts) != len(videos):
+        raise SystemExit(
+            f"{len(videos) - len(verdicts)} clips were not judged; nothing to measure."
+        )
+    return {
+        "seconds": seconds,
+        "engine": engine,
+        "detector": verdicts[0].face_detector,
+        "faces": sum(v.coverage.faces_scored for v in verdicts),
+        "sampled": sum(v.coverage.sampled for v in verdicts),
+    }
+
+
+def main() -> None:
+    """Measure and print; `--out` also writes the figures as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--videos", type=Path, nargs="*", default=[])
+    parser.add_argument("--clips", type=int, default=8, help="made on the spot, 20 s of 720p each")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--plugin", default="sola")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    rounds, clips = (3, 4) if given.quick else (given.rounds, given.clips)
+    threads = len(os.sched_getaffinity(0))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    print(
+        f"# Pipeline against its ceilings\n\n{cpu_name()}, {threads} threads, load {os.getloadavg()[0]:.1f}"
+    )
+    with tempfile.TemporaryDirectory(prefix="unmask-bench-") as scratch:
+        folder = Path(scratch)
+        videos = given.videos
+        if not videos:
+            first = decode.make_clip(folder / "clip-0.mp4")
+            copies = [folder / f"clip-{number}.mp4" for number in range(1, clips)]
+            videos = [first, *(shutil.copy(first, copy) for copy in copies)]
+        speed = decode.measure(Path(videos[0]), "uniform:32", rounds=3)
+        print(
+            "\n## Decoding, uniform:32\n\n| decoder alone, frames/s | ours | ratio |\n|---|---|---|"
+        )
+        print(f"| {speed.ceiling:.0f} | {speed.ours:.0f} | {speed.ratio:.2f} |")
+
+        settings = Settings(data_dir=folder / "data")
+        trained = load_catalogue().get(given.plugin).is_trained(settings.weights_dir)
+        title = f"{given.plugin}, {'shipped' if trained else 'random'} weights"
+        model = print_engines(title, given.plugin, rounds, folder / "cache", threads)
+        os.environ["UNMASK_WEIGHTS_DIR"] = str(fast_sola(folder / "fast"))
+        print_engines(
+            "SOLA fast, 256 px, full width", "sola", rounds, folder / "cache-fast", threads
+        )
+        del os.environ["UNMASK_WEIGHTS_DIR"]
+
+        run = end_to_end([Path(video) for video in videos], settings, given.plugin)
+        reached = run["faces"] / run["seconds"]
+        decoding = speed.ceiling * threads * run["faces"] / (speed.frames * len(videos))
+        ceiling = min(decoding, model)
+        print(f"\n## File to verdict, {len(videos)} clips, {run['engine']}, {run['detector']}\n")
+        print("| faces/s | decode ceiling | model ceiling | of the lower |\n|---|---|---|---|")
+        print(f"| {reached:.1f} | {decoding:.1f} | {model:.1f} | {reached / ceiling:.2f} |")
+        if given.out:
+            figures = {"model": model, "decoding": decoding, "reached": reached, **run}
+            given.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
