@@ -1,0 +1,236 @@
+"""The tables of docs/reference/weights.md, from judged clips.
+
+    python -m trainers.recipes.tables judged.json [--bundle sola=FOLDER ...] > tables.md
+
+Video level, intervals by bootstrap over people (95 %), qualities side by side. Calibration and
+threshold have been fitted on the same clips, so false alarms and calibration error are also given
+cross-fitted: people are split into five parts, each judged by numbers fitted on the other four.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainers import metrics
+from trainers.calibrate import apply, fit_platt, threshold_at_fpr
+from trainers.recipes.judge import JUDGED, JudgedClip
+from unmask.bundle import BundleCard, read_card
+from unmask.frozen import Frozen
+from workers.calibrate import logit, sigmoid
+
+Vector = NDArray[np.float64]
+QUALITIES = ("found", "crf23", "crf32")
+PARTS = 5
+FPR = 0.05
+
+
+class Scored(Frozen):
+    """One clip at one quality with one raw score: of a plugin, or of a combination."""
+
+    clip: str
+    family: str
+    label: int
+    people: tuple[str, ...]
+    quality: str
+    raw: float
+
+    @property
+    def part(self) -> int:
+        """Which fifth of the people it belongs to."""
+        return hashlib.sha256("|".join(self.people).encode()).digest()[0] % PARTS
+
+
+def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
+    """A plugin's judged clips; those without a track to judge are left out."""
+    return [
+        Scored(
+            clip=j.clip,
+            family=j.family,
+            label=j.label,
+            people=j.people,
+            quality=j.quality,
+            raw=j.raw,
+        )
+        for j in judged
+        if j.plugin == plugin and j.raw is not None
+    ]
+
+
+def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
+    """The workers' logit-mean of calibrated plugins, before its own calibration."""
+    by_clip: dict[tuple[str, str], list[tuple[Scored, float, float]]] = {}
+    for clips, card in parts:
+        p = apply(card.calibration, [c.raw for c in clips])
+        for clip, value in zip(clips, p, strict=True):
+            key = (clip.clip, clip.quality)
+            by_clip.setdefault(key, []).append((clip, logit(float(value)), card.combination_weight))
+    joined = []
+    for members in by_clip.values():
+        total = sum(weight for _, _, weight in members)
+        mean = sum(weight * value for _, value, weight in members) / total
+        joined.append(members[0][0].model_copy(update={"raw": sigmoid(mean)}))
+    return joined
+
+
+def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:
+    """Calibrated p of every clip, and the threshold it is held against, fitted on other people."""
+    p, threshold = np.zeros(len(clips)), np.zeros(len(clips))
+    for part in range(PARTS):
+        own = [i for i, c in enumerate(clips) if c.part == part]
+        rest = [c for c in clips if c.part != part]
+        if not own:
+            continue
+        card = fit_platt([c.raw for c in rest], [c.label for c in rest], fitted_on="other people")
+        p[own] = apply(card, [clips[i].raw for i in own])
+        threshold[own] = worst_threshold(rest, apply(card, [c.raw for c in rest]))
+    return p, threshold
+
+
+def worst_threshold(clips: Sequence[Scored], p: Vector) -> float:
+    """The threshold that keeps false alarms at 5 % at every quality."""
+    found = []
+    for quality in QUALITIES:
+        reals = [v for c, v in zip(clips, p, strict=True) if c.quality == quality and not c.label]
+        if reals:
+            found.append(threshold_at_fpr(reals, FPR))
+    return max(found)
+
+
+def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500) -> str:
+    """One row a system and family: video AUC with its interval at each quality."""
+    lines = [
+        "| system | family | clips | as found | crf 23 | crf 32 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, clips in systems.items():
+        families = sorted({c.family for c in clips if c.label})
+        for family in [*families, "all"]:
+            cells, count = [], 0
+            for quality in QUALITIES:
+                members = [
+                    c
+                    for c in clips
+                    if c.quality == quality and (not c.label or family in (c.family, "all"))
+                ]
+                count = max(count, sum(c.label for c in members))
+                cells.append(_auc_cell(members, rounds))
+            lines.append(f"| {name} | {family} | {count} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _auc_cell(members: Sequence[Scored], rounds: int) -> str:
+    labels, scores = [c.label for c in members], [c.raw for c in members]
+    if len(set(labels)) < 2:
+        return "-"
+    groups = ["|".join(c.people) for c in members]
+    found = metrics.bootstrap(metrics.auc, labels, scores, groups=groups, rounds=rounds)
+    return _shown(found)
+
+
+def _shown(found: metrics.Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.value:.2f}"
+    return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+
+
+def operating_table(systems: dict[str, list[Scored]]) -> str:
+    """False alarms and hits at the threshold, and calibration error, in-sample and cross-fitted."""
+    lines = [
+        "| system | quality | false alarms, in-sample | false alarms, cross-fitted "
+        "| hits, cross-fitted | calibration error, cross-fitted |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, clips in systems.items():
+        card = fit_platt([c.raw for c in clips], [c.label for c in clips], fitted_on="all")
+        inside = apply(card, [c.raw for c in clips])
+        threshold = worst_threshold(clips, inside)
+        p, other = cross_fitted(clips)
+        for quality in QUALITIES:
+            here = np.array([c.quality == quality for c in clips])
+            fake = np.array([bool(c.label) for c in clips])
+            reals, fakes = here & ~fake, here & fake
+            lines.append(
+                f"| {name} | {quality} | {np.mean(inside[reals] >= threshold):.3f} "
+                f"| {_share(p[reals] >= other[reals])} | {_share(p[fakes] >= other[fakes])} "
+                f"| {_balanced_ece(p[here], fake[here]):.3f} |"
+            )
+    return "\n".join(lines)
+
+
+def _share(hits: NDArray[np.bool_]) -> str:
+    """A share with its Wilson interval."""
+    n, share = len(hits), float(np.mean(hits))
+    z = 1.96
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return f"{share:.3f} ({max(0.0, centre - half):.3f}-{min(1.0, centre + half):.3f})"
+
+
+def _balanced_ece(p: Vector, fake: NDArray[np.bool_]) -> float:
+    """Calibration is fitted with both classes weighing the same, so it is judged so too."""
+    rng = np.random.default_rng(0)
+    few = min(int(fake.sum()), int((~fake).sum()))
+    draws: list[float] = []
+    for _ in range(50):
+        pick = np.concatenate([rng.choice(np.flatnonzero(side), few) for side in (fake, ~fake)])
+        draws.append(metrics.ece(fake[pick].astype(float), p[pick], 10))
+    return float(np.mean(draws))
+
+
+def abstention_table(judged: Sequence[JudgedClip], cards: dict[str, BundleCard]) -> str:
+    """Share of clips on which a plugin says nothing, by class and quality."""
+    lines = ["| plugin | quality | real | forged |", "|---|---|---|---|"]
+    for name, card in cards.items():
+        if card.abstention is None:
+            continue
+        limit = card.abstention.limit
+        for quality in QUALITIES:
+            cells = []
+            for label in (0, 1):
+                members = [
+                    j
+                    for j in judged
+                    if j.plugin == name and j.quality == quality and j.label == label
+                ]
+                cells.append(
+                    f"{np.mean([_silent(j, limit) for j in members]):.3f}" if members else "-"
+                )
+            lines.append(f"| {name} | {quality} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _silent(judged: JudgedClip, limit: float) -> bool:
+    """As the workers abstain: over half of the faces are further out than the limit."""
+    strange = sum(face.ood is not None and face.ood > limit for face in judged.faces)
+    return 2 * strange > len(judged.faces)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("judged", type=Path, nargs="+")
+    parser.add_argument("--bundle", action="append", default=[], metavar="PLUGIN=FOLDER")
+    parser.add_argument("--rounds", type=int, default=500)
+    args = parser.parse_args()
+    judged = [j for path in args.judged for j in JUDGED.validate_json(path.read_bytes())]
+    cards = {}
+    for text in args.bundle:
+        name, _, folder = text.partition("=")
+        cards[name] = read_card(Path(folder), name)
+    systems = {name: scored(judged, name) for name in dict.fromkeys(j.plugin for j in judged)}
+    if len(cards) > 1:
+        systems["combined"] = combined([(systems[name], card) for name, card in cards.items()])
+    print(auc_table(systems, rounds=args.rounds), end="\n\n")
+    print(
+        operating_table({n: s for n, s in systems.items() if n in cards or n == "combined"}),
+        end="\n\n",
+    )
+    print(abstention_table(judged, cards))
+
+
+if __name__ == "__main__":
+    main()
