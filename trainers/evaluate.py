@@ -3,7 +3,7 @@
     python -m trainers.evaluate --bundle BUNDLE --shards shards/ffpp-c23-test shards/celebdf-test \\
         --engine openvino --precision bf16 --config-name lrl-ffpp-c23 --robustness 2 --out EVAL
 
-Writes evaluation.json (figures, and the video scores that calibrate.py reads), evaluation.md and
+`--dataset KEY --root TREE` cuts the shards first, into EVAL/shards. Writes evaluation.json (figures, and the video scores that calibrate.py reads), evaluation.md and
 evaluation.png. Frame and video level, method by method and data set by data set; heatmaps against
 masks; the robustness grid; the paper's tables beside ours.
 """
@@ -20,8 +20,10 @@ import structlog
 
 from trainers import metrics, paper_tables
 from trainers.calibrate import apply
+from trainers.datasets import READERS, Split
 from trainers.evaluation_report import draw, markdown
 from trainers.export import load_from_folder
+from trainers.prepare import Plan, prepare
 from trainers.robustness import DISTORTIONS, LEVELS, distort
 from trainers.score_crops import (
     Scored,
@@ -207,7 +209,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True, help="folder with bundle.json")
-    parser.add_argument("--shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--shards", type=Path, nargs="+", default=[])
+    parser.add_argument(
+        "--dataset", choices=sorted(READERS), help="instead of shards: cut them now"
+    )
+    parser.add_argument("--root", type=Path, help="of --dataset")
+    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
+    parser.add_argument("--compression", default="")
+    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("--face-detector", default="auto")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
@@ -218,6 +228,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--bootstrap", type=int, default=500, metavar="ROUNDS")
     parser.add_argument("--aggregation", default="track-mean-top20")
     args = parser.parse_args(argv)
+    folders = list(args.shards)
+    if args.dataset and args.root:
+        plan = Plan(
+            dataset=args.dataset,
+            root=str(args.root.expanduser().resolve()),
+            split=cast(Split, args.split),
+            compression=args.compression,
+            frames=args.frames,
+            face_detector=args.face_detector,
+        )
+        folders.append(args.out / "shards")
+        prepare(plan, folders[-1])
+    if not folders:
+        parser.error("give --shards, or --dataset and --root")
     plugin = json.loads((args.bundle / "bundle.json").read_text(encoding="utf-8"))["plugin"]
     detector = load_from_folder(plugin, args.bundle)
     settings = Settings(
@@ -235,7 +259,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tree = evaluate(
         detector,
         engine,
-        ShardSet(*args.shards),
+        ShardSet(*folders),
         config_name=args.config_name or trained_as,
         robustness_frames=args.robustness,
         rounds=args.bootstrap,

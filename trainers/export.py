@@ -1,5 +1,7 @@
 """Write weights bundles: weights.safetensors, bundle.json and MODEL_CARD.md, checked by reloading.
 
+Calibrated bundles also get policy.toml, for `unmask scan --policy`: the thresholds of bundle.json.
+
     python -m trainers.export RUN/best --out detect_plugins/sola/weights --dtype float16 \\
         --calibration calibration.json --evaluation evaluation.json --name "sola-fast, 2026-11"
 
@@ -44,6 +46,9 @@ from workers.engines.parity import fixed_crops
 
 DType = Literal["float32", "float16"]
 CARD_TEXT = "MODEL_CARD.md"
+POLICY = "policy.toml"
+SUSPICIOUS, FAKE = "fpr_0.05", "fpr_0.01"
+"""Operating points that the bundle's own policy acts on."""
 
 
 def write_bundle(
@@ -77,6 +82,8 @@ def write_bundle(
         card = card.model_copy(update={"sha256": digest})
         (fresh / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (fresh / CARD_TEXT).write_text(model_card(card, notes or CardNotes()), encoding="utf-8")
+        if {SUSPICIOUS, FAKE} <= set(card.thresholds):
+            (fresh / POLICY).write_text(policy_text(card), encoding="utf-8")
         fresh.chmod(0o755)
         _swap(fresh, out)
     finally:
@@ -104,6 +111,23 @@ def draft_card(
         dtype=dtype,
         sha256="0" * 64,
         **more,
+    )
+
+
+def policy_text(card: BundleCard) -> str:
+    """A policy (TOML) whose thresholds are the bundle's: suspicious from 5 % false alarms, fake 1 %.
+
+    For this plugin alone: plugins together have a calibration of their own.
+    """
+    suspicious = card.thresholds[SUSPICIOUS]
+    fake = max(suspicious, card.thresholds[FAKE])
+    return (
+        f"# Thresholds of {card.name}: false alarms on {card.calibration.fitted_on}.\n"
+        if card.calibration
+        else f"# Thresholds of {card.name}.\n"
+    ) + (
+        f'id = "{card.plugin}-{SUSPICIOUS}-{FAKE}"\nversion = "{card.sha256[:12]}"\n'
+        f"suspicious_at = {suspicious!r}\nfake_at = {fake!r}\n"
     )
 
 

@@ -162,6 +162,17 @@ def test_an_evaluation_reports_every_method_and_the_paper_beside_it(ffpp, tmp_pa
     assert "| compression |" in text and "hottest cell on the mask" in text
 
 
+def test_a_data_set_is_evaluated_without_preparing_it_first(ffpp, tmp_path):
+    _, bundle = ffpp
+    tree = trees.folder(tmp_path / "tree")
+    words = ["--bundle", bundle, "--dataset", "folder", "--root", tree, "--out", tmp_path / "out"]
+    words += ["--frames", "2", "--face-detector", "haar", "--engine", "torch", "--threads", "1"]
+    evaluate.main([str(word) for word in [*words, "--bootstrap", "0"]])
+    reports = json.loads((tmp_path / "out/evaluation.json").read_text())["reports"]
+    assert set(reports) == {"folder-tree", "folder-tree/fake", "folder-tree/painted"}
+    assert reports["folder-tree"]["video"]["real"] == 2
+
+
 def test_an_evaluation_feeds_calibration_and_the_bundle_obeys_it(ffpp, tmp_path):
     test_shards, bundle = ffpp
     words = [

@@ -11,6 +11,7 @@ from trainers import export
 from trainers.model_card import CardNotes
 from unmask.bundle import Abstention, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError
+from unmask.policy import load_policy
 
 
 def card(**more):
@@ -103,3 +104,13 @@ def test_the_card_records_the_revision_it_was_made_from():
     revision = card().git_revision
     assert revision == "" or len(revision.removesuffix("-dirty")) == 40
     assert json.loads(card().model_dump_json())["trained"] is True
+
+
+def test_a_bundle_with_operating_points_brings_a_policy_that_acts_on_them(tmp_path):
+    points = {"fpr_0.05": 0.61, "fpr_0.01": 0.87, "fpr_0.05|quality=crf 32": 0.61}
+    written = export.write_bundle(tmp_path / "b", TENSORS, card(thresholds=points))
+    policy = load_policy(str(tmp_path / "b" / "policy.toml"))
+    assert [policy.label(p).value for p in (0.6, 0.62, 0.88)] == ["authentic", "suspicious", "fake"]
+    assert policy.version == written.sha256[:12]
+    export.write_bundle(tmp_path / "c", TENSORS, card())
+    assert not (tmp_path / "c" / "policy.toml").exists()
