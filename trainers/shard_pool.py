@@ -12,6 +12,7 @@ import numpy as np
 
 from trainers.config import TrainConfig, expand
 from trainers.shards import MANIFEST, CropRecord, ShardSet
+from trainers.synthetic.batches import Crops
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError
 from unmask.plugin import Images
@@ -87,7 +88,7 @@ def config_pool(config: TrainConfig, part: Literal["train", "val"]) -> ShardPool
     return ShardPool(ShardSet(*folders), "all")
 
 
-def check_classes(pool: "Pool | ShardPool") -> None:
+def check_classes(pool: Crops) -> None:
     """Raise ConfigError where a pool holds one class only: nothing can be learnt from it."""
     labels = {record.label for record in pool.records}
     if len(labels) < 2:

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from trainers.config import FpnLoss, TrainConfig, expand
 from trainers.losses import MapSourceName, pair_map
+from trainers.shard_pool import ShardPool
 from trainers.synthetic.batches import Crops, window
 from trainers.synthetic.pool import MASK_PX, PoolCrop
 from unmask.errors import ConfigError
 
 MAPS_FILE, ABOUT_FILE = "maps.npy", "maps.json"
 Floats = NDArray[np.float32]
+Images = NDArray[np.uint8]
 
 
 def with_maps(pool: Any, config: TrainConfig) -> Any:
@@ -108,11 +110,18 @@ class WithPairMaps(_Wrapped):
             r.pair: i for i, r in enumerate(pool.records) if r.pair is not None and not r.label
         }
 
+    def _original(self, index: int, crop: PoolCrop) -> Images | None:
+        """The real half: of the pool's pair, or as prepared shards keep it beside the forgery."""
+        if isinstance(self.pool, ShardPool):
+            return self.pool.original(index)
+        pair = self._real.get(crop.record.pair) if crop.record.pair is not None else None
+        return None if pair is None else self.pool[pair].pixels
+
     def _map(self, index: int, crop: PoolCrop) -> Floats | None:
-        other = self._real.get(crop.record.pair) if crop.record.pair is not None else None
+        other = self._original(index, crop)
         if other is None:
             return None
-        real, fake = (_tensor(c.pixels) for c in (self.pool[other], crop))
+        real, fake = _tensor(other), _tensor(crop.pixels)
         found = pair_map(real, fake, self._source)[0, 0].numpy()
         small = cv2.resize(found, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.float32)

@@ -11,6 +11,7 @@ from trainers.config import TrainConfig
 from trainers.prepare import Plan, plans_of, prepare
 from trainers.shard_pool import ShardPool, check_classes, config_pool, open_pool
 from trainers.shards import ShardSet
+from trainers.synthetic.map_sources import WithPairMaps
 from unmask.errors import ConfigError
 
 
@@ -68,6 +69,18 @@ def test_originals_come_back_beside_their_forgeries(prepared):
             assert 3 < changed < 40
         else:
             assert original is None
+
+
+def test_pair_maps_come_from_the_originals_of_shards(prepared):
+    pool = ShardPool(ShardSet(prepared / "train"), "train")
+    maps = WithPairMaps(pool, "pixel-threshold")
+    for before, after in zip(pool, maps, strict=True):
+        if not before.record.label:
+            assert after is before or np.array_equal(after.pixels, before.pixels)
+            continue
+        assert after.mask is not None and before.mask is not None
+        changed = before.mask > 0.9  # what the difference mask calls forged, the map does too
+        assert after.mask[changed].mean() > 0.8 and after.mask[before.mask == 0].mean() < 0.1
 
 
 def test_a_config_finds_the_shards_it_names(prepared):
