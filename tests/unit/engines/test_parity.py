@@ -94,3 +94,11 @@ def test_the_crops_are_the_same_every_time_and_look_like_pixels():
     np.testing.assert_allclose(levels, np.round(levels), atol=1e-3)
     assert all(crop.std() > 0.05 for crop in crops)
     assert len({crop.tobytes() for crop in crops}) == len(crops)
+
+
+@pytest.mark.parametrize(("noise", "passes"), [(0.01, True), (0.03, False)])
+def test_a_map_too_faint_to_see_is_held_to_its_values_not_to_its_correlation(noise, passes):
+    reference = output()
+    faint = RawOutput(p=reference.p, maps=reference.maps * np.float32(0.04))
+    other = RawOutput(p=reference.p, maps=faint.maps + np.float32(noise) * (reference.maps > 0.5))
+    assert compare(other, faint, precision="bf16").passed is passes
