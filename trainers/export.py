@@ -31,7 +31,7 @@ from trainers.calibrate import Fitted
 from trainers.model_card import CardNotes, model_card
 from trainers.score_crops import score_crops, video_scores
 from trainers.scores import VideoScore, read_scores
-from trainers.shards import ShardSet
+from trainers.shards import MANIFEST, ShardSet
 from unmask.bundle import (
     CARD_FILE,
     WEIGHTS_FILE,
@@ -237,6 +237,27 @@ def verify_evaluation(
     return compare_scores(plugin, expected, np.array([v.raw for v in again]), tolerance)
 
 
+def data_and_terms(folders: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What shards were made of, one line each, and the terms that follow whatever they train.
+
+    Raises ConfigError where a folder holds no finished shards.
+    """
+    data, terms = [], set[str]()
+    for folder in folders:
+        try:
+            tree = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"no finished shards in {folder} ({error.strerror}).") from error
+        plan, counts = tree["plan"], tree["counts"]
+        level = f" {plan['compression']}" if plan["compression"] else ""
+        data.append(
+            f"{tree['description']['title']}{level}, split {plan['split']}: "
+            f"{counts['videos']} videos, {counts['crops']} crops"
+        )
+        terms |= set(tree["licences"])
+    return tuple(data), tuple(sorted(terms))
+
+
 def load_from_folder(plugin: str, folder: Path | None, device: str = "cpu") -> Detector:
     """The catalogue's plugin loaded with the bundle at `folder` (None: random weights)."""
     entry = load_catalogue().get(plugin)
@@ -262,6 +283,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--shards", type=Path, nargs="+", help="score the evaluation's videos again"
     )
+    parser.add_argument("--train-shards", type=Path, nargs="+", help="name their data and terms")
     args = parser.parse_args(argv)
     if args.shards and not args.evaluation:
         parser.error("--shards checks an --evaluation: name it")
@@ -275,6 +297,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         updates |= {"calibration": fitted.calibration, "thresholds": fitted.thresholds}
     if args.evaluation:
         updates["metrics"] = json.loads(args.evaluation.read_text(encoding="utf-8"))["headline"]
+    if args.train_shards:
+        updates["data"], updates["licences"] = data_and_terms(args.train_shards)
     notes = CardNotes.model_validate_json(args.notes.read_bytes()) if args.notes else None
     before = load_from_folder(plugin, args.checkpoint)
     images = fixed_crops(int(getattr(before, "input_px", before.manifest.input_px)), 8)

@@ -1,16 +1,14 @@
 """Every data set reader, all the way: tree -> shards -> training -> evaluation -> bundle -> verdict."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests import miniature_trees as trees
-from trainers import calibrate, evaluate, export, train
+from trainers import calibrate, datasets, evaluate, export, train
 from trainers.prepare import Plan, prepare
-from trainers.run_bundle import bundle_of_run
 from unmask.bundle import read_card
 from unmask.errors import BundleRefused
 from unmask.messages import JobState
@@ -54,13 +52,10 @@ def shards(key: str, tree: Path, split: str, out: Path) -> Path:
     return out
 
 
-def trained(data: Path, run: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    words = ["train", "--plugin", "sola", "--data", data, "--out", run, "--config", config]
-    words += ["--threads", 1]
-    monkeypatch.setattr(sys, "argv", [*map(str, words), "--no-val"])
-    train.main()
-    bundle_of_run(run, "checkpoint", run / "bundle", licences=("miniature",))
-    return run / "bundle"
+def trained(data: Path, run: Path, config: Path) -> Path:
+    words = ["--plugin", "sola", "--data", data, "--out", run, "--config", config]
+    train.main([*map(str, words), "--threads", "1", "--no-val"])
+    return run / "last"
 
 
 #: One reader always; the others are the same code behind another reader, and take a while together.
@@ -70,7 +65,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_data_set_becomes_a_verdict(key, tmp_path, monkeypatch, capsys):
+def test_a_data_set_becomes_a_verdict(key, tmp_path, capsys):
     tree = tmp_path / "tree"
     tree.mkdir()
     trees.TREES[key](tree)
@@ -79,7 +74,7 @@ def test_a_data_set_becomes_a_verdict(key, tmp_path, monkeypatch, capsys):
     config = tmp_path / "tiny.toml"
     config.write_text(CONFIG)
 
-    checkpoint = trained(train_shards, tmp_path / "run", config, monkeypatch)
+    checkpoint = trained(train_shards, tmp_path / "run", config)
     words = ["--bundle", checkpoint, "--shards", test_shards, "--out", tmp_path / "evaluation"]
     evaluate.main([*map(str, words), "--engine", "torch", "--threads", "1", "--bootstrap", "20"])
     tree_json = json.loads((tmp_path / "evaluation/evaluation.json").read_text())
@@ -90,9 +85,13 @@ def test_a_data_set_becomes_a_verdict(key, tmp_path, monkeypatch, capsys):
     out = tmp_path / "weights" / "sola"
     words = [checkpoint, "--out", out, "--dtype", "float16", "--name", f"miniature {key}"]
     evaluation = ["--evaluation", tmp_path / "evaluation/evaluation.json", "--shards", test_shards]
+    words += ["--train-shards", train_shards]
     export.main([*map(str, words), *map(str, evaluation)])
     card = read_card(out, "sola")
-    assert card.dtype == "float16" and card.metrics and card.licences == ("miniature",)
+    assert card.dtype == "float16" and card.metrics
+    assert card.licences == (datasets.reader(key).description.licence,)
+    assert card.data_manifest_sha256 and card.training["config"]["name"] == "tiny"
+    assert datasets.reader(key).description.title in (out / "MODEL_CARD.md").read_text()
     assert f"sha256 {card.sha256[:12]}" in capsys.readouterr().out
 
     clip = trees.write_video(tmp_path / "clip.mp4", trees.forged_frames(1, 8))
