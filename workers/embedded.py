@@ -46,6 +46,11 @@ maxmemory-policy noeviction
 """
 
 
+def folder_of(url: str) -> Path:
+    """The private directory of the embedded server at `url`; it goes when the server goes."""
+    return Path(url.removeprefix("unix://")).parent
+
+
 class EmbeddedRedis:
     """A private server on a Unix socket in a 0700 directory; `url` opens it from child processes."""
 

@@ -5,7 +5,6 @@ video would cost more than a short video does.
 """
 
 import secrets
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +28,7 @@ from unmask.messages import IngestClosed, JobState, Reason, Submission
 from unmask.policy import Policy, load_policy
 from unmask.settings import Settings
 from unmask.verdict import Verdict
-from workers import broker, pictures
+from workers import broker, embedded, pictures
 from workers.conclude import Desk, conclude, forget
 from workers.load import load_scorer
 from workers.outcome import OnEvent, Outcome, Progress
@@ -102,9 +101,13 @@ class LocalPipeline:
         return self
 
     def _open(self) -> None:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="unmask-scan-")))
         private = self.settings.model_copy(update={"redis_url": None})
-        self._redis = self._stack.enter_context(broker.connect(private)).redis
+        found = self._stack.enter_context(broker.connect(private))
+        self._redis = found.redis
+        # Beside the broker's socket: what watches the broker removes the pictures of faces too,
+        # however this process ends.
+        folder = embedded.folder_of(found.url) / "scan"
+        folder.mkdir()
         self._store = Store(f"sqlite:///{folder / 'unmask.sqlite3'}")
         self._stack.callback(self._store.close)
         self._desk = Desk(

@@ -68,7 +68,7 @@ class Crew:
                 process.kill()
                 process.wait()
 
-    def wait_for(self, what: Callable[[], object], seconds: float = 90.0) -> None:
+    def wait_for(self, what: Callable[[], object], seconds: float = 240.0) -> None:
         """Wait until `what` is true; fails early, with the log, where a process has ended."""
         deadline = time.monotonic() + seconds
         while not what():

@@ -89,6 +89,7 @@ def assert_one_verdict_each_and_nothing_left(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a dozen processes are started; on a busy machine each is slow
 def test_a_scoring_process_killed_in_mid_batch_loses_no_crop_and_changes_no_verdict(
     redis: Redis, settings: Settings, clips: list[Path], crew: Crew, undisturbed: list[str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_scoring_process_killed_in_mid_batch_loses_no_crop_and_changes_no_verd
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a dozen processes are started; on a busy machine each is slow
 def test_an_ingest_worker_killed_in_mid_video_loses_no_video_and_changes_no_verdict(
     redis: Redis, settings: Settings, clips: list[Path], crew: Crew, undisturbed: list[str]
 ) -> None:

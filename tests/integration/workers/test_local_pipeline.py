@@ -1,6 +1,11 @@
 """The whole way of a video in one process, with real decoding and a real face detector."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -14,6 +19,7 @@ from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.verdict import PluginStatus, Verdict, VerdictLabel
 from workers.local import LocalPipeline, Outcome, Progress
+from workers.supervisor import environment
 
 
 @pytest.fixture
@@ -171,6 +177,39 @@ def test_an_unknown_plugin_is_refused_before_anything_is_started(
 ) -> None:
     with pytest.raises(PluginBroken, match="no such plugin"):
         LocalPipeline(settings, plugins=["nonsense"])
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from unmask.settings import Settings
+from workers import logs
+from workers.local import LocalPipeline
+logs.configure(Settings())
+with LocalPipeline(Settings()) as pipeline:
+    [outcome] = pipeline.judge_all([Path(sys.argv[1])])
+    print(outcome.evidence_dir, len(list(outcome.evidence_dir.iterdir())), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_scan_leaves_no_picture_of_a_face_behind(
+    site: Path, settings: Settings, tmp_path: Path
+) -> None:
+    path = os.pathsep.join([str(site), str(Path(__file__).resolve().parents[3])])
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(pan(tmp_path / "a.mp4"))],
+        env={**environment(settings), "PYTHONPATH": path},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    folder, pictures = done.stdout.decode().rsplit(maxsplit=1)
+    assert int(pictures) >= 2
+    deadline = time.monotonic() + 20
+    while Path(folder).exists():
+        assert time.monotonic() < deadline, f"{folder} is still there"
+        time.sleep(0.05)
 
 
 def test_leaving_in_the_middle_leaves_no_server_and_no_thread_waiting(

@@ -43,7 +43,7 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
     )
 
 
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
+def wait_for(what: Callable[[], object], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "nothing happened in time"
