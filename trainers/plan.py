@@ -18,10 +18,12 @@ from unmask.plugin import DetectorManifest
 
 BACKWARD = 3.0
 """A training step costs about three forward passes."""
-#: Multiply-accumulates a second that training reaches, in 1e9: orders of magnitude, not promises.
+#: Multiply-accumulates a second that training reaches, in 1e9: orders of magnitude, no promises. The
+#: CPU's is 30 to 80 images/s of SOLA fast at half width and 192 px; the GPU's a fraction of what such
+#: networks reach in inference on one card.
 MACHINES = {
-    "2 CPU cores with AMX, bf16 (estimate)": 700.0,
-    "one data-centre GPU, bf16 (estimate)": 60_000.0,
+    "2 CPU cores, bf16 (estimate)": 100.0,
+    "one data-centre GPU, bf16 (estimate)": 15_000.0,
 }
 #: Where the architecture departs from the manifest's, its cost does too (models.md section 0.1).
 _SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
