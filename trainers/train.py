@@ -215,6 +215,9 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
             ):
                 save_checkpoint(last, state, network, optimiser)
 
+    if log is not None:
+        log.close()
+
     # The bundles of the last and the best state.
     if fabric.is_global_zero:
         for checkpoint, folder in (("checkpoint", "last"), ("best", "best")):

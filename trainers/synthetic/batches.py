@@ -19,6 +19,10 @@ from trainers.synthetic.pool import PoolCrop, PoolRecord
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+MATCHED = 0.8
+"""Chance that a forged clip comes with a real one of the same person."""
+LONELY = 0.5
+"""Weight of a person of whom there are only forgeries."""
 SYNTHETIC = ("self_blend", "swap", "generated")
 
 
@@ -88,6 +92,8 @@ class PoolBatches(Dataset[Batch]):
             else:
                 clips[record.family][record.person].append(index)
         self._clips = {f: list(people.values()) for f, people in clips.items()}
+        self._counterparts = self._same_people(clips.get("real", {}))
+        self._odds = {f: self._person_odds(f, people) for f, people in self._clips.items()}
         self._pairs: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for number, members in pairs[""].items():
             if len(members) == 2:
@@ -121,13 +127,18 @@ class PoolBatches(Dataset[Batch]):
             view = int(rng.integers(1 << 31))
             reals.append((real, view))
             fakes.append((fake, view))
-        while len(reals) < self.reals:
-            reals.append((self._drawn("real", rng), int(rng.integers(1 << 31))))
         while len(fakes) < self.fakes:
             family = self._fake_families[
                 int(rng.choice(len(self._fake_families), p=self._fake_odds))
             ]
-            fakes.append((self._drawn(family, rng), int(rng.integers(1 << 31))))
+            fake, view = self._drawn(family, rng), int(rng.integers(1 << 31))
+            fakes.append((fake, view))
+            # Beside a forged clip a real one of the same person: else the scene tells the class.
+            same = self._counterparts.get(fake, [])
+            if same and len(reals) < self.reals and rng.random() < MATCHED:
+                reals.append((same[int(rng.integers(len(same)))], view))
+        while len(reals) < self.reals:
+            reals.append((self._drawn("real", rng), int(rng.integers(1 << 31))))
         mine = reals[self.rank :: self.world] + fakes[self.rank :: self.world]
         return self._stacked(
             [(self.pool[index], np.random.default_rng(view)) for index, view in mine]
@@ -135,8 +146,30 @@ class PoolBatches(Dataset[Batch]):
 
     def _drawn(self, family: str, rng: np.random.Generator) -> int:
         people = self._clips[family]
-        person = people[int(rng.integers(len(people)))]
+        person = people[int(rng.choice(len(people), p=self._odds[family]))]
         return person[int(rng.integers(len(person)))]
+
+    def _same_people(self, reals: Mapping[str, list[int]]) -> dict[int, list[int]]:
+        """Forged clip crop -> real clip crops of a person in it, of the same quality if there are."""
+        real_of: dict[str, list[int]] = defaultdict(list)
+        for person, indices in reals.items():
+            for name in person.split("|"):
+                real_of[name] += indices
+        found: dict[int, list[int]] = {}
+        for index, record in enumerate(self.pool.records):
+            if not record.label or record.pair is not None:
+                continue
+            same = [i for name in record.person.split("|") for i in real_of.get(name, [])]
+            alike = [i for i in same if self.pool.records[i].quality == record.quality]
+            if alike or same:
+                found[index] = alike or same
+        return found
+
+    def _person_odds(self, family: str, people: list[list[int]]) -> NDArray[np.float64]:
+        """People alike; of a forged family's, those without a real clip count for less."""
+        alone = [family != "real" and members[0] not in self._counterparts for members in people]
+        weights = np.where(alone, LONELY, 1.0)
+        return np.asarray(weights / weights.sum(), np.float64)
 
     def _stacked(self, crops: list[tuple[PoolCrop, np.random.Generator]]) -> Batch:
         views = [
@@ -187,7 +220,9 @@ def training_view(
         noise = rng.normal(0.0, rng.uniform(1.0, 6.0), picture.shape)
         picture = np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
     if rng.random() < augment.colour:
-        changed = picture.astype(np.float32) * rng.uniform(0.8, 1.2) + rng.uniform(-12, 12, 3)
+        changed = picture.astype(np.float32) * rng.uniform(0.75, 1.25) + rng.uniform(-20, 20, 3)
+        grey = changed.mean(axis=2, keepdims=True)
+        changed = grey + (changed - grey) * rng.uniform(0.0, 1.4)
         picture = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
     mask = np.zeros((input_px // 2, input_px // 2), np.uint8)
     if crop.mask is not None and crop.record.label:
