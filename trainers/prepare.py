@@ -12,6 +12,7 @@ import hashlib
 import json
 import multiprocessing
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -163,6 +164,13 @@ def _chunks(samples: Sequence[Sample], size: int) -> Iterator[tuple[Sample, ...]
 
 
 def _claim(plan: Plan, samples: Sequence[Sample], out: Path, restart: bool) -> None:
+    seen = Counter(sample.key for sample in samples)
+    double = [key for key, times in seen.items() if times > 1]
+    if double:
+        raise ConfigError(
+            f"{plan.dataset}: {len(double)} videos share a name with another, first {double[0]!r}.",
+            fix="Prepare the splits one by one, or rename the files: results are kept by name.",
+        )
     keys = hashlib.sha256("\n".join(sorted(s.key for s in samples)).encode()).hexdigest()
     wanted = plan.model_dump(mode="json") | {"samples_sha256": keys}
     if restart and (out / PLAN).is_file():

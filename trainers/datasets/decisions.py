@@ -5,6 +5,7 @@
 Lines without consent, undecided lines, and files seen before are left out and counted.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _sample(row: dict[str, Any], path: Path, label: str, digest: str) -> Sample:
         split=str(row.get("split") or hashed_split(digest)),
         method=str(row.get("method") or "decided") if label == "fake" else REAL,
         label=int(label == "fake"),
-        video=f"{path.stem}-{digest[:12]}" if row.get("sha256") else path.stem,
+        video=f"{path.stem}-{hashlib.sha256(digest.encode()).hexdigest()[:12]}",
         kind="image" if path.suffix.lower() in IMAGES else "video",
         path=path,
         identity=(identity,) if isinstance(identity, str) else tuple(str(i) for i in identity),

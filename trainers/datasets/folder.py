@@ -71,7 +71,7 @@ def _under(root: Path, split: str) -> list[Sample]:
                     split=split or hashed_split(path.stem),
                     method=method if label else REAL,
                     label=label,
-                    video=video,
+                    video=f"{split}-{video}" if split else video,
                     kind="image" if path.suffix.lower() in IMAGES else "video",
                     path=path,
                 )

@@ -13,7 +13,7 @@ from ingest.pipeline import ingest_video, iter_face_crops
 from tests import miniature_trees as trees
 from trainers import datasets
 from trainers.crop_source import CropSource
-from trainers.prepare import Plan, prepare
+from trainers.prepare import Plan, main, prepare
 from trainers.shards import CropRecord, ShardSet, Skipped, network_example
 from unmask.errors import ConfigError
 from unmask.messages import CropBatch, CropMeta, IngestClosed, PluginRef, Submission
@@ -204,6 +204,35 @@ def test_shards_of_another_plan_are_not_mixed_in(ffpp):
     tree, out = ffpp
     with pytest.raises(ConfigError, match=r"another plan: frames differ.*--restart"):
         prepare(plan("ffpp", tree, split="train", frames=5), out, quiet=True)
+
+
+def test_the_command_prepares_one_set_or_every_source_of_a_config(tmp_path, monkeypatch):
+    trees.folder(tmp_path / "tree")
+    words = ["--dataset", "folder", "--root", tmp_path / "tree", "--out", tmp_path / "out"]
+    words += ["--frames", 2, "--min-face-px", 40, "--face-detector", "haar", "--workers", 1]
+    main([str(word) for word in words])
+    assert {r.split for r in ShardSet(tmp_path / "out").records} == {"train", "test"}
+    monkeypatch.setenv("UNMASK_DATA", str(tmp_path))
+    source = 'dataset = "folder"\nroot = "$UNMASK_DATA/tree"\nframes = 2\n'
+    (tmp_path / "toy.toml").write_text(
+        'plugin = "sola"\nsteps = 1\n[loss]\nkind = "sola"\n'
+        f'[[data.train]]\n{source}shards = "$UNMASK_DATA/a"\n'
+        f'[[data.val]]\n{source}split = "test"\nshards = "$UNMASK_DATA/b"\n'
+    )
+    config = ["--config", str(tmp_path / "toy.toml"), "--face-detector", "haar"]
+    main([*config, "--workers", "1"])
+    for folder, split in (("a", "train"), ("b", "test")):
+        assert {r.split for r in ShardSet(tmp_path / folder).records} == {split}
+
+
+def test_two_videos_of_one_name_are_refused_before_any_work(tmp_path):
+    (tmp_path / "tree").mkdir()
+    clip = trees.write_video(tmp_path / "tree/clip.mp4", trees.face_frames(0))
+    rows = f"path,label\n{clip.name},real\n./{clip.name},real\n"
+    (tmp_path / "tree/MANIFEST.csv").write_text(rows)
+    with pytest.raises(ConfigError, match="1 videos share a name"):
+        prepare(plan("manifest", tmp_path / "tree"), tmp_path / "out", quiet=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_used_is_counted_by_reason(tmp_path):
