@@ -48,9 +48,9 @@ def make_clips(folder: Path) -> tuple[Path, Path]:
 def camera(photo: Image, index: int, rng: np.random.Generator) -> Image:
     """Frame `index` of a hand-held shot of `photo`: pan, zoom, sway, changing light, sensor noise."""
     turn = 2.0 * np.pi * index / FRAMES
-    zoom = 1.5 + 0.2 * float(np.sin(turn))
-    # The middle of the view, chosen so that the photo fills it at every zoom.
-    middle = (235.0 + 22.0 * float(np.cos(turn)), 214.0 + 8.0 * float(np.sin(turn + 0.7)))
+    zoom = 1.8 + 0.15 * float(np.sin(turn))
+    # Chosen so that the photo fills the view at every zoom, and nothing but the face looks like one.
+    middle = (228.0 + 20.0 * float(np.cos(turn)), 164.0 + 8.0 * float(np.sin(turn + 0.7)))
     matrix = cv2.getRotationMatrix2D(middle, 1.2 * float(np.sin(2.0 * turn)), zoom)
     matrix[:, 2] += SIDE_PX / 2 - np.array(middle)
     seen = cv2.warpAffine(

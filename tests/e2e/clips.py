@@ -105,8 +105,8 @@ def small_faces(path: Path) -> Path:
     def frames() -> Iterator[Image]:
         for rgb in face_frames(16):
             canvas = np.full((240, 320, 3), 90, dtype=np.uint8)
-            small = cv2.resize(rgb, (80, 80), interpolation=cv2.INTER_AREA)
-            canvas[80:160, 120:200] = small
+            small = cv2.resize(rgb, (52, 52), interpolation=cv2.INTER_AREA)
+            canvas[80:132, 120:172] = small
             yield canvas
 
     return encode(path, frames())

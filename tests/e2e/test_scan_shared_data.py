@@ -1,0 +1,85 @@
+"""`unmask scan` on real videos of the research data, and with all five papers' detectors."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import clips
+from tests.e2e.conftest import Installation
+
+ALL_FIVE = "sola,lrl,llsm,focus,efficientnet_fpn"
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_real_videos_of_every_source_are_judged_and_their_coverage_adds_up(
+    shared_data: Path, make_installation: Callable[[str], Installation]
+) -> None:
+    installation = make_installation("real")
+    found = sorted((shared_data / "videos" / "real").glob("*.mp4"))
+    # One of each source: file names begin with it. All of them take minutes, and prove no more.
+    videos = list({path.name.partition("-")[0]: path for path in found}.values())
+    detector = f"onnx:{shared_data / 'weights' / 'yunet_n_640_640.onnx'}"
+    done = installation.unmask(
+        "scan", *videos, "--json", "out.jsonl", "--sample", "uniform:8",
+        UNMASK_FACE_DETECTOR=detector, timeout_s=880,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = _lines(installation.folder / "out.jsonl")
+    assert [line["input"] for line in lines] == [str(video) for video in videos]
+    for line in lines:
+        frames = line["coverage"]
+        assert line["job_status"] == "succeeded", line
+        assert frames["sampled"] == frames["scored"] + frames["no_face"] + frames["failed"]
+    crowded = next(line for line in lines if "facenet-pytorch" in line["input"])
+    assert len([track for track in crowded["tracks"] if track["faces"] >= 4]) >= 6
+
+
+def test_plugins_without_weights_have_their_row_and_do_not_count(
+    make_installation: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    installation = make_installation("five")
+    clip = clips.good(tmp_path / "clip.mp4", 8)
+    empty = tmp_path / "weights"
+    for key in ALL_FIVE.split(","):
+        # Shipped bundles are set aside: a folder of this name wins, and its card is no card.
+        (empty / key).mkdir(parents=True)
+    installation.unmask(
+        "scan", clip, "--plugins", f"brightness,{ALL_FIVE}", "--json", "out.jsonl",
+        UNMASK_WEIGHTS_DIR=str(empty),
+    )  # fmt: skip
+    (line,) = _lines(installation.folder / "out.jsonl")
+    rows = {row["key"]: row for row in line["plugins"]}
+    assert set(rows) == {"brightness", *ALL_FIVE.split(",")}
+    assert rows["brightness"]["counts"]
+    for key in ALL_FIVE.split(","):
+        assert rows[key]["status"] in {"no_weights", "failed"}, rows[key]
+        assert not rows[key]["counts"]
+        assert rows[key]["reason"]["message"]
+    assert [ref["key"] for ref in line["rests_on"]] == ["brightness"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_all_five_run_untrained_and_the_verdict_is_marked(
+    make_installation: Callable[[str], Installation], tmp_path: Path
+) -> None:
+    installation = make_installation("untrained")
+    clip = clips.good(tmp_path / "clip.mp4", 6)
+    done = installation.unmask(
+        "scan", clip, "--plugins", ALL_FIVE, "--allow-untrained", "--json", "out.jsonl",
+        "--sample", "uniform:6",
+        UNMASK_ENGINE="torch", UNMASK_BATCH_SIZE="2", timeout_s=580,
+    )  # fmt: skip
+    (line,) = _lines(installation.folder / "out.jsonl")
+    assert {row["key"] for row in line["plugins"]} == set(ALL_FIVE.split(",")), done.stderr
+    assert all(row["raw"] is not None for row in line["plugins"]), line["plugins"]
+    assert not line["reliable"]
