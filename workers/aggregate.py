@@ -1,4 +1,4 @@
-"""From frame scores to one verdict: per track, then per plugin, then over the plugins. Pure.
+"""From frame scores to one verdict: per plugin and track, over the plugins, over the tracks. Pure.
 
 No clock, no randomness, no order: the same scores give the same bytes.
 """
@@ -36,10 +36,12 @@ def aggregate(
     )
     counting = _counting(opinions, allow_untrained)
     calibration = combine.find([o.result.ref.slug for o in counting], combinations)
-    p_fake = None
-    if counting:
-        joined = combine.combine((_p(o), o.result.weight) for o in counting)
-        p_fake = round(combine.apply(joined, calibration), DIGITS)
+    tracks = tuple(
+        _track(track, opinions, counting, calibration)
+        for track in sorted(closed.tracks, key=lambda track: track.id)
+    )
+    # The most suspicious face decides, by what all plugins together say of that one face.
+    p_fake = max((t.p_fake for t in tracks if t.p_fake is not None), default=None)
     single = len(counting) == 1
     is_calibrated = bool(counting) and (
         counting[0].row.calibrated if single else calibration is not None
@@ -59,10 +61,7 @@ def aggregate(
         aggregation=method(policy.aggregation)[0],
         combination=combine.COMBINATION,
         coverage=_coverage(closed.coverage, opinions),
-        tracks=tuple(
-            _track(track, opinions, counting, calibration)
-            for track in sorted(closed.tracks, key=lambda track: track.id)
-        ),
+        tracks=tracks,
         evidence=(),
         plugins=rows,
         rests_on=tuple(o.result.ref for o in counting),

@@ -233,3 +233,16 @@ def test_a_bundle_of_weight_zero_counts_only_where_it_is_alone() -> None:
 def test_a_job_whose_media_could_not_be_read_has_no_verdict() -> None:
     with pytest.raises(UnmaskError, match="no verdict"):
         aggregate(closed({}, media=None), [], DEFAULT)
+
+
+def test_plugins_are_joined_face_by_face_so_the_video_is_never_worse_than_its_worst_face() -> None:
+    card = make_card(plugin="other", **PLAIN)
+    one = result(scores([0.9] * 6, track=1) + scores([0.1] * 6, track=2), card=make_card(**PLAIN))
+    two = result(
+        scores([0.1] * 6, track=1, ref=OTHER) + scores([0.9] * 6, track=2, ref=OTHER),
+        ref=OTHER,
+        card=card,
+    )
+    verdict = aggregate(closed({1: 6, 2: 6}), [one, two], DEFAULT)
+    assert [track.p_fake for track in verdict.tracks] == [0.5, 0.5]
+    assert verdict.p_fake == 0.5
