@@ -50,7 +50,11 @@ def open_source(path: Path, settings: Settings) -> Source:
     try:
         status = os.fstat(file.fileno())
         if stat.S_ISDIR(status.st_mode):
-            _refuse(ReasonCode.NOT_A_FILE, f"{path} is a directory.", "Name a video file in it.")
+            _refuse(
+                ReasonCode.NOT_A_FILE,
+                f"{path} is a directory.",
+                "Name the video files in it, for example FOLDER/*.mp4.",
+            )
         if not stat.S_ISREG(status.st_mode):
             _refuse(
                 ReasonCode.NOT_A_FILE,
@@ -113,7 +117,11 @@ def _open(path: Path) -> BufferedReader:
     except FileNotFoundError:
         _refuse(ReasonCode.NOT_FOUND, f"{path} does not exist.", "Check the path and its spelling.")
     except IsADirectoryError:
-        _refuse(ReasonCode.NOT_A_FILE, f"{path} is a directory.", "Name a video file in it.")
+        _refuse(
+            ReasonCode.NOT_A_FILE,
+            f"{path} is a directory.",
+            "Name the video files in it, for example FOLDER/*.mp4.",
+        )
     except PermissionError:
         _refuse(
             ReasonCode.NOT_READABLE,
