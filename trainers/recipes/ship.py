@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from trainers.calibrate import fit, fit_abstention, ood_distance
 from trainers.export import load_from_folder, reexport
 from trainers.model_card import CardNotes
-from trainers.recipes.judge import judge
+from trainers.recipes.judge import JUDGED, judge
 from trainers.recipes.research_data import manifest_sha256
 from trainers.recipes.validation_set import CropSet
 from trainers.run_bundle import bundle_of_run
@@ -68,6 +68,7 @@ def main() -> None:
     detector = load_from_folder(card.plugin, full)
     crops = CropSet(args.set)
     judged = judge(card.plugin, detector, crops)
+    (args.run / "judged.json").write_bytes(JUDGED.dump_json(tuple(judged)))
     videos = [
         VideoScore(
             key=f"{j.method}/{j.clip}",
