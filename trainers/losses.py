@@ -238,13 +238,13 @@ def loss_for(
     `architecture` is the plugin's own config, for the few of its switches that shape a target.
     """
     if isinstance(config, SolaLoss):
-        shape = {
+        shape: dict[str, Any] = {
             "grid": getattr(architecture, "cells", None),
             "align": getattr(architecture, "align", "pad"),
         }
         return lambda logit, aux, truth: sola_loss(logit, aux, truth, config, **shape)
     if isinstance(config, LrlLoss):
-        target = getattr(architecture, "sim_target", "square")
+        target: Any = getattr(architecture, "sim_target", "square")
         return lambda logit, aux, truth: lrl_loss(logit, aux, truth, config, sim_target=target)
     if isinstance(config, LlsmLoss):
         return lambda logit, aux, truth: llsm_loss(logit, aux, truth, config)

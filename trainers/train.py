@@ -34,8 +34,8 @@ from trainers.losses import Truth, loss_for
 from trainers.plan import training_plan
 from trainers.run_bundle import bundle_of_run
 from trainers.sync_norm import synchronise_norms
-from trainers.synthetic.batches import Batch, PoolBatches
-from trainers.synthetic.training_data import Crops, training_pool, validation_pool
+from trainers.synthetic.batches import Batch, Crops, PoolBatches
+from trainers.synthetic.training_data import training_pool, validation_pool
 from trainers.validation import clip_scores, summary
 from unmask.errors import ConfigError
 
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
     if config.init:
         start_from(network, Path(config.init))
     if config.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(memory_format=torch.channels_last)
     if fabric.world_size > 1:
         synchronise_norms(network)
     if hasattr(network, "project_"):
@@ -105,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         augment=config.augment,
         seed=config.seed,
         leave_out=args.leave_out,
+        matched=config.sampler.by_identity,
         rank=fabric.global_rank,
         world=fabric.world_size,
     )

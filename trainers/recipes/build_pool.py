@@ -55,7 +55,8 @@ def main() -> None:
     nets = args.out / "autoencoders.safetensors"
     fit_autoencoders(Pool(args.out, "train-clips"), nets)
     rebuilds = [net.redraw for net in autoencoder.load_all(nets)]
-    for split in ("train", "val"):
+    splits: tuple[Split, ...] = ("train", "val")
+    for split in splits:
         draw = Drawer(Pool(args.out, f"{split}-clips"), data, files, split, detector)
         rng = np.random.default_rng([7, len(split)])
         with PoolWriter(args.out, f"{split}-pairs") as writer:

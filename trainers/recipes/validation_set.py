@@ -88,7 +88,8 @@ def reencode(source: Path, target: Path, crf: int) -> None:
             pixels += frame.width * frame.height
             if number >= LONGEST_S * float(rate) or pixels > MOST_PIXELS:
                 break
-            even = frame.to_ndarray(format="rgb24")[: frame.height // 2 * 2, : frame.width // 2 * 2]
+            whole = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+            even = whole[: frame.height // 2 * 2, : frame.width // 2 * 2]
             if number == 0:
                 stream.height, stream.width = even.shape[:2]
             fresh = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")

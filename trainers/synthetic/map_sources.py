@@ -9,7 +9,6 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,10 +27,12 @@ Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
 
 
-def with_maps(pool: Any, config: TrainConfig) -> Any:
+def with_maps(pool: Crops, config: TrainConfig) -> Crops:
     """The pool itself, or the pool with the config's map source in place of masks."""
     loss = config.loss
-    if not isinstance(loss, FpnLoss) or loss.map_source in ("blend", "mask"):
+    if not isinstance(loss, FpnLoss):
+        return pool
+    if loss.map_source == "blend" or loss.map_source == "mask":  # noqa: PLR1714 - narrows the type
         return pool
     if loss.map_source == "focus":
         if not loss.maps:
