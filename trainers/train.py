@@ -149,8 +149,8 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
             terms = loss_of(output.logit, output.aux, truth)
             if not torch.isfinite(terms["loss"]):
                 raise ConfigError(
-                    f"the loss is {float(terms['loss'])} at step {state.step} "
-                    f"({', '.join(f'{k} {float(v):.4g}' for k, v in terms.items())}).",
+                    f"the loss is {terms['loss'].item()} at step {state.step} "
+                    f"({', '.join(f'{k} {v.item():.4g}' for k, v in terms.items())}).",
                     fix="Lower optimiser.lr, raise schedule.warmup_steps, or use precision fp32; "
                     f"the last good state is {last}.",
                 )
