@@ -126,15 +126,26 @@ def _auc_cell(members: Sequence[Scored], rounds: int) -> str:
     labels, scores = [c.label for c in members], [c.raw for c in members]
     if len(set(labels)) < 2:
         return "-"
-    groups = ["|".join(c.people) for c in members]
-    found = metrics.bootstrap(metrics.auc, labels, scores, groups=groups, rounds=rounds)
-    return _shown(found)
+    people = ["|".join(c.people) for c in members]
+    value = metrics.auc(np.array(labels, float), np.array(scores))
+    draws = _resampled(np.array(labels, float), np.array(scores), people, rounds)
+    low, high = (float(v) for v in np.percentile(draws, [2.5, 97.5]))
+    return f"{value:.2f} ({low:.2f}-{high:.2f})"
 
 
-def _shown(found: metrics.Estimate) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.value:.2f}"
-    return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+def _resampled(labels: Vector, scores: Vector, people: Sequence[str], rounds: int) -> list[float]:
+    """AUC of draws of people with replacement; a draw of one class only is drawn again."""
+    rng = np.random.default_rng(0)
+    names = sorted(set(people))
+    members = {n: np.flatnonzero([p == n for p in people]) for n in names}
+    draws: list[float] = []
+    while len(draws) < rounds:
+        rows = np.concatenate(
+            [members[names[i]] for i in rng.integers(len(names), size=len(names))]
+        )
+        if 0 < labels[rows].sum() < len(rows):
+            draws.append(metrics.auc(labels[rows], scores[rows]))
+    return draws
 
 
 def operating_table(systems: dict[str, list[Scored]]) -> str:

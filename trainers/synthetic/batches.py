@@ -70,6 +70,7 @@ class PoolBatches(Dataset[Batch]):
         augment: AugmentConfig,
         seed: int,
         leave_out: Iterable[str] = (),
+        matched: bool = False,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -92,7 +93,7 @@ class PoolBatches(Dataset[Batch]):
             else:
                 clips[record.family][record.person].append(index)
         self._clips = {f: list(people.values()) for f, people in clips.items()}
-        self._counterparts = self._same_people(clips.get("real", {}))
+        self._counterparts = self._same_people(clips.get("real", {})) if matched else {}
         self._odds = {f: self._person_odds(f, people) for f, people in self._clips.items()}
         self._pairs: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for number, members in pairs[""].items():
@@ -167,7 +168,8 @@ class PoolBatches(Dataset[Batch]):
 
     def _person_odds(self, family: str, people: list[list[int]]) -> NDArray[np.float64]:
         """People alike; of a forged family's, those without a real clip count for less."""
-        alone = [family != "real" and members[0] not in self._counterparts for members in people]
+        known = bool(self._counterparts) and family != "real"
+        alone = [known and members[0] not in self._counterparts for members in people]
         weights = np.where(alone, LONELY, 1.0)
         return np.asarray(weights / weights.sum(), np.float64)
 
