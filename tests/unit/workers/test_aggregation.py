@@ -11,7 +11,7 @@ from tests.unit.workers.making import REF, closed, result, score, scores
 from unmask.bundle import Abstention
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.messages import Coverage, PluginRef, Reason
-from unmask.policy import DEFAULT
+from unmask.policy import Policy
 from unmask.verdict import PluginStatus, Verdict, VerdictLabel
 from workers.aggregate import aggregate
 from workers.calibrate import platt
@@ -19,6 +19,8 @@ from workers.combine import Combination
 from workers.track_score import confident_scaled, mean_top20
 
 OTHER = PluginRef(key="other", weights="1" * 12)
+#: Its own thresholds: the shipped ones move with the shipped weights.
+DEFAULT = Policy(id="test", version="1", suspicious_at=0.5, fake_at=0.8)
 PLAIN: dict[str, Any] = {"calibration": None, "abstention": None}
 Scores = st.lists(st.floats(0.0, 1.0).map(lambda p: round(p, 5)), min_size=1, max_size=30)
 
