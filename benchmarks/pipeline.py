@@ -11,7 +11,6 @@ absolute figures do not. Finding faces belongs to neither ceiling: its cost show
 """
 
 import argparse
-import hashlib
 import json
 import logging
 import os
@@ -24,38 +23,14 @@ from typing import Any
 import decode
 import engines as engine_table
 import structlog
-from safetensors.torch import save_file
+from random_bundles import write_random
 
 from detect_plugins.catalogue import load_catalogue
-from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.network import build_network
-from unmask.bundle import CARD_FILE, WEIGHTS_FILE
 from unmask.settings import Settings
 from workers.engines.machine import cpu_has_bf16, cpu_name
 from workers.local import LocalPipeline
 
 ENGINES = ["torch-fp32", "torch-fp32-default-malloc", "onnxruntime-fp32", "openvino-fp32"]
-
-
-def fast_sola(folder: Path) -> Path:
-    """A weights directory with SOLA's `fast` preset at full width and size, random weights."""
-    bundle = folder / "sola"
-    bundle.mkdir(parents=True)
-    config = SolaConfig(preset="fast")
-    network = build_network(config)
-    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, bundle / WEIGHTS_FILE)
-    card = {
-        "plugin": "sola",
-        "plugin_version": "1.0.0",
-        "name": "random, for speed",
-        "created": "2026-11-21",
-        "trained": False,
-        "architecture": config.model_dump(mode="json"),
-        "sha256": hashlib.sha256((bundle / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "dtype": "float32",
-    }
-    (bundle / CARD_FILE).write_text(json.dumps(card), encoding="utf-8")
-    return folder
 
 
 def print_engines(title: str, plugin: str, rounds: int, cache: Path, threads: int) -> float:
@@ -132,7 +107,7 @@ def main() -> None:
         trained = load_catalogue().get(given.plugin).is_trained(settings.weights_dir)
         title = f"{given.plugin}, {'shipped' if trained else 'random'} weights"
         model = print_engines(title, given.plugin, rounds, folder / "cache", threads)
-        os.environ["UNMASK_WEIGHTS_DIR"] = str(fast_sola(folder / "fast"))
+        os.environ["UNMASK_WEIGHTS_DIR"] = str(write_random(folder / "random"))
         print_engines(
             "SOLA fast, 256 px, full width", "sola", rounds, folder / "cache-fast", threads
         )
