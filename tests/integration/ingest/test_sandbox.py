@@ -90,7 +90,7 @@ def test_a_decoder_that_hangs_runs_out_of_time(clip: Path) -> None:
 
 def test_a_decoder_without_memory_says_so_or_dies_with_a_reason(tmp_path: Path) -> None:
     large = write_clip(tmp_path / "l.mp4", numbered(3, 3840, 2160), options={"preset": "ultrafast"})
-    poor = SETTINGS.model_copy(update={"decode_memory_bytes": 300 << 20})
+    poor = SETTINGS.model_copy(update={"decode_memory_bytes": 240 << 20})
     with (
         open_source(large, poor) as source,
         Decoding(source, "all", poor) as decoding,
