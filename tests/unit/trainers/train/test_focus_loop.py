@@ -10,6 +10,7 @@ from trainers.synthetic.pool import Pool, PoolWriter
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_loop_trains_on_every_map_source_and_compares(tiny_pool: Path, tmp_path: Path) -> None:
     pool = Pool(tiny_pool, "train")
     with PoolWriter(tiny_pool, "val") as writer:
