@@ -3,6 +3,7 @@
 Structure and sizes: models.md section 6.
 """
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -42,7 +43,7 @@ class EfficientNetFpn(nn.Module):
     """Image (B, 3, S, S) in 0..1 -> classifier and map.
 
     aux: "logits" (B, 2) real/forged, "map_logits" (B, 1, h, w) at stride 4 (with the map branch),
-    "features" (B, D).
+    "features" (B, D): `texture` of the taps, for abstention.
     """
 
     def __init__(self, config: EfficientNetFpnConfig, *, pretrained: bool = False) -> None:
@@ -64,9 +65,8 @@ class EfficientNetFpn(nn.Module):
 
     def forward(self, image: Tensor) -> NetworkOutput:
         taps, head = self.trunk(self.normalise(image))
-        features = pooled(head)
-        logits = self.classifier(self.dropout(features))
-        aux = {"logits": logits, "features": features}
+        logits = self.classifier(self.dropout(pooled(head)))
+        aux = {"logits": logits, "features": texture(taps)}
         if self.map_branch is not None:
             map_logits = self.map_branch(taps)
             aux["map_logits"] = map_logits
@@ -80,14 +80,14 @@ class EfficientNetFpn(nn.Module):
         return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
 
     def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `export_forward`, with the pooled features (B, D)."""
+        """As `export_forward`, with the features (B, D) that tell strange pictures."""
         output = self(image)
         return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
 
     def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> pooled features (B, D), for abstention."""
-        _, head = self.trunk(self.normalise(image))
-        return pooled(head)
+        """(B, 3, S, S) -> features (B, D) that tell strange pictures, for abstention."""
+        taps, _ = self.trunk(self.normalise(image))
+        return texture(taps)
 
     def _activation_map(self, head: Tensor) -> Tensor:
         """What each cell adds to the forged logit: exact, as the classifier is linear over a mean."""
@@ -95,6 +95,20 @@ class EfficientNetFpn(nn.Module):
         bias = self.classifier.bias[1] - self.classifier.bias[0]
         cam = (head * weight.view(1, -1, 1, 1)).sum(dim=1, keepdim=True) + bias
         return resized_map(cam, self.config.map_px)
+
+
+def texture(taps: list[Tensor]) -> Tensor:
+    """Mean and standard deviation over space of every tap's channels, 4 x (B, C, h, w) -> (B, D).
+
+    A classifier's last features say which side of its boundary a picture lies on, and lie no further
+    out for a page of text than for a face. Statistics of earlier layers do (Lee et al., NeurIPS 2018).
+    """
+    found = []
+    for tap in taps:
+        mean = tap.mean(dim=(2, 3), keepdim=True)
+        spread = (tap - mean).square().mean(dim=(2, 3)).add(1e-6).sqrt()
+        found += [mean.flatten(1), spread]
+    return torch.cat(found, dim=1)
 
 
 def build_network(config: EfficientNetFpnConfig, *, pretrained: bool = False) -> EfficientNetFpn:

@@ -3,11 +3,17 @@
     python -m trainers.recipes.build_pool --research-data ../shared/data --out POOL
 
 Clips of both splits through the codec ladder, small autoencoders fitted on the real faces (for
-generators' traces), then pairs of a real face and its forgery. About 40 minutes on one core.
+generators' traces), then pairs of a real face and its forgery. About an hour of one core, shared by
+`--jobs` processes. Each of `PARTS` parts is drawn from a seed of its own, so that the pool does not
+depend on how many processes made it.
 """
 
 import argparse
+import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -28,7 +34,9 @@ from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolWriter
 from unmask.settings import Settings
 
-PAIRS = {"train": 6000, "val": 400}
+SPLITS: tuple[Split, ...] = ("train", "val")
+PARTS = 8
+PAIRS = {"train": 12000, "val": 400}
 STILLS_SHARE = 0.38
 GAN_CROPS = {"train": 250, "val": 40}
 MIX = SyntheticConfig(share=0.5, self_blend=0.46, swap=0.24, generated=0.30, codec=1.0)
@@ -40,30 +48,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
-    cv2.setNumThreads(1)
-    data: Path = args.research_data
-    yunet = f"onnx:{data / 'weights' / 'yunet_n_640_640.onnx'}"
-    detector = build_face_detector(yunet, Settings())
-    files = read_data(data)
-    for split in ("train", "val"):
-        clips = [f for f in files if f.split == split and f.path.startswith("videos/")]
-        with PoolWriter(args.out, f"{split}-clips") as writer:
-            for number, file in enumerate(clips):
-                made = write_clip(writer, data, file, detector)
-                print(f"{split} {number + 1}/{len(clips)} {file.path}: {made} crops", flush=True)
-    nets = args.out / "autoencoders.safetensors"
-    fit_autoencoders(Pool(args.out, "train-clips"), nets)
-    rebuilds = [net.redraw for net in autoencoder.load_all(nets)]
-    splits: tuple[Split, ...] = ("train", "val")
-    for split in splits:
-        draw = Drawer(Pool(args.out, f"{split}-clips"), data, files, split, detector)
-        rng = np.random.default_rng([7, len(split)])
-        with PoolWriter(args.out, f"{split}-pairs") as writer:
-            gans = [data / f.path for f in files if f.family == "gan" and f.split == split]
-            write_gans(writer, gans, GAN_CROPS[split], detector, rng)
-            write_pairs(writer, draw, PAIRS[split], rng, MIX, rebuilds=rebuilds)
-        print(f"{split}: {PAIRS[split]} pairs", flush=True)
+    parts = [(split, part) for split in SPLITS for part in range(PARTS)]
+    with ProcessPoolExecutor(args.jobs, get_context("spawn")) as crew:
+        for made in crew.map(partial(write_clips, args.research_data, args.out), parts):
+            print(made, flush=True)
+        nets = args.out / "autoencoders.safetensors"
+        fit_autoencoders(Pool(args.out, "train-clips"), nets)
+        for made in crew.map(partial(write_part, args.research_data, args.out), parts):
+            print(made, flush=True)
+
+
+def write_clips(data: Path, out: Path, part: tuple[Split, int]) -> str:
+    """Crops of every `PARTS`-th clip of a split; what was made, in words."""
+    split, number = part
+    room = _Room(data)
+    clips = [f for f in room.files if f.split == split and f.path.startswith("videos/")]
+    with PoolWriter(out, f"{split}-clips-{number}") as writer:
+        for file in clips[number::PARTS]:
+            if not write_clip(writer, data, file, room.detector):
+                print(f"{file.path}: no face of a size to train on", flush=True)
+    return f"{split} clips, part {number + 1} of {PARTS}: {writer.count} crops"
+
+
+def write_part(data: Path, out: Path, part: tuple[Split, int]) -> str:
+    """A share of a split's pairs and GAN pictures; what was made, in words."""
+    split, number = part
+    torch.set_num_threads(1)
+    room = _Room(data)
+    rebuilds = [net.redraw for net in autoencoder.load_all(out / "autoencoders.safetensors")]
+    draw = Drawer(Pool(out, f"{split}-clips"), data, room.files, split, room.detector)
+    rng = np.random.default_rng([7, SPLITS.index(split), number])
+    pairs, gans = PAIRS[split] // PARTS, GAN_CROPS[split] // PARTS
+    with PoolWriter(out, f"{split}-pairs-{number}") as writer:
+        pictures = [data / f.path for f in room.files if f.family == "gan" and f.split == split]
+        write_gans(writer, pictures, gans, room.detector, rng)
+        write_pairs(writer, draw, pairs, rng, MIX, rebuilds=rebuilds, first_number=number * pairs)
+    return f"{split} pairs, part {number + 1} of {PARTS}: {pairs} pairs"
+
+
+class _Room:
+    """What each process needs of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        cv2.setNumThreads(1)
+
+    @cached_property
+    def files(self) -> list[DataFile]:
+        return read_data(self.data)
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        yunet = f"onnx:{self.data / 'weights' / 'yunet_n_640_640.onnx'}"
+        return build_face_detector(yunet, Settings())
 
 
 class Drawer:
