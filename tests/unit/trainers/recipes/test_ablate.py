@@ -1,0 +1,32 @@
+"""The ablation's rows: each must name switches that exist, and differ from its neighbours in them."""
+
+from pathlib import Path
+
+import pytest
+
+from detect_plugins.catalogue import load_catalogue, load_class
+from trainers.config import load_config
+from trainers.recipes import ablate
+from trainers.recipes.ablate import VARIANTS, Variant, chosen, slug
+
+RECIPES = Path(ablate.__file__).parent
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: slug(v.name))
+def test_every_variant_names_switches_that_its_plugin_has(variant: Variant) -> None:
+    config = load_config(RECIPES / f"{variant.plugin}.toml", variant.changes)
+    plugin = load_class(load_catalogue().get(variant.plugin))
+    architecture = plugin.Config.model_validate(config.architecture)  # type: ignore[attr-defined]
+    shipped = load_config(RECIPES / f"{variant.plugin}.toml")
+    assert (config != shipped) == bool(variant.changes)
+    if any(change.startswith("architecture.") for change in variant.changes):
+        assert architecture != plugin.Config.model_validate(shipped.architecture)  # type: ignore[attr-defined]
+
+
+def test_no_two_variants_share_a_folder() -> None:
+    assert len({slug(v.name) for v in VARIANTS}) == len(VARIANTS)
+
+
+def test_words_choose_variants() -> None:
+    assert {v.name for v in chosen(["leave-out"])} >= {"leave-out swap", "leave-out portrait"}
+    assert chosen([]) == VARIANTS

@@ -1,0 +1,134 @@
+"""What each part buys: variants of the shipped recipes, each trained alike and judged on the same clips.
+
+    python -m trainers.recipes.ablate POOL VAL --work WORK [--only NAME ...]
+
+Every variant sees the same number of images from the same pool with the same seed, so that rows of one
+plugin differ in the named switch alone. The budget is small: read the differences, not the heights.
+`leave-out` rows train without a family of forging tools and are judged on it: what carries over to a
+tool that was never seen. A variant whose result is in WORK is not trained again.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainers.export import load_from_folder
+from trainers.recipes.judge import JUDGED, JudgedClip, judge
+from trainers.recipes.tables import auc_table, scored
+from trainers.recipes.validation_set import CropSet
+from unmask.frozen import Frozen
+
+
+class Variant(Frozen):
+    """One row: a shipped recipe with switches turned."""
+
+    name: str
+    plugin: str
+    changes: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    images: int = 0
+    """To train on; 0: IMAGES of its plugin."""
+
+
+#: About ten minutes of one core each.
+IMAGES = {"sola": 9_600, "efficientnet_fpn": 14_400}
+_PLAIN = (
+    "architecture.use_noise_stream=false",
+    "architecture.use_lem=false",
+    "loss.beta=0.0",
+    "loss.gamma=0.0",
+)
+VARIANTS = (
+    Variant(name="sola", plugin="sola"),
+    Variant(name="sola without ASRM", plugin="sola", changes=("architecture.use_asrm=false",)),
+    Variant(name="sola without LEM", plugin="sola", changes=("architecture.use_lem=false",)),
+    Variant(name="sola, weak", plugin="sola", changes=("loss.mode=weak",)),
+    Variant(name="plain CNN, same trunk as sola", plugin="sola", changes=_PLAIN),
+    Variant(name="efficientnet_fpn", plugin="efficientnet_fpn"),
+    Variant(
+        name="efficientnet_fpn without map branch (plain CNN)",
+        plugin="efficientnet_fpn",
+        changes=("architecture.use_map_branch=false", "loss.map_weight=0.0"),
+    ),
+    Variant(
+        name="efficientnet_fpn, random start",
+        plugin="efficientnet_fpn",
+        changes=("pretrained=false",),
+    ),
+    Variant(name="leave-out swap", plugin="efficientnet_fpn", leave_out=("swap",)),
+    Variant(
+        name="leave-out lipsync, reenact",
+        plugin="efficientnet_fpn",
+        leave_out=("lipsync", "reenact"),
+    ),
+    Variant(name="leave-out portrait", plugin="efficientnet_fpn", leave_out=("portrait", "gan")),
+    Variant(
+        name="blends and traces only",
+        plugin="efficientnet_fpn",
+        leave_out=("swap", "lipsync", "reenact", "portrait", "gan"),
+    ),
+)
+
+
+def train(variant: Variant, pool: Path, run: Path) -> None:
+    """Train one variant to the end of its small budget, in a process of its own."""
+    images = variant.images or IMAGES[variant.plugin]
+    batch = 16 if variant.plugin == "sola" else 32
+    changes = (f"steps={images // batch}", f"batch={batch}", *variant.changes)
+    command = [
+        sys.executable, "-m", "trainers.train", "--plugin", variant.plugin, "--data", str(pool),
+        "--out", str(run), "--no-val", "--threads", "1",
+        *(part for change in changes for part in ("--set", change)),
+    ]  # fmt: skip
+    if variant.leave_out:
+        command += ["--leave-out", *variant.leave_out]
+    subprocess.run(command, check=True)
+
+
+def slug(name: str) -> str:
+    """A name as a folder's.
+
+    >>> slug("sola, weak")
+    'sola-weak'
+    """
+    return "-".join("".join(c if c.isalnum() else " " for c in name).split())
+
+
+def measured(variant: Variant, pool: Path, crops: CropSet, work: Path) -> list[JudgedClip]:
+    """The variant's judged clips; trained and judged only where WORK does not hold them yet."""
+    run = work / slug(variant.name)
+    kept = run / "judged.json"
+    if not kept.exists():
+        train(variant, pool, run)
+        found = judge(variant.name, load_from_folder(variant.plugin, run / "last"), crops)
+        kept.write_bytes(JUDGED.dump_json(tuple(found)))
+    return list(JUDGED.validate_json(kept.read_bytes()))
+
+
+def chosen(only: Sequence[str]) -> tuple[Variant, ...]:
+    """The variants whose name holds one of these words; all without words."""
+    return tuple(v for v in VARIANTS if not only or any(word in v.name for word in only))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("set", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD")
+    args = parser.parse_args()
+    crops = CropSet(args.set)
+    systems = {}
+    for variant in chosen(args.only):
+        systems[variant.name] = scored(measured(variant, args.pool, crops, args.work), variant.name)
+        print(f"{variant.name}: {len(systems[variant.name])} clips judged", flush=True)
+    print(auc_table(systems))
+
+
+if __name__ == "__main__":
+    main()
