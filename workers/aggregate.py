@@ -87,12 +87,14 @@ def _track(
 ) -> TrackVerdict:
     judged = [o for o in counting if track.id in o.tracks]
     p_fake = None
-    reason = None
+    reason = _strange(track.id, opinions)
+    if reason is not None:
+        judged = []
     if judged:
         joined = combine.combine((o.tracks[track.id], o.result.weight) for o in judged)
         whole = len(judged) == len(counting)  # the calibration is for all of them together
         p_fake = round(combine.apply(joined, calibration if whole else None), DIGITS)
-    else:
+    elif reason is None:
         reason = _why_insufficient(track, opinions)
     return TrackVerdict(
         id=track.id,
@@ -104,6 +106,20 @@ def _track(
         timeline=_timeline(track.id, counting or opinions),
         reason=reason,
     )
+
+
+def _strange(track_id: int, opinions: list[Opinion]) -> Reason | None:
+    """Why a face is not judged though a plugin has a score for it: another was never shown its like.
+
+    A plugin that cannot tell that a page of text is strange scores it all the same; one that can
+    speaks for all. Only plugins whose word would count are heard.
+    """
+    for opinion in opinions:
+        reason = opinion.silent.get(track_id)
+        heard = opinion.result.trained and opinion.result.weight > 0
+        if heard and reason is not None and reason.code is ReasonCode.OUT_OF_DISTRIBUTION:
+            return reason
+    return None
 
 
 def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | None:

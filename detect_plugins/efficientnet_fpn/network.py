@@ -43,7 +43,7 @@ class EfficientNetFpn(nn.Module):
     """Image (B, 3, S, S) in 0..1 -> classifier and map.
 
     aux: "logits" (B, 2) real/forged, "map_logits" (B, 1, h, w) at stride 4 (with the map branch),
-    "features" (B, D): `texture` of the taps, for abstention.
+    "features" (B, D): `texture` of the first three taps, for abstention.
     """
 
     def __init__(self, config: EfficientNetFpnConfig, *, pretrained: bool = False) -> None:
@@ -66,7 +66,7 @@ class EfficientNetFpn(nn.Module):
     def forward(self, image: Tensor) -> NetworkOutput:
         taps, head = self.trunk(self.normalise(image))
         logits = self.classifier(self.dropout(pooled(head)))
-        aux = {"logits": logits, "features": texture(taps)}
+        aux = {"logits": logits, "features": texture(taps[:-1])}
         if self.map_branch is not None:
             map_logits = self.map_branch(taps)
             aux["map_logits"] = map_logits
@@ -87,7 +87,7 @@ class EfficientNetFpn(nn.Module):
     def features(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> features (B, D) that tell strange pictures, for abstention."""
         taps, _ = self.trunk(self.normalise(image))
-        return texture(taps)
+        return texture(taps[:-1])
 
     def _activation_map(self, head: Tensor) -> Tensor:
         """What each cell adds to the forged logit: exact, as the classifier is linear over a mean."""
@@ -98,10 +98,11 @@ class EfficientNetFpn(nn.Module):
 
 
 def texture(taps: list[Tensor]) -> Tensor:
-    """Mean and standard deviation over space of every tap's channels, 4 x (B, C, h, w) -> (B, D).
+    """Mean and standard deviation over space of each channel, n x (B, C, h, w) -> (B, D).
 
     A classifier's last features say which side of its boundary a picture lies on, and lie no further
-    out for a page of text than for a face. Statistics of earlier layers do (Lee et al., NeurIPS 2018).
+    out for a page of text than for a face; statistics of earlier layers do (Lee et al., NeurIPS 2018).
+    So the taps but the last, which is class-like too.
     """
     found = []
     for tap in taps:

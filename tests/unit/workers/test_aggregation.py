@@ -155,6 +155,21 @@ def test_a_plugin_abstains_on_a_track_most_of_whose_faces_are_unlike_its_trainin
     assert verdict.plugins[0].counts == judged
 
 
+@pytest.mark.parametrize(("weight", "judged"), [(1.0, False), (0.0, True)])
+def test_a_face_strange_to_one_plugin_is_judged_by_none(weight: float, judged: bool) -> None:
+    card = make_card(
+        abstention=Abstention(method="mahalanobis", limit=3.0), combination_weight=weight
+    )
+    strange = tuple(score(0.9, i, ood=4.0) for i in range(6))
+    other = scores([0.9] * 6, ref=OTHER)
+    verdict = aggregate(closed({1: 6}), [result(strange, card=card), result(other, OTHER)], DEFAULT)
+    assert (verdict.p_fake is not None) == judged
+    assert (verdict.tracks[0].status == "judged") == judged
+    if not judged:
+        assert verdict.verdict is VerdictLabel.INCONCLUSIVE
+        assert verdict.reasons[0].code is ReasonCode.OUT_OF_DISTRIBUTION
+
+
 def test_without_weights_there_is_no_verdict_and_no_half() -> None:
     ref = PluginRef(key="brightness", weights="untrained")
     absent = result((), ref, card=None, asked=False, engines=())

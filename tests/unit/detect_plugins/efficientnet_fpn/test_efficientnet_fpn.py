@@ -26,7 +26,7 @@ def test_taps_and_map_have_the_sizes_of_the_reference_at_both_inputs(px, sides):
     assert output.heatmap.shape == (2, 1, sides[0], sides[0])
     assert output.logit.shape == (2, 1)
     assert output.aux["logits"].shape == (2, 2)
-    assert output.aux["features"].shape == (2, 2 * (32 + 56 + 160 + 448))
+    assert output.aux["features"].shape == (2, 2 * (32 + 56 + 160))
 
 
 def test_the_score_is_the_softmax_of_the_forged_class(small):
