@@ -108,8 +108,12 @@ def measured(variant: Variant, pool: Path, crops: CropSet, work: Path) -> list[J
 
 
 def chosen(only: Sequence[str]) -> tuple[Variant, ...]:
-    """The variants whose name holds one of these words; all without words."""
-    return tuple(v for v in VARIANTS if not only or any(word in v.name for word in only))
+    """The variants of these names, or whose names hold these words; all without words."""
+    names = {v.name for v in VARIANTS}
+    words = [word for word in only if word not in names]
+    return tuple(
+        v for v in VARIANTS if not only or v.name in only or any(word in v.name for word in words)
+    )
 
 
 def main() -> None:
