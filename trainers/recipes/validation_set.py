@@ -2,10 +2,9 @@
 
     python -m trainers.recipes.validation_set --research-data ../shared/data --out VAL
 
-Every clip of the split's validation people as found, and re-encoded with x264 at crf 23 and 32; then
-blended forgeries of unseen faces with masks ("blend" family), as stills of one frame a "clip".
-Faces are found and cut by ingest itself. VAL/crops.bin and VAL/crops.jsonl hold the crops, so that
-any number of bundles can be judged without decoding again.
+Every clip of the split's validation people as found, and re-encoded with x264 at crf 23 and 32. Faces
+are found and cut by ingest itself. VAL/crops.bin and VAL/crops.jsonl hold the crops, so that any number
+of bundles can be judged without decoding again. Blends of the same people: trainers.recipes.blend_clips.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from trainers.recipes.research_data import DataFile, read_data
 from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
 from unmask.messages import CropMeta
-from unmask.plugin import FaceCrop
+from unmask.plugin import FaceCrop, Images
 from unmask.settings import Settings
 
 QUALITIES: tuple[tuple[str, int | None], ...] = (("found", None), ("crf23", 23), ("crf32", 32))
@@ -75,6 +74,28 @@ class CropSet:
             yield clip, quality, crops
 
 
+class CropSetWriter:
+    """Appends crops to a set. A context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._pixels = (folder / "crops.bin").open("wb")
+        self._lines = (folder / "crops.jsonl").open("w", encoding="utf-8")
+
+    def __enter__(self) -> "CropSetWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pixels.close()
+        self._lines.close()
+
+    def add(self, record: JudgedCrop, pixels: Images) -> None:
+        """Store one crop; its record's offset is set here."""
+        placed = record.model_copy(update={"offset": self._pixels.tell()})
+        self._lines.write(placed.model_dump_json() + "\n")
+        self._pixels.write(np.ascontiguousarray(pixels).tobytes())
+
+
 def reencode(source: Path, target: Path, crf: int) -> None:
     """x264, preset medium, at the clip's own size and rate; the first seconds of long clips."""
     with av.open(str(source)) as given, av.open(str(target), "w") as made:
@@ -99,15 +120,9 @@ def reencode(source: Path, target: Path, crf: int) -> None:
 
 def build(data: Path, out: Path, detector: FaceDetector, settings: Settings) -> dict[str, int]:
     """Write the set; returns counts, clips without a face among them."""
-    out.mkdir(parents=True, exist_ok=True)
     files = [f for f in read_data(data) if f.split == "val" and f.path.startswith("videos/")]
     counts = {"clips": len(files), "crops": 0, "no_face": 0}
-    offset = 0
-    with (
-        (out / "crops.bin").open("wb") as pixels,
-        (out / "crops.jsonl").open("w", encoding="utf-8") as lines,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
+    with CropSetWriter(out) as writer, tempfile.TemporaryDirectory() as scratch:
         for number, file in enumerate(files):
             print(f"{number + 1}/{len(files)} {file.path}", flush=True)
             for quality, crf in QUALITIES:
@@ -117,10 +132,7 @@ def build(data: Path, out: Path, detector: FaceDetector, settings: Settings) -> 
                     reencode(data / file.path, path, crf)
                 found = 0
                 for meta, crop in _crops(path, detector, settings):
-                    record = _record(file, quality, meta, offset)
-                    lines.write(record.model_dump_json() + "\n")
-                    pixels.write(np.ascontiguousarray(crop.pixels).tobytes())
-                    offset += crop.pixels.nbytes
+                    writer.add(_record(file, quality, meta), crop.pixels)
                     found += 1
                 counts["crops"] += found
                 counts["no_face"] += found == 0
@@ -144,7 +156,7 @@ def _crops(
         print(f"left out {path.name}: {error}", flush=True)
 
 
-def _record(file: DataFile, quality: str, meta: CropMeta, offset: int) -> JudgedCrop:
+def _record(file: DataFile, quality: str, meta: CropMeta) -> JudgedCrop:
     return JudgedCrop(
         clip=file.path,
         family=file.family,
@@ -153,7 +165,7 @@ def _record(file: DataFile, quality: str, meta: CropMeta, offset: int) -> Judged
         people=file.people,
         quality=quality,
         meta=meta,
-        offset=offset,
+        offset=0,
     )
 
 

@@ -73,14 +73,14 @@ def forge(
         mask = region_mask(face.geometry, "face", face.pixels.shape[0], rng)
         pair = ForgedPair(real=face.pixels, fake=fake, mask=mask, family=family, region="whole")
     elif family == "swap" and donor is not None:
-        pair = _blend(face, _aligned(donor, face), "swap", rng, rebuilds)
+        pair = _blend(face, aligned(donor, face), "swap", rng, rebuilds)
     else:
         pair = _blend(face, face.pixels, "self_blend", rng, rebuilds)
     changed = np.abs(pair.fake.astype(np.float32) - pair.real)[pair.mask > 0.5]
     return pair if changed.size and float(changed.mean()) >= LEAST_CHANGE else None
 
 
-def _aligned(donor: Face, target: Face) -> Images:
+def aligned(donor: Face, target: Face) -> Images:
     """The donor's picture moved so that its face lies on the target's (similarity, five anchors)."""
     side = target.pixels.shape[0]
     matrix, _ = cv2.estimateAffinePartial2D(_anchors(donor.geometry), _anchors(target.geometry))
