@@ -1,15 +1,10 @@
 """The ablation's rows: each must name switches that exist, and differ from its neighbours in them."""
 
-from pathlib import Path
-
 import pytest
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.config import load_config
-from trainers.recipes import ablate
-from trainers.recipes.ablate import VARIANTS, Variant, chosen, slug
-
-RECIPES = Path(ablate.__file__).parent
+from trainers.recipes.ablate import RECIPES, VARIANTS, Variant, chosen, slug
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: slug(v.name))
