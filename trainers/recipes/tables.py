@@ -60,6 +60,23 @@ def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
     ]
 
 
+def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
+    """A plugin's scored faces, each as if it were a clip of its own: for AUC by frame."""
+    return [
+        Scored(
+            clip=f"{j.clip}#{number}",
+            family=j.family,
+            label=j.label,
+            people=j.people,
+            quality=j.quality,
+            raw=face.p,
+        )
+        for j in judged
+        if j.plugin == plugin
+        for number, face in enumerate(j.faces)
+    ]
+
+
 def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
     """The workers' logit-mean of calibrated plugins, before its own calibration."""
     by_clip: dict[tuple[str, str], list[tuple[Scored, float, float]]] = {}
@@ -100,10 +117,10 @@ def worst_threshold(clips: Sequence[Scored], p: Vector) -> float:
     return max(found)
 
 
-def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500) -> str:
-    """One row a system and family: video AUC with its interval at each quality."""
+def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500, unit: str = "clips") -> str:
+    """One row a system and family: AUC with its interval at each quality."""
     lines = [
-        "| system | family | clips | as found | crf 23 | crf 32 |",
+        f"| system | family | {unit} | as found | crf 23 | crf 32 |",
         "|---|---|---|---|---|---|",
     ]
     for name, clips in systems.items():
@@ -236,6 +253,9 @@ def main() -> None:
     if len(cards) > 1:
         systems["combined"] = combined([(systems[name], card) for name, card in cards.items()])
     print(auc_table(systems, rounds=args.rounds), end="\n\n")
+    print("By frame, each plugin alone:\n")
+    by_frame = {name: frames(judged, name) for name in systems if name != "combined"}
+    print(auc_table(by_frame, rounds=min(args.rounds, 100), unit="faces"), end="\n\n")
     print(
         operating_table({n: s for n, s in systems.items() if n in cards or n == "combined"}),
         end="\n\n",

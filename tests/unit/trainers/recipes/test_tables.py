@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from trainers.recipes.judge import JudgedFace, aggregated
+from trainers.recipes.judge import JudgedClip, JudgedFace, aggregated
 from trainers.recipes.tables import (
     Scored,
     _share,
     auc_table,
     cross_fitted,
+    frames,
     operating_table,
     worst_threshold,
 )
@@ -64,3 +65,14 @@ def test_only_tracks_long_and_large_enough_are_judged() -> None:
     faces = [JudgedFace(track=t, p=p, ood=None) for t, p in [(1, 0.2)] * 5 + [(2, 0.9)] * 4]
     assert aggregated(faces, {1: 100.0, 2: 100.0}) == pytest.approx(0.2)
     assert aggregated(faces, {1: 60.0, 2: 100.0}) is None
+
+
+def test_every_face_counts_once_in_the_figures_by_frame() -> None:
+    faces = tuple(JudgedFace(track=1, p=p, ood=None) for p in (0.1, 0.9))
+    clip = JudgedClip(
+        plugin="sola", clip="a", family="swap", method="m", label=1, people=("p",), quality="found",
+        raw=0.5, mean=0.5, face_px=100.0, ood=None, faces=faces,
+    )  # fmt: skip
+    found = frames([clip, clip.model_copy(update={"plugin": "other"})], "sola")
+    assert [f.raw for f in found] == [0.1, 0.9]
+    assert all(f.label == 1 and f.people == ("p",) for f in found)
