@@ -32,9 +32,17 @@ class Store:
         self.url = url
         try:
             self._engine = open_database(url)
-            upgrade(self._engine)
+            self._upgrade()
         except (SQLAlchemyError, OSError) as error:
             raise unreachable(error) from error
+
+    def _upgrade(self) -> None:
+        try:
+            upgrade(self._engine)
+        except BaseException:
+            # Nobody holds a store that did not open, so nobody else can give its connection back.
+            self._engine.dispose()
+            raise
 
     def close(self) -> None:
         """Give every connection back."""
@@ -105,6 +113,8 @@ class Store:
 
     def job(self, job_id: str) -> JobRow | None:
         """The job, or None where there is none of this id."""
+        if "\0" in job_id:  # PostgreSQL refuses to compare it; ids come from addresses
+            return None
         with self._begin() as connection:
             found = connection.execute(select(JOBS).where(JOBS.c.id == job_id)).first()
         return None if found is None else job_of(found)
