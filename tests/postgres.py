@@ -8,6 +8,7 @@ wheel lies in, so that the server is copied first.
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -15,12 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _START_S = 60.0
-#: As long as standard input is open, the server runs; the kernel closes it however we end.
+#: As long as standard input is open, the server runs; the kernel closes it however we end. SIGQUIT
+#: stops it without a checkpoint: there is nothing to keep.
 _WATCHDOG = """
 "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off >"$2/log" 2>&1 &
 server=$!
 read -r _
-kill -INT "$server" 2>/dev/null
+kill -QUIT "$server" 2>/dev/null
 wait "$server"
 rm -rf -- "$2"
 """
@@ -42,7 +44,9 @@ class PrivatePostgres:
                 nobody = pwd.getpwnam("nobody")
                 if "site-packages" in binaries.parts:
                     binaries = _copy(binaries, self.folder / "wheel")
-                os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+                # All of it: the watchdog, who removes the folder, is nobody too.
+                for path in (self.folder, *self.folder.rglob("*")):
+                    os.chown(path, nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
                 self._who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             self.version = self._run(binaries / "postgres", "--version").strip()
             self._run(
@@ -98,7 +102,11 @@ class PrivatePostgres:
     def stop(self) -> None:
         if self._watchdog.stdin is not None and not self._watchdog.stdin.closed:
             self._watchdog.stdin.close()
-        self._watchdog.wait(timeout=60)
+        try:
+            self._watchdog.wait(timeout=_START_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._watchdog.pid, signal.SIGKILL)
+            self._watchdog.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> "PrivatePostgres":
