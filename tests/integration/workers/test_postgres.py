@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from tests.integration.workers.test_scoring import publish
 from tests.integration.workers.test_sweep import accept, answer
 from tests.unit.workers.making import closed
 from unmask import queues
-from unmask.messages import JobState
+from unmask.messages import JobState, Submission
+from unmask.policy import DEFAULT
 from unmask.settings import Settings
 from workers.conclude import Desk, conclude
 from workers.store import Store
@@ -117,6 +119,27 @@ def test_two_reruns_at_once_raise_the_generation_by_one(desks: list[Desk], besid
     row = desks[1].store.job("a")
     assert row in rows
     assert row is not None and (row.generation, row.state) == (1, JobState.QUEUED)
+
+
+def test_an_upload_is_not_given_up_under_a_rerun_that_came_first(
+    desks: list[Desk], beside: Engine
+) -> None:
+    store = desks[0].store
+    ref = desks[0].catalogue.get(KEY).ref(None)
+    sent = Submission(job_id="a", path="/x", filename="x", plugins=(ref,), crop_scale=1.3)
+    store.create_job(sent, plugins=(ref,), policy=DEFAULT, upload="f" * 32)
+    store.set_state("a", JobState.FAILED)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with ThreadPoolExecutor(1) as pool:
+        with beside.begin() as connection:
+            # As `rerun` does, and not committed yet when the other asks.
+            connection.execute(text("UPDATE jobs SET state = 'queued', generation = 1"))
+            releasing = pool.submit(desks[1].store.release_uploads, later)
+            wait_until_blocked(beside, 1)
+        assert releasing.result(timeout=60) == []
+    assert store.uploads_in_use(["f" * 32]) == {"f" * 32}
+    store.set_state("a", JobState.FAILED)
+    assert store.release_uploads(later) == ["f" * 32]
 
 
 def test_connections_that_the_server_closed_are_replaced(desks: list[Desk], beside: Engine) -> None:

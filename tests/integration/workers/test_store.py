@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -139,6 +140,29 @@ def test_migrations_build_exactly_the_tables_of_the_code(store: Store) -> None:
     config = Config()
     config.set_main_option("script_location", str(folder))
     assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
+
+
+def test_the_first_schema_is_brought_up_with_its_jobs_and_their_uploads(database_url: str) -> None:
+    upload = "0123456789abcdef" * 2
+    store = Store(database_url)
+    for job_id, path in (("u", f"/data/uploads/{upload}"), ("p", f"/media/{upload}")):
+        sent = submission(job_id).model_copy(update={"path": path})
+        store.create_job(sent, plugins=(REF,), policy=DEFAULT)
+    store.close()
+    with connection_to(database_url) as connection:
+        config = Config()
+        folder = Path(migrate.__file__).parent / "migrations"
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    again = Store(database_url)
+    rows = {row.id: row.submission.path for row in again.jobs()}
+    assert rows == {"u": f"/data/uploads/{upload}", "p": f"/media/{upload}"}
+    again.close()
+    with connection_to(database_url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        found = connection.execute(text("SELECT id, upload FROM jobs ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [("p", None), ("u", upload)]
 
 
 def test_stores_opened_together_on_a_new_database_migrate_it_once(database_url: str) -> None:
