@@ -7,6 +7,7 @@ forgery detector learnt; a player shows none of them so.
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -79,7 +80,7 @@ def turn_of(matrix: bytes | None) -> Turn:
 
 def turn_of_frame(frame: VideoFrame) -> Turn:
     """The turn that the container or the stream itself asks for."""
-    found = frame.side_data.get("DISPLAYMATRIX")
+    found: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as a mapping of nothing
     return turn_of(bytes(found) if found is not None else None)
 
 
