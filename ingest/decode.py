@@ -6,7 +6,7 @@ jumping to the key frame before the next target and passing over pictures that n
 wherever that skips work: the frames are the same. Containers that do not tell true timestamps per
 frame are decoded twice instead: once to list, once to take.
 
-Pixels are taken as coded: sample aspect ratio is not applied, rotation is.
+Frames come out as a player shows them (upright.py): square pixels, turned and mirrored as told.
 """
 
 import itertools
@@ -20,15 +20,12 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from ingest.container import DAMAGED, Limits, Tally, check_length, frames_of, open_media, packets
 from ingest.sampling import SamplingPolicy
 from ingest.timeline import Timeline, decoded_timeline, told_timeline
+from ingest.upright import Images, Turn, square_size, turn_of_frame
 from unmask.errors import DecodeFailed, ReasonCode
-
-# Not unmask.plugin's: the decoding process starts twice as fast without pydantic.
-Images = NDArray[np.uint8]
 
 __all__ = ["Finished", "Frame", "Limits", "Opened", "decode"]
 
@@ -49,7 +46,7 @@ class Opened:
     """As displayed. Pixels."""
     height: int
     rotation_deg: int
-    """Clockwise: 0, 90, 180 or 270."""
+    """Clockwise: 0, 90, 180 or 270; a mirrored picture was then flipped left to right."""
     duration_ms: int
     frame_rate: float | None
     frames: int
@@ -68,7 +65,7 @@ class Frame:
     pts_ms: int
     """From the first frame, true presentation time."""
     rgb: Images
-    """(height, width, 3) uint8, upright."""
+    """(height, width, 3) uint8, upright, in square pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +94,15 @@ def decode(
         check_length(times_ms[-1] / 1000.0, limits)
         chosen = policy.choose(times_ms, timeline.keyframes)
         taking = _Taking(media, stream, timeline, chosen, seek)
-        opened: Opened | None = None
+        shape: _Shape | None = None
         delivered = 0
         for index, frame in taking.frames():
-            if opened is None:
-                opened = _describe(stream, frame, times_ms, len(chosen))
-                yield opened
-            yield Frame(index=index, pts_ms=round(times_ms[index]), rgb=_upright(frame, opened))
+            if shape is None:
+                shape = _Shape.of(stream, frame, limits)
+                yield _describe(stream, shape, times_ms, len(chosen))
+            yield Frame(index=index, pts_ms=round(times_ms[index]), rgb=shape.shown(frame))
             delivered += 1
-        if opened is None:
+        if shape is None:
             raise DecodeFailed(
                 f"none of the {len(chosen)} frames chosen can be decoded.",
                 fix=DAMAGED if chosen else "Sample with uniform:32 instead.",
@@ -209,12 +206,35 @@ class _Taking:
         return packets(self._media, self._stream)
 
 
-def _describe(
-    stream: VideoStream, frame: VideoFrame, times_ms: list[float], sampled: int
-) -> Opened:
-    rotation = round(-frame.rotation / 90.0) * 90 % 360
-    width, height = frame.width, frame.height
-    if rotation % 180 == 90:
+@dataclass(frozen=True, kw_only=True)
+class _Shape:
+    """What the first frame says of size and turn; faces are followed in one coordinate system."""
+
+    width: int
+    """In square pixels, not yet turned."""
+    height: int
+    turn: Turn
+
+    @classmethod
+    def of(cls, stream: VideoStream, frame: VideoFrame, limits: Limits) -> "_Shape":
+        width, height = square_size(
+            frame.width, frame.height, stream.sample_aspect_ratio, limits.max_pixels
+        )
+        return cls(width=width, height=height, turn=turn_of_frame(frame))
+
+    def shown(self, frame: VideoFrame) -> Images:
+        # Either its pixels are not square, or the stream changed its size half-way.
+        if (frame.width, frame.height) != (self.width, self.height):
+            frame = frame.reformat(
+                width=self.width, height=self.height, format="rgb24", interpolation="BICUBIC"
+            )
+        rgb: Images = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return self.turn.shown(rgb)
+
+
+def _describe(stream: VideoStream, shape: _Shape, times_ms: list[float], sampled: int) -> Opened:
+    width, height = shape.width, shape.height
+    if shape.turn.swapped:
         width, height = height, width
     rate = stream.average_rate
     # The last frame is shown as long as the one before it.
@@ -223,23 +243,10 @@ def _describe(
         codec=stream.codec.name,
         width=width,
         height=height,
-        rotation_deg=rotation,
+        rotation_deg=shape.turn.rotation_deg,
         duration_ms=round(times_ms[-1] + last_ms),
         frame_rate=round(float(rate), 3) if rate else None,
         frames=len(times_ms),
         sampled=sampled,
         missing=max(0, stream.frames - len(times_ms)),
     )
-
-
-def _upright(frame: VideoFrame, opened: Opened) -> Images:
-    width, height = opened.width, opened.height
-    if opened.rotation_deg % 180 == 90:
-        width, height = height, width
-    # A stream may change its size half-way; faces are followed in one coordinate system.
-    if (frame.width, frame.height) != (width, height):
-        frame = frame.reformat(width=width, height=height)
-    rgb: Images = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    if opened.rotation_deg:
-        rgb = np.ascontiguousarray(np.rot90(rgb, k=-opened.rotation_deg // 90))
-    return rgb

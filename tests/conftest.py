@@ -1,8 +1,14 @@
 """Fixtures every test may use."""
 
+import itertools
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
+
+from tests.postgres import NoPostgres, PrivatePostgres
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +19,41 @@ def shared_data() -> Path:
     if not (SHARED_DATA / "MANIFEST.csv").is_file():
         pytest.skip(f"research data absent: no {SHARED_DATA}/MANIFEST.csv")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A real PostgreSQL; its tests skip on a machine that has none, and fail there in CI."""
+    try:
+        server = PrivatePostgres()
+    except NoPostgres as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgres_database(postgres: PrivatePostgres) -> Callable[[], str]:
+    """Makes an empty database on that server; its URL."""
+    names = (f"test{number}" for number in itertools.count())
+
+    def make() -> str:
+        name = next(names)
+        engine = create_engine(postgres.url(), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return postgres.url(name)
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'deep' / 'unmask.sqlite3'}"
+    new: Callable[[], str] = request.getfixturevalue("new_postgres_database")
+    return new()

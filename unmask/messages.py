@@ -78,10 +78,11 @@ class MediaInfo(Frozen):
     """FFmpeg's short name of the demuxer that was pinned, e.g. "mov"."""
     codec: str
     width: int
-    """As displayed, rotation applied. Pixels."""
+    """As displayed: square pixels, rotation applied."""
     height: int
     rotation_deg: int = 0
-    """Rotation metadata that was applied, clockwise: 0, 90, 180 or 270."""
+    """Rotation metadata that was applied, clockwise: 0, 90, 180 or 270. A mirrored video was then
+    flipped left to right."""
     duration_ms: int | None = None
     """None where the container does not say."""
     frame_rate: float | None = None

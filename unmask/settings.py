@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     """Uploads, evidence pictures, the SQLite file, the engine cache."""
     media_roots: tuple[Path, ...] = ()
     """Directories from which the API accepts a path instead of an upload."""
+    upload_retention_hours: float = Field(default=168.0, ge=0, allow_inf_nan=True)
+    """An upload is deleted so long after the last job that read it ended; inf keeps it."""
 
     face_detector: str = "auto"
     """auto, retinaface, mtcnn, haar, or onnx:PATH."""
@@ -68,3 +70,7 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'unmask.sqlite3'}"
+
+    def uploads(self) -> Path:
+        """The folder that the API writes uploads to, and nobody else."""
+        return self.data_dir / "uploads"

@@ -17,6 +17,7 @@ from unmask.queues import INGEST_QUEUE
 from unmask.settings import Settings
 from workers.selection import select
 from workers.store import JobRow, Store
+from workers.uploads import upload_name
 
 #: Dotted name of ingest's entry point; workers never import what they only enqueue.
 INGEST_JOB = "ingest.jobs.ingest_job"
@@ -112,6 +113,7 @@ def create(
         allow_untrained=allow_untrained,
         idempotency_key=idempotency_key,
         body_sha256=body,
+        upload=upload_name(settings, path),
     )
 
 

@@ -26,6 +26,7 @@ from workers.record import record_failures
 from workers.results import closing
 from workers.store import JobRow
 from workers.submit import enqueue_ingest, ingest_job_name
+from workers.uploads import delete_old_uploads
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,8 @@ log = structlog.get_logger(__name__)
 _CONSUMER_FORGOTTEN_MS = 3600 * 1000
 #: Look at so many of the oldest entries for crops that nobody will ask for again.
 _OLDEST = 8
-
-
+#: Uploads live for hours: looking through their folder at every pass would be waste.
+_UPLOADS_EVERY_S = 600.0
 #: A plugin whose last worker was silent for so long, counted as long from the job's last change,
 #: will not answer: its crops are given up, and the verdict says so.
 _ABANDONED_S = 1800.0
@@ -56,6 +57,7 @@ class Sweeper:
         self._desk = desk
         self._abandoned_after_s = abandoned_after_s
         self._suspects: set[str] = set()
+        self._uploads_due_s = 0.0
 
     def sweep(self) -> Counter[str]:
         """One pass; how often it did what. Raises RedisError, StoreError."""
@@ -75,6 +77,9 @@ class Sweeper:
         self._suspects = seen
         done["entries_deleted"] += self._delete_orphans()
         done["consumers_forgotten"] += _forget_consumers(redis)
+        if time.monotonic() >= self._uploads_due_s:
+            self._uploads_due_s = time.monotonic() + _UPLOADS_EVERY_S
+            done["uploads_deleted"] += delete_old_uploads(self._desk.store, self._desk.settings)
         return +done
 
     def _look_after(self, row: JobRow, seen: set[str]) -> str | None:

@@ -94,7 +94,7 @@ async def _by_path(request: Request, found: Service, key: str | None) -> tuple[J
 
 async def by_upload(request: Request, found: Service, key: str | None) -> tuple[JobRow, bool]:
     """Stream the form's file to disk and submit it; it is removed where a job has it already."""
-    upload = await receive(request, found.settings.data_dir / "uploads", found.settings.max_bytes)
+    upload = await receive(request, found.settings.uploads(), found.settings.max_bytes)
     given = {name: value for name, value in upload.fields.items() if value}
     options = Options(
         plugins=tuple(k.strip() for k in given.get("plugins", "").split(",") if k.strip()),

@@ -42,9 +42,12 @@ JOBS = Table(
     Column("body_sha256", String(64), nullable=True),
     Column("created_at", String(32), nullable=False),  # ISO 8601, UTC
     Column("updated_at", String(32), nullable=False),
+    Column("upload", String(32), nullable=True),  # file in the uploads folder that this job reads
+    Column("upload_deleted_at", String(32), nullable=True),  # its time was up: it cannot be re-run
     UniqueConstraint("idempotency_key"),
     Index("ix_jobs_state_created_at", "state", "created_at"),
     Index("ix_jobs_created_at", "created_at"),
+    Index("ix_jobs_upload", "upload"),
 )
 
 VERDICTS = Table(

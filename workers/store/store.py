@@ -32,9 +32,17 @@ class Store:
         self.url = url
         try:
             self._engine = open_database(url)
-            upgrade(self._engine)
+            self._upgrade()
         except (SQLAlchemyError, OSError) as error:
             raise unreachable(error) from error
+
+    def _upgrade(self) -> None:
+        try:
+            upgrade(self._engine)
+        except BaseException:
+            # Nobody holds a store that did not open, so nobody else can give its connection back.
+            self._engine.dispose()
+            raise
 
     def close(self) -> None:
         """Give every connection back."""
@@ -59,9 +67,11 @@ class Store:
         allow_untrained: bool = False,
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
+        upload: str | None = None,
     ) -> tuple[JobRow, bool]:
         """Insert a queued job, or find the one of the same idempotency key; True where it is new.
 
+        `upload`: the name of its media in the uploads folder, where it lies there.
         Raises IdempotencyConflict where that key came with another body.
         """
         now = _now()
@@ -81,7 +91,9 @@ class Store:
         )
         try:
             with self._begin() as connection:
-                connection.execute(insert(JOBS).values(**job_columns(row), body_sha256=body_sha256))
+                connection.execute(
+                    insert(JOBS).values(**job_columns(row), body_sha256=body_sha256, upload=upload)
+                )
         except IntegrityError as error:
             return self._known(idempotency_key, body_sha256, error), False
         return row, True
@@ -105,6 +117,8 @@ class Store:
 
     def job(self, job_id: str) -> JobRow | None:
         """The job, or None where there is none of this id."""
+        if "\0" in job_id:  # PostgreSQL refuses to compare it; ids come from addresses
+            return None
         with self._begin() as connection:
             found = connection.execute(select(JOBS).where(JOBS.c.id == job_id)).first()
         return None if found is None else job_of(found)
@@ -147,7 +161,10 @@ class Store:
             return connection.execute(change).rowcount > 0
 
     def rerun(self, job_id: str) -> JobRow | None:
-        """Queue a finished job anew, one generation up; None where it is absent or unfinished."""
+        """Queue a finished job anew, one generation up.
+
+        None where it is absent or unfinished, or where its upload has been deleted.
+        """
         row = self.job(job_id)
         if row is None or row.state.value in _OPEN:
             return None
@@ -155,7 +172,11 @@ class Store:
         with self._begin() as connection:
             changed = connection.execute(
                 update(JOBS)
-                .where(JOBS.c.id == job_id, JOBS.c.generation == row.generation)
+                .where(
+                    JOBS.c.id == job_id,
+                    JOBS.c.generation == row.generation,
+                    JOBS.c.upload_deleted_at.is_(None),
+                )
                 .values(
                     generation=submission.generation,
                     submission=submission.model_dump_json(),
@@ -165,6 +186,50 @@ class Store:
                 )
             ).rowcount
         return self.job(job_id) if changed else None
+
+    def release_uploads(self, ended_before: datetime, limit: int = 500) -> list[str]:
+        """Give up uploads whose jobs all ended before then; their names, for the caller to delete.
+
+        From then on no job of theirs can be re-run. What one call returns, no other does.
+        """
+        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < _stamp(ended_before))
+        held = (JOBS.c.upload.is_not(None), JOBS.c.upload_deleted_at.is_(None))
+        others = JOBS.alias()
+        used = select(others.c.id).where(
+            others.c.upload == JOBS.c.upload,
+            others.c.upload_deleted_at.is_(None),
+            others.c.state.in_(_OPEN) | (others.c.updated_at >= _stamp(ended_before)),
+        )
+        due = select(JOBS.c.upload).where(*over, *held, ~used.exists()).distinct().limit(limit)
+        released = []
+        with self._begin() as connection:
+            names = connection.execute(due).scalars().all()
+        for name in names:
+            with self._begin() as connection:
+                # Again in the change itself: a job may have been re-run since the question above.
+                changed = connection.execute(
+                    update(JOBS)
+                    .where(JOBS.c.upload == name, *over, *held)
+                    .values(upload_deleted_at=_now())
+                ).rowcount
+                left = select(JOBS.c.id).where(JOBS.c.upload == name, *held).limit(1)
+                if changed and connection.execute(left).first() is None:
+                    released.append(name)
+                else:
+                    connection.rollback()
+        return released
+
+    def uploads_in_use(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that a job still holds on to, whatever its state."""
+        found: set[str] = set()
+        with self._begin() as connection:
+            for start in range(0, len(names), _CHUNK):
+                query = select(JOBS.c.upload).where(
+                    JOBS.c.upload.in_(names[start : start + _CHUNK]),
+                    JOBS.c.upload_deleted_at.is_(None),
+                )
+                found.update(connection.execute(query).scalars())
+        return found
 
     def save_verdict(
         self,
@@ -247,4 +312,9 @@ class Store:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return _stamp(datetime.now(UTC))
+
+
+def _stamp(time: datetime) -> str:
+    # One width and one zone for all: text in this form sorts as time does.
+    return time.astimezone(UTC).isoformat(timespec="microseconds")

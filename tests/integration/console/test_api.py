@@ -15,6 +15,7 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
+from workers.uploads import delete_old_uploads
 
 FILE = {"file": ("clip.mp4", b"some bytes")}
 
@@ -52,6 +53,19 @@ def test_an_upload_becomes_a_queued_job_with_the_very_bytes(
     submission = json.loads(queued.args[0])
     assert submission["path"] == str(upload)
     assert submission["job_id"] == job["id"]
+
+
+def test_an_upload_is_known_to_the_sweeper_by_the_name_the_api_gave_it(
+    client: httpx.Client, service: Service
+) -> None:
+    job = client.post("/v1/jobs", files=FILE).json()
+    (upload,) = _uploads(service)
+    assert service.store.uploads_in_use([upload.name]) == {upload.name}
+    service.store.set_state(job["id"], JobState.FAILED)
+    at_once = service.settings.model_copy(update={"upload_retention_hours": 0.0})
+    assert delete_old_uploads(service.store, at_once) == 1
+    assert _uploads(service) == []
+    assert client.get(f"/v1/jobs/{job['id']}").status_code == 200
 
 
 def test_options_of_the_form_reach_the_job(client: httpx.Client) -> None:

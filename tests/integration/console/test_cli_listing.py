@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import PrivatePostgres
+
 COMMANDS = [
     ["plugins"],
     ["plugins", "--json"],
@@ -106,6 +108,7 @@ def test_a_weights_folder_that_lies_is_shown_with_its_cause(tmp_path: Path) -> N
         ("UNMASK_FACE_DETECTOR", "guesswork", "guesswork"),
         ("UNMASK_REDIS_URL", "redis://127.0.0.1:1/0", "redis"),
         ("UNMASK_REDIS_URL", "unix:///nowhere.sock", "unix"),
+        ("UNMASK_DATABASE_URL", "postgresql+psycopg://a@127.0.0.1:1/a", "postgresql+psycopg"),
         ("UNMASK_POLICY", "/nowhere.toml", "/nowhere.toml"),
         ("UNMASK_DATA_DIR", "/proc/unmask", "data"),
     ],
@@ -118,6 +121,22 @@ def test_doctor_names_what_is_missing_and_the_fix(
     assert found["state"] == "bad"
     assert found["fix"].endswith((".", "retinaface`."))
     assert done.returncode == 1
+
+
+def test_doctor_logs_in_to_the_database_that_the_workers_would_use(
+    tmp_path: Path, postgres: PrivatePostgres
+) -> None:
+    def check(url: str) -> dict[str, str]:
+        done = _unmask(["doctor", "--json"], tmp_path, UNMASK_DATABASE_URL=url)
+        found: list[dict[str, str]] = json.loads(done.stdout)["checks"]
+        return next(c for c in found if c["part"] == "Database")
+
+    there = check(postgres.url())
+    assert there["state"] == "ok"
+    assert postgres.version.split()[2] in there["detail"]
+    absent = check(postgres.url("absent"))
+    assert absent["state"] == "bad"
+    assert '"absent" does not exist' in absent["detail"]
 
 
 def test_a_broken_setting_is_named_with_its_variable(tmp_path: Path) -> None:

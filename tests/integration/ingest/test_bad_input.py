@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -227,6 +228,21 @@ def test_a_rotated_phone_video_shows_upright_faces(tmp_path: Path) -> None:
     upright = panning(1)[0]
     left, top = round(meta.crop_to_frame[2]), round(meta.crop_to_frame[5])
     same = upright[top : top + meta.height, left : left + meta.width].astype(int)
+    assert np.abs(pixels.astype(int) - same).mean() < 12
+
+
+def test_a_mirrored_and_squeezed_video_shows_faces_in_their_true_shape(tmp_path: Path) -> None:
+    upright = panning(6)
+    stored = [cv2.resize(frame[:, ::-1], (240, 320)) for frame in upright]
+    mirror = [-(1 << 16), 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30]
+    clip = write_clip(tmp_path / "odd.mp4", stored, matrix=mirror, pixel_aspect=Fraction(4, 3))
+    closed, publisher = ingested(clip)
+    assert closed.media is not None
+    assert (closed.media.width, closed.media.height) == (320, 320)
+    assert closed.coverage.scored == closed.coverage.sampled == 6
+    meta, pixels = publisher.crops["0:0"]
+    left, top = round(meta.crop_to_frame[2]), round(meta.crop_to_frame[5])
+    same = upright[0][top : top + meta.height, left : left + meta.width].astype(int)
     assert np.abs(pixels.astype(int) - same).mean() < 12
 
 

@@ -1,14 +1,17 @@
 """The database keeps one truth a job, whoever writes it how often."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from tests.unit.workers.making import REF, closed, result, scores
 from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
@@ -22,10 +25,21 @@ WHY = Reason(code=ReasonCode.DECODE_ERROR, message="bad")
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    opened = Store(f"sqlite:///{tmp_path / 'deep' / 'unmask.sqlite3'}")
+def store(database_url: str):
+    opened = Store(database_url)
     yield opened
     opened.close()
+
+
+@contextmanager
+def connection_to(url: str) -> Iterator[Connection]:
+    """Beside the store: what is really in the database."""
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def submission(job_id: str) -> Submission:
@@ -49,6 +63,12 @@ def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
         DEFAULT,
         JobState.QUEUED,
     )
+
+
+def test_an_id_that_no_database_can_hold_is_no_jobs(store: Store) -> None:
+    create(store, "a")
+    for asked in ("a\0", "a" * 5000, ""):
+        assert store.job(asked) is None
 
 
 def test_the_same_idempotency_key_and_body_give_the_same_job_and_another_body_conflicts(
@@ -114,7 +134,7 @@ def test_a_verdict_for_a_generation_that_is_over_is_not_written(store: Store) ->
 
 
 def test_migrations_build_exactly_the_tables_of_the_code(store: Store) -> None:
-    with create_engine(store.url).connect() as connection:
+    with connection_to(store.url) as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     folder = Path(migrate.__file__).parent / "migrations"
     config = Config()
@@ -122,10 +142,32 @@ def test_migrations_build_exactly_the_tables_of_the_code(store: Store) -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
 
 
-def test_stores_opened_together_on_a_new_file_migrate_it_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+def test_the_first_schema_is_brought_up_with_its_jobs_and_their_uploads(database_url: str) -> None:
+    upload = "0123456789abcdef" * 2
+    store = Store(database_url)
+    for job_id, path in (("u", f"/data/uploads/{upload}"), ("p", f"/media/{upload}")):
+        sent = submission(job_id).model_copy(update={"path": path})
+        store.create_job(sent, plugins=(REF,), policy=DEFAULT)
+    store.close()
+    with connection_to(database_url) as connection:
+        config = Config()
+        folder = Path(migrate.__file__).parent / "migrations"
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    again = Store(database_url)
+    rows = {row.id: row.submission.path for row in again.jobs()}
+    assert rows == {"u": f"/data/uploads/{upload}", "p": f"/media/{upload}"}
+    again.close()
+    with connection_to(database_url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        found = connection.execute(text("SELECT id, upload FROM jobs ORDER BY id")).all()
+    assert [tuple(row) for row in found] == [("p", None), ("u", upload)]
+
+
+def test_stores_opened_together_on_a_new_database_migrate_it_once(database_url: str) -> None:
     with ThreadPoolExecutor(6) as pool:
-        opened = list(pool.map(lambda _: Store(url), range(6)))
+        opened = list(pool.map(lambda _: Store(database_url), range(6)))
     create(opened[0], "a")
     assert opened[5].job("a") is not None
     for each in opened:
@@ -133,7 +175,7 @@ def test_stores_opened_together_on_a_new_file_migrate_it_once(tmp_path: Path) ->
 
 
 def test_a_database_of_a_newer_unmask_is_refused(store: Store) -> None:
-    with create_engine(store.url).begin() as connection:
+    with connection_to(store.url) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="9999"):
         Store(store.url)

@@ -171,6 +171,19 @@ def test_a_retry_that_is_due_is_enqueued_without_a_scheduler_of_rqs(
     assert queue.scheduled_job_registry.count == 0
 
 
+def test_the_sweeper_deletes_an_upload_whose_time_is_up(desk: Desk, ref: PluginRef) -> None:
+    settings = desk.settings.model_copy(update={"upload_retention_hours": 0.0})
+    path = settings.uploads() / ("f" * 32)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"video")
+    sent = Submission(job_id="a", path=str(path), filename="x", plugins=(ref,), crop_scale=1.3)
+    desk.store.create_job(sent, plugins=(ref,), policy=DEFAULT, upload=path.name)
+    desk.store.set_state("a", JobState.FAILED)
+    own = Desk(redis=desk.redis, store=desk.store, catalogue=desk.catalogue, settings=settings)
+    assert Sweeper(own).sweep()["uploads_deleted"] == 1
+    assert not path.exists()
+
+
 def test_a_verdict_made_twice_is_the_same_and_its_crops_are_deleted(
     desk: Desk, ref: PluginRef
 ) -> None:

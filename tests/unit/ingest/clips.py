@@ -61,6 +61,8 @@ def write_clip(
     gop: int = 12,
     times_ms: Sequence[int] | None = None,
     rotation: int = 0,
+    matrix: Sequence[int] | None = None,
+    pixel_aspect: Fraction | None = None,
     audio_s: float = 0.0,
     options: dict[str, str] | None = None,
     mux: dict[str, str] | None = None,
@@ -80,6 +82,10 @@ def write_clip(
                 stream.codec_context.time_base = Fraction(1, 1000)
             if rotation:
                 stream.set_display_rotation(rotation)
+            if matrix is not None:
+                stream.set_display_matrix(matrix)
+            if pixel_aspect is not None:
+                stream.codec_context.sample_aspect_ratio = pixel_aspect
         sound = out.add_stream("aac", rate=44100, layout="mono") if audio_s else None
         for number, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
