@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -41,6 +41,20 @@ class FaceDetector(Protocol):
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
+        ...
+
+
+@runtime_checkable
+class QuickDetector(FaceDetector, Protocol):
+    """One that finds large faces on a reduced frame for much less, with the same boxes.
+
+    searching.py then looks all over every few frames only. Whoever answers without looking at the
+    pixels it is given must not claim this.
+    """
+
+    @property
+    def quick_px(self) -> int:
+        """Longer side of the reduced frame, pixels."""
         ...
 
 

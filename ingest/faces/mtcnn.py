@@ -44,6 +44,8 @@ class Mtcnn:
 
     weak = False
     name = "mtcnn@1.0.0"
+    #: A quarter of the pixels, and so faces of twice the least size.
+    quick_px = _LONGEST_PX // 2
 
     def __init__(self, files: dict[str, Path]) -> None:
         """`files`: what mtcnn_graphs.weight_files found."""
