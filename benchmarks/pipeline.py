@@ -7,7 +7,12 @@
 Three tables: decoding against the decoder alone; every engine against tuned eager torch, for the
 shipped weights and for SOLA's `fast` preset at full size; the pipeline from file to verdict against
 min(decode ceiling x sampled share x faces a frame, model ceiling). Ratios hold on a shared machine,
-absolute figures do not. Finding faces belongs to neither ceiling: its cost shows in the last ratio.
+absolute figures do not.
+
+Each of those two ceilings has all cores to itself, and finding faces belongs to neither. The stages of
+one machine share its cores: what a second allows is one over the sum of what decoding, finding and
+the network each take of it. The ratio to that is what the pipeline itself loses: starting processes,
+moving pixels, following and cutting, Redis, pictures, and waiting.
 """
 
 import argparse
@@ -22,7 +27,9 @@ from typing import Any
 
 import decode
 import engines as engine_table
+import finding
 import structlog
+from ceilings import shared
 from random_bundles import write_random
 
 from detect_plugins.catalogue import load_catalogue
@@ -120,8 +127,18 @@ def main() -> None:
         print(f"\n## File to verdict, {len(videos)} clips, {run['engine']}, {run['detector']}\n")
         print("| faces/s | decode ceiling | model ceiling | of the lower |\n|---|---|---|---|")
         print(f"| {reached:.1f} | {decoding:.1f} | {model:.1f} | {reached / ceiling:.2f} |")
+
+        found = finding.measure(Path(videos[0]), "uniform:32", settings=settings)
+        faces = found.faces_per_core_s * threads
+        together = shared(decoding, faces, model)
+        print("\n### The same cores for every stage, core-ms a face\n")
+        print("| decoding | finding faces | network | shared ceiling, faces/s | of it |")
+        print("|---|---|---|---|---|")
+        each = " | ".join(f"{1000 * threads / rate:.1f}" for rate in (decoding, faces, model))
+        print(f"| {each} | {together:.1f} | {reached / together:.2f} |")
         if given.out:
-            figures = {"model": model, "decoding": decoding, "reached": reached, **run}
+            figures = {"model": model, "decoding": decoding, "finding": faces, "shared": together}
+            figures |= {"reached": reached, **run}
             given.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 

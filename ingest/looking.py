@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ingest.crops import cut_crop
 from ingest.decode import Frame
 from ingest.faces import FaceDetector
+from ingest.searching import Searcher
 from ingest.tracks import Tracker, describe
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
@@ -28,7 +29,7 @@ class Looker:
     def __init__(
         self, face_detector: FaceDetector, *, crop_scale: float, cap_px: int, min_face_px: float
     ) -> None:
-        self._detector = face_detector
+        self._searcher = Searcher(face_detector)
         self._tracker = Tracker()
         self._crop_scale = crop_scale
         self._cap_px = cap_px
@@ -36,7 +37,7 @@ class Looker:
 
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
-        found = self._detector.detect(frame.rgb)
+        found = self._searcher.find(frame.rgb, frame.pts_ms)
         boxes = [face.box for face in found]
         ids = self._tracker.update(frame.pts_ms, boxes, [describe(frame.rgb, box) for box in boxes])
         tracked = sorted(zip(ids, found, strict=True), key=lambda pair: pair[0])

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from unmask.messages import Box
 from unmask.plugin import Images
@@ -75,11 +74,10 @@ class Tracker:
                     for t in self._tracks
                 ]
             )
-            for row, column in zip(*linear_sum_assignment(costs), strict=True):
-                if costs[row, column] < 1.0:
-                    track = self._tracks[row]
-                    ids[column] = track.id
-                    track.link(boxes[column], looks[column], pts_ms, self._frames)
+            for row, column in _cheapest(costs):
+                track = self._tracks[row]
+                ids[column] = track.id
+                track.link(boxes[column], looks[column], pts_ms, self._frames)
         for column, box in enumerate(boxes):
             if ids[column] == 0:
                 ids[column] = self._next_id
@@ -90,6 +88,19 @@ class Tracker:
     def _remembered(self, track: _Track, pts_ms: int) -> bool:
         missed = self._frames - track.seen_at
         return missed <= _MEMORY_FRAMES or pts_ms - track.pts_ms <= _MEMORY_MS
+
+
+def _cheapest(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Rows and columns of the allowed pairs that together cost least, each used once."""
+    allowed = costs < 1.0
+    if allowed.sum(axis=0).max() <= 1 and allowed.sum(axis=1).max() <= 1:
+        # Nobody competes, as in most videos. The solver's package takes as long to import as ten
+        # frames take to be searched, and a farm's worker starts anew for every video.
+        return [(int(row), int(column)) for row, column in np.argwhere(allowed)]
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
+
+    pairs = zip(*linear_sum_assignment(costs), strict=True)
+    return [(int(row), int(column)) for row, column in pairs if allowed[row, column]]
 
 
 def describe(frame_rgb: Images, box: Box) -> Look:

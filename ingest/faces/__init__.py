@@ -1,6 +1,14 @@
 """Face detectors behind one interface, chosen by `UNMASK_FACE_DETECTOR`."""
 
 from ingest.faces.build import build_face_detector, fetch_retinaface
-from ingest.faces.face import Face, FaceDetector
+from ingest.faces.face import Face, FaceDetector, QuickDetector, in_order, shrink
 
-__all__ = ["Face", "FaceDetector", "build_face_detector", "fetch_retinaface"]
+__all__ = [
+    "Face",
+    "FaceDetector",
+    "QuickDetector",
+    "build_face_detector",
+    "fetch_retinaface",
+    "in_order",
+    "shrink",
+]

@@ -4,16 +4,18 @@ The face detector that is there without a download: its weights come with the mt
 Proposals over a pyramid, refined twice; five landmarks from the last network.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
+import openvino as ov
 from numpy.typing import NDArray
 
 from ingest.faces.face import Face, in_order, shrink, suppress
 from ingest.faces.mtcnn_graphs import build_graph
+from ingest.faces.patches import cut_patches
 from unmask.plugin import Images
 
 _LONGEST_PX = 800
@@ -25,43 +27,42 @@ _WINDOW, _STRIDE = 12, 2
 #: What the three networks must be sure of, the paper's authors' own settings.
 _SURE = (0.6, 0.7, 0.8)
 _MAX_PROPOSALS = 400
+#: Patches that the second and third network see at a time. Always as many: OpenVINO compiles anew for
+#: every other number, and a patch's score must not depend on how many stand beside it.
+_TOGETHER = {"rnet": 16, "onet": 4}
+_SIDE = {"rnet": 24, "onet": 48}
 
 Rows = NDArray[np.float32]
 
 
 class Mtcnn:
-    """Three ONNX Runtime sessions on one thread."""
+    """Three small networks on one thread each, run by OpenVINO in full precision.
+
+    It joins every PReLU to its convolution, which ONNX Runtime does not: the same figures to five
+    digits in 0.6 of the time.
+    """
 
     weak = False
     name = "mtcnn@1.0.0"
+    #: A quarter of the pixels, and so faces of twice the least size.
+    quick_px = _LONGEST_PX // 2
 
     def __init__(self, files: dict[str, Path]) -> None:
         """`files`: what mtcnn_graphs.weight_files found."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._propose, self._refine, self._output = (
-            onnxruntime.InferenceSession(
-                build_graph(name, files[name]),
-                sess_options=options,
-                providers=["CPUExecutionProvider"],
-            )
-            for name in ("pnet", "rnet", "onet")
-        )
+        core = ov.Core()
+        self._networks = {name: _compiled(core, name, files[name]) for name in files}
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
         small, factor = shrink(rgb, _LONGEST_PX)
         rows = self._proposals(small)
         if len(rows):
-            offsets, classes = self._run(self._refine, small, rows, 24, ["boxes", "classes"])
+            offsets, classes = self._looked_at("rnet", small, rows)
             rows = _thin(_moved(rows, offsets, classes[:, 1]), _SURE[1], 0.7)
         if not len(rows):
             return []
         rows = _squared(rows)
-        offsets, marks, classes = self._run(
-            self._output, small, rows, 48, ["boxes", "marks", "classes"]
-        )
+        offsets, marks, classes = self._looked_at("onet", small, rows)
         moved = _moved(rows, offsets, classes[:, 1])
         side = (rows[:, 2:4] - rows[:, :2] + 1)[:, :, None]
         points = marks.reshape(-1, 2, 5) * side + rows[:, :2, None]
@@ -79,14 +80,8 @@ class Mtcnn:
     def _proposals(self, small: Images) -> Rows:
         """(P, 5) square boxes and scores, pixels of the reduced frame."""
         found = []
-        height, width = small.shape[:2]
-        scale = _WINDOW / _SMALLEST_PX
-        while min(height, width) * scale >= _WINDOW:
-            size = (max(_WINDOW, round(width * scale)), max(_WINDOW, round(height * scale)))
-            resized = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
-            offsets, classes = self._propose.run(
-                ["boxes", "classes"], {"image": _normalised(resized[None])}
-            )
+        for level, scale in _pyramid(small):
+            offsets, classes = self._run("pnet", _normalised(level[None]))
             ys, xs = np.nonzero(classes[0, 1] > _SURE[0])
             corner = np.stack([xs, ys], axis=1) * _STRIDE
             boxes = np.concatenate([corner, corner + _WINDOW], axis=1)
@@ -94,29 +89,57 @@ class Mtcnn:
             scores = classes[0, 1, ys, xs]
             rows = np.concatenate([boxes, scores[:, None]], axis=1).astype(np.float32)
             found.append(_thin(rows, _SURE[0], 0.5))
-            scale *= _PYRAMID
         if not found:
             return np.empty((0, 5), np.float32)
         rows = _thin(np.concatenate(found), _SURE[0], 0.7)
         return _squared(rows[np.argsort(-rows[:, 4], kind="stable")[:_MAX_PROPOSALS]])
 
-    @staticmethod
-    def _run(network: Any, small: Images, rows: Rows, side: int, outputs: list[str]) -> Any:
-        patches = np.stack([_patch(small, row, side) for row in rows])
-        return network.run(outputs, {"image": _normalised(patches)})
+    def _looked_at(self, network: str, small: Images, rows: Rows) -> list[Rows]:
+        """The network's heads for each of `rows`, one row each."""
+        batch = _TOGETHER[network]
+        images = _normalised(cut_patches(small, rows, _SIDE[network]))
+        full = np.zeros((-(-len(rows) // batch) * batch, *images.shape[1:]), np.float32)
+        full[: len(rows)] = images
+        parts = [self._run(network, full[at : at + batch]) for at in range(0, len(full), batch)]
+        return [np.concatenate(head)[: len(rows)] for head in zip(*parts, strict=True)]
+
+    def _run(self, network: str, images: Rows) -> list[Rows]:
+        made = self._networks[network].infer([images], share_inputs=True)
+        return [np.asarray(head) for head in made.values()]
 
 
-def _patch(small: Images, row: Rows, side: int) -> Images:
-    """One square of the frame, resized; black outside the frame, as the networks were trained."""
-    width = max(float(row[2] - row[0]), 1.0) / side
-    matrix = np.array([[width, 0, row[0] + (width - 1) / 2], [0, width, row[1] + (width - 1) / 2]])
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    if width <= 2:
-        return np.asarray(cv2.warpAffine(small, matrix, (side, side), flags=flags))
-    # Far larger than the network's input: take it twice as large and average.
-    matrix[:, :2] /= 2
-    large = cv2.warpAffine(small, matrix, (2 * side, 2 * side), flags=flags)
-    return np.asarray(cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA))
+def _compiled(core: Any, name: str, path: Path) -> Any:
+    model = core.read_model(build_graph(name, path))
+    if name in _TOGETHER:
+        model.reshape([_TOGETHER[name], 3, _SIDE[name], _SIDE[name]])
+    # Not pinned: another process's thread may have been pinned to the same core.
+    properties = {
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "ENABLE_CPU_PINNING": False,
+    }
+    return core.compile_model(model, "CPU", properties).create_infer_request()
+
+
+def _pyramid(small: Images) -> Iterator[tuple[Images, float]]:
+    """The frame in ever smaller sizes, with the scale of each."""
+    height, width = small.shape[:2]
+    scale = _WINDOW / _SMALLEST_PX
+    source, halved = small, 1.0
+    while min(height, width) * scale >= _WINDOW:
+        # Halving is quick, averaging over fractions of pixels is not: that starts from the half, and
+        # for much smaller levels from halves of it. The nearest would be quicker by 1 ms, with other boxes.
+        while scale <= halved / 4 or (halved == 1.0 and scale <= 0.5):
+            halved /= 2
+            source = _averaged(source, round(width * halved), round(height * halved))
+        yield _averaged(source, round(width * scale), round(height * scale)), scale
+        scale *= _PYRAMID
+
+
+def _averaged(image: Images, width: int, height: int) -> Images:
+    size = (max(_WINDOW, width), max(_WINDOW, height))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def _normalised(images: Images) -> Rows:

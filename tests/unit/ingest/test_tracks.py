@@ -3,8 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
-from ingest.tracks import Look, Tracker, describe, iou
+from ingest.tracks import Look, Tracker, _cheapest, describe, iou
 from unmask.messages import Box
 
 
@@ -122,3 +123,23 @@ def test_a_description_tells_clothes_apart_and_survives_the_edge_of_the_frame() 
 def test_overlap_is_symmetric_and_nothing_for_strangers() -> None:
     assert iou((0, 0, 10, 10), (5, 0, 15, 10)) == iou((5, 0, 15, 10), (0, 0, 10, 10)) == 1 / 3
     assert iou((0, 0, 10, 10), (20, 0, 30, 10)) == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    costs=st.lists(
+        st.lists(st.sampled_from([0.1, 0.3, 0.35, 0.8, 1e6, 1e6, 1e6]), min_size=4, max_size=4),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_pairs_nobody_competes_for_are_those_that_the_solver_would_take(
+    costs: list[list[float]],
+) -> None:
+    matrix = np.array(costs)
+    rows, columns = linear_sum_assignment(matrix)
+    best = matrix[rows, columns]
+    pairs = _cheapest(matrix)
+    assert all(matrix[pair] < 1.0 for pair in pairs)
+    assert len(pairs) == int((best < 1.0).sum())
+    assert np.isclose(sum(matrix[pair] for pair in pairs), best[best < 1.0].sum())
