@@ -54,6 +54,8 @@ class DataConfig(Frozen):
     val: tuple[DataSource, ...] = ()
     crop_jitter: tuple[float, float] = (0.9, 1.15)
     """Factor on the crop scale in training (models.md 9.4)."""
+    crop_shift: float = Field(default=0.04, ge=0.0, le=0.5)
+    """Largest shift of the crop in training, as a share of the face's side."""
 
 
 class SyntheticConfig(Frozen):

@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         input_px=architecture.input_px,
         crop_scale=config.crop_scale or manifest.crop_scale,
         jitter=config.data.crop_jitter,
+        shift=config.data.crop_shift,
         batch=config.batch,
         real_share=config.sampler.real_share,
         synthetic_share=config.synthetic.share,

@@ -63,6 +63,7 @@ class PoolBatches(Dataset[Batch]):
         input_px: int,
         crop_scale: float,
         jitter: tuple[float, float],
+        shift: float = 0.04,
         batch: int,
         real_share: float,
         synthetic_share: float,
@@ -75,7 +76,8 @@ class PoolBatches(Dataset[Batch]):
         world: int = 1,
     ) -> None:
         self.pool, self.input_px, self.crop_scale = pool, input_px, crop_scale
-        self.jitter, self.augment, self.seed = jitter, augment, seed
+        self.jitter, self.shift = jitter, shift
+        self.augment, self.seed = augment, seed
         self.rank, self.world = rank, world
         self.reals = round(batch * real_share)
         self.fakes = batch - self.reals
@@ -181,6 +183,7 @@ class PoolBatches(Dataset[Batch]):
                 input_px=self.input_px,
                 crop_scale=self.crop_scale,
                 jitter=self.jitter,
+                shift=self.shift,
                 augment=self.augment,
             )
             for crop, rng in crops
@@ -203,10 +206,11 @@ def training_view(
     input_px: int,
     crop_scale: float,
     jitter: tuple[float, float],
+    shift: float,
     augment: AugmentConfig,
 ) -> tuple[Images, Images]:
     """One augmented view: picture (S, S, 3) and mask (S/2, S/2), uint8."""
-    x, y, side = window(crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-0.04, 0.04, 2))
+    x, y, side = window(crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-shift, shift, 2))
     picture = cut_window(crop.pixels, x, y, side)
     if rng.random() < augment.rescale:
         shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))
