@@ -53,10 +53,10 @@ class Lesson(NamedTuple):
 
 LESSONS: Mapping[str, Lesson] = {
     "sola": Lesson(64, 120),
-    "lrl": Lesson(64, 80, architecture=("patches=2",)),
-    "llsm": Lesson(96, 80),
+    "lrl": Lesson(64, 60, architecture=("patches=2",)),
+    "llsm": Lesson(96, 60),
     "focus": Lesson(64, 120),
-    "efficientnet_fpn": Lesson(64, 80, architecture=("head_dropout=0.0", "map_dropout=0.0")),
+    "efficientnet_fpn": Lesson(64, 150, architecture=("head_dropout=0.0", "map_dropout=0.0")),
 }
 BY_HEART = (
     "augment={flip = 0.0}",
@@ -193,9 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not (out / "pool").exists():
             pairs_of(args.faces, out / "pool")
         for plugin in args.plugins:
-            row = overfit(
-                plugin, out / "pool", out / plugin, LESSONS[plugin], threads=args.threads
-            )
+            row = overfit(plugin, out / "pool", out / plugin, LESSONS[plugin], threads=args.threads)
             rows.append(row)
             print(row, flush=True)
     Console(width=100).print(table(rows))
