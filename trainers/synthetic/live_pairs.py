@@ -6,6 +6,7 @@ resumed run forges what an uninterrupted one would have.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,10 +67,10 @@ class LivePairs:
         for _ in range(ATTEMPTS):
             sitting = int(rng.integers(len(self._people)))
             made = make_pair(
-                lambda source, at=sitting: self._sitter(at, source),
+                partial(self._sitter, sitting),
                 rng,
                 self._config,
-                donor=lambda source, at=sitting: self._sitter(self._other(at, source), source),
+                donor=partial(self._donor, sitting),
             )
             if made is not None:
                 mask = self._map_of(made.real, made.fake, made.mask)
@@ -79,8 +80,10 @@ class LivePairs:
                 )
         raise ConfigError(FLAT, fix="Look at the shards, or set synthetic.share=0.")
 
-    def _other(self, person: int, rng: np.random.Generator) -> int:
-        return (person + 1 + int(rng.integers(len(self._people) - 1))) % len(self._people)
+    def _donor(self, person: int, rng: np.random.Generator) -> Sitter:
+        """A face of anybody else."""
+        other = (person + 1 + int(rng.integers(len(self._people) - 1))) % len(self._people)
+        return self._sitter(other, rng)
 
     def _sitter(self, person: int, rng: np.random.Generator) -> Sitter:
         crops = self._people[person]

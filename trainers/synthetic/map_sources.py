@@ -146,7 +146,7 @@ def _difference(real: Images, fake: Images, source: MapSourceName) -> Floats:
 
 def _small(found: Floats) -> Floats:
     shrunk = cv2.resize(found, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
-    return np.clip(shrunk, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(shrunk, 0.0, 1.0), np.float32)
 
 
 def _tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
