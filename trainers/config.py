@@ -54,6 +54,8 @@ class DataConfig(Frozen):
     val: tuple[DataSource, ...] = ()
     crop_jitter: tuple[float, float] = (0.9, 1.15)
     """Factor on the crop scale in training (models.md 9.4)."""
+    crop_shift: float = Field(default=0.04, ge=0.0, le=0.5)
+    """Largest shift of the crop in training, as a share of the face's side."""
 
 
 class SyntheticConfig(Frozen):
@@ -62,7 +64,9 @@ class SyntheticConfig(Frozen):
     share: Share = 0.0
     """Of the forged half of a batch, the part that is made on the fly. Parity presets keep it 0."""
     reals: str = ""
-    """Folder of real faces to blend (images, prepared shards); empty: the reals of `data.train`."""
+    """Folder of real faces to blend; empty: the reals of `data.train`.
+
+    Pictures where there is no `data.train`; beside it prepared shards or a pool."""
     self_blend: float = Field(default=0.7, ge=0.0)
     """Relative chance: a face blended with itself (SBI)."""
     swap: float = Field(default=0.3, ge=0.0)
@@ -70,10 +74,19 @@ class SyntheticConfig(Frozen):
     generated: float = Field(default=0.0, ge=0.0)
     """Relative chance: the whole portrait passed through traces of generators."""
     pool: int = Field(default=0, ge=0)
-    """Pairs made ahead and reused; 0: every pair is made once."""
+    """How many different pairs there are; 0: every pair is made once.
+
+    Of pictures they are made ahead, of shards when a batch asks for them."""
     codec: Share = 0.0
-    """Chance that both halves of a pair go through the same H.264 encode."""
-    crf: tuple[int, int] = (16, 34)
+    """Chance that both halves of a pair go through the same passage: H.264 mostly, JPEG, resizing."""
+    crf: tuple[int, int] = (16, 38)
+    """Range of the H.264 passages."""
+
+    @model_validator(mode="after")
+    def _something_to_make(self) -> "SyntheticConfig":
+        if self.share > 0 and self.self_blend + self.swap + self.generated == 0:
+            raise ValueError("share is above 0, and every kind of forgery has the chance 0")
+        return self
 
 
 class AugmentConfig(Frozen):

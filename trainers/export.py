@@ -128,6 +128,7 @@ def policy_text(card: BundleCard) -> str:
     ) + (
         f'id = "{card.plugin}-{SUSPICIOUS}-{FAKE}"\nversion = "{card.sha256[:12]}"\n'
         f"suspicious_at = {suspicious!r}\nfake_at = {fake!r}\n"
+        '# conditions = "face_px"  # keep these false alarms at each face size that was measured\n'
     )
 
 

@@ -86,6 +86,8 @@ def _synthetic(config: TrainConfig) -> list[str]:
         f"  {100 * synthetic.share:.0f} % of forgeries made from real faces "
         f"(self {synthetic.self_blend:g}, swap {synthetic.swap:g}, generated {synthetic.generated:g})"
     ]
+    if config.data.train and not synthetic.reals:
+        lines.append("    reals: those of data.train, forged while training")
     if synthetic.reals:
         try:
             folder: Path = expand(synthetic.reals)

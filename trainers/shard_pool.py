@@ -88,9 +88,14 @@ def config_pool(config: TrainConfig, part: Literal["train", "val"]) -> ShardPool
     return ShardPool(ShardSet(*folders), "all")
 
 
-def check_classes(pool: Crops) -> None:
-    """Raise ConfigError where a pool holds one class only: nothing can be learnt from it."""
+def check_classes(pool: Crops, synthetic_share: float = 0.0) -> None:
+    """Raise ConfigError where there is one class only: nothing can be learnt from it.
+
+    Reals alone will do where every forgery is to be made from them.
+    """
     labels = {record.label for record in pool.records}
+    if labels == {0} and synthetic_share == 1.0:
+        return
     if len(labels) < 2:
         only = "reals" if labels == {0} else "forgeries"
         raise ConfigError(

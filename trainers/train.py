@@ -35,7 +35,7 @@ from trainers.plan import training_plan
 from trainers.run_bundle import bundle_of_run
 from trainers.sync_norm import synchronise_norms
 from trainers.synthetic.batches import Batch, Crops, PoolBatches
-from trainers.synthetic.training_data import training_pool, validation_pool
+from trainers.synthetic.training_data import live_pairs, training_pool, validation_pool
 from trainers.validation import clip_scores, summary
 from unmask.errors import ConfigError
 
@@ -88,12 +88,14 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     pool = training_pool(args.data, out, config)
+    live = live_pairs(pool, args.data, config, leave_out=args.leave_out)
     unseen = validation_pool(args.data, config) if args.val else None
     batches = PoolBatches(
         pool,
         input_px=architecture.input_px,
         crop_scale=config.crop_scale or manifest.crop_scale,
         jitter=config.data.crop_jitter,
+        shift=config.data.crop_shift,
         batch=config.batch,
         real_share=config.sampler.real_share,
         synthetic_share=config.synthetic.share,
@@ -102,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
             "swap": config.synthetic.swap,
             "generated": config.synthetic.generated,
         },
+        live=live,
         augment=config.augment,
         seed=config.seed,
         leave_out=args.leave_out,

@@ -26,6 +26,9 @@ class Policy(Frozen):
     """A track whose median face is smaller is insufficient."""
     aggregation: Literal["track-mean-top20", "confident-scaled"] = "track-mean-top20"
     """How a track's frame scores become one (models.md section 10)."""
+    conditions: Literal["none", "face_px"] = "none"
+    """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
+    face size, where the weights were measured for it (docs/adr/0006)."""
     evidence_per_track: int = Field(default=2, ge=0)
     evidence_tracks: int = Field(default=4, ge=0)
 
@@ -56,6 +59,7 @@ class Policy(Frozen):
             version=self.version,
             suspicious_at=self.suspicious_at,
             fake_at=self.fake_at,
+            conditions=self.conditions,
         )
 
 

@@ -42,6 +42,8 @@ class PolicyUsed(Frozen):
     version: str
     suspicious_at: Probability
     fake_at: Probability
+    conditions: Literal["none", "face_px"] = "none"
+    """Whether p_fake of a track was made comparable between face sizes."""
 
 
 class Named(Frozen):
@@ -80,6 +82,15 @@ class FramePoint(Frozen):
     """Combined over the plugins that count, before aggregation. A score, not a calibrated chance."""
 
 
+class ConditionObeyed(Frozen):
+    """What the weights were measured for, and what it changed on one track."""
+
+    name: str
+    """For example "face_px=96-192": faces from 96 to under 192 px."""
+    p_before: Probability
+    """p_fake of the track without it."""
+
+
 class TrackVerdict(Frozen):
     """One person, as far as a face track can tell. `id` 1 is the first face seen."""
 
@@ -92,6 +103,8 @@ class TrackVerdict(Frozen):
     median_face_px: float
     timeline: tuple[FramePoint, ...]
     reason: Reason | None = None
+    condition: ConditionObeyed | None = None
+    """None where the policy does not ask, or the weights were not measured for such faces."""
 
 
 class Evidence(Frozen):

@@ -4,13 +4,14 @@ No clock, no randomness, no order: the same scores give the same bytes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.messages import Coverage, IngestClosed, Reason, TrackSummary
 from unmask.policy import Policy
-from unmask.verdict import FramePoint, TrackVerdict, Verdict
+from unmask.verdict import ConditionObeyed, FramePoint, TrackVerdict, Verdict
 from workers import combine
+from workers.conditions import condition_of
 from workers.opinion import DIGITS, Opinion, PluginResult, foremost, form
 from workers.track_score import method
 
@@ -37,7 +38,7 @@ def aggregate(
     counting = _counting(opinions, allow_untrained)
     calibration = combine.find([o.result.ref.slug for o in counting], combinations)
     tracks = tuple(
-        _track(track, opinions, counting, calibration)
+        _track(track, opinions, counting, calibration, policy)
         for track in sorted(closed.tracks, key=lambda track: track.id)
     )
     # The most suspicious face decides, by what all plugins together say of that one face.
@@ -84,16 +85,23 @@ def _track(
     opinions: list[Opinion],
     counting: list[Opinion],
     calibration: combine.Combination | None,
+    policy: Policy,
 ) -> TrackVerdict:
     judged = [o for o in counting if track.id in o.tracks]
     p_fake = None
     reason = _strange(track.id, opinions)
     if reason is not None:
         judged = []
+    obeyed = None
     if judged:
         joined = combine.combine((o.tracks[track.id], o.result.weight) for o in judged)
         whole = len(judged) == len(counting)  # the calibration is for all of them together
         p_fake = round(combine.apply(joined, calibration if whole else None), DIGITS)
+        points = _operating_points(counting, calibration) if whole else {}
+        condition = condition_of(track.median_face_px, points)
+        if policy.conditions == "face_px" and condition is not None:
+            obeyed = ConditionObeyed(name=condition.name, p_before=p_fake)
+            p_fake = round(condition.moved(p_fake), DIGITS)
     elif reason is None:
         reason = _why_insufficient(track, opinions)
     return TrackVerdict(
@@ -105,6 +113,7 @@ def _track(
         median_face_px=round(track.median_face_px, 1),
         timeline=_timeline(track.id, counting or opinions),
         reason=reason,
+        condition=obeyed,
     )
 
 
@@ -120,6 +129,16 @@ def _strange(track_id: int, opinions: list[Opinion]) -> Reason | None:
         if heard and reason is not None and reason.code is ReasonCode.OUT_OF_DISTRIBUTION:
             return reason
     return None
+
+
+def _operating_points(
+    counting: list[Opinion], calibration: combine.Combination | None
+) -> Mapping[str, float]:
+    """Those measured for exactly the plugins that count: of the one, or of all together."""
+    if len(counting) > 1:
+        return calibration.thresholds if calibration else {}
+    card = counting[0].result.card
+    return card.thresholds if card else {}
 
 
 def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | None:

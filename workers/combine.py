@@ -31,6 +31,8 @@ class Combination(Frozen):
     intercept: float
     fitted_on: str
     version: str
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    """Operating points of all members together, named as a bundle's are."""
 
 
 _FILE = TypeAdapter(tuple[Combination, ...])

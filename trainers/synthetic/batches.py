@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from trainers.config import AugmentConfig
 from trainers.synthetic.pool import PoolCrop, PoolRecord
+from unmask.errors import ConfigError
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -53,6 +54,30 @@ class Crops(Protocol):
     def __getitem__(self, index: int) -> PoolCrop: ...
 
 
+class Pairs(Protocol):
+    """Pairs that are forged when asked for, see `trainers.synthetic.live_pairs`."""
+
+    def drawn(self, rng: np.random.Generator) -> int:
+        """The number of a pair."""
+        ...
+
+    def pair(self, number: int) -> tuple[PoolCrop, PoolCrop]:
+        """Real and forgery of that number."""
+        ...
+
+
+class LiveHalf(NamedTuple):
+    """One half of a pair that is yet to be forged."""
+
+    number: int
+    half: int
+    """0 the real, 1 the forgery."""
+
+
+Drawn = tuple[int | LiveHalf, int]
+"""A crop of the pool or half of a live pair, and the seed of its view."""
+
+
 class PoolBatches(Dataset[Batch]):
     """Item n is the batch of step n, or this process's share of it."""
 
@@ -63,10 +88,12 @@ class PoolBatches(Dataset[Batch]):
         input_px: int,
         crop_scale: float,
         jitter: tuple[float, float],
+        shift: float = 0.04,
         batch: int,
         real_share: float,
         synthetic_share: float,
         pair_weights: Mapping[str, float],
+        live: Pairs | None = None,
         augment: AugmentConfig,
         seed: int,
         leave_out: Iterable[str] = (),
@@ -74,8 +101,9 @@ class PoolBatches(Dataset[Batch]):
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.pool, self.input_px, self.crop_scale = pool, input_px, crop_scale
-        self.jitter, self.augment, self.seed = jitter, augment, seed
+        self.pool, self.live, self.input_px, self.crop_scale = pool, live, input_px, crop_scale
+        self.jitter, self.shift = jitter, shift
+        self.augment, self.seed = augment, seed
         self.rank, self.world = rank, world
         self.reals = round(batch * real_share)
         self.fakes = batch - self.reals
@@ -109,22 +137,25 @@ class PoolBatches(Dataset[Batch]):
         self._fake_odds = sizes / sizes.sum() if len(sizes) else sizes
         has_clips = bool(self._fake_families) and "real" in self._clips
         share = synthetic_share if has_clips else 1.0
-        self.pairs_a_batch = (
-            min(self.reals, round(self.fakes * share)) if self._pair_families else 0
-        )
+        has_pairs = live is not None or bool(self._pair_families)
+        self.pairs_a_batch = min(self.reals, round(self.fakes * share)) if has_pairs else 0
+        unpaired = self.fakes > self.pairs_a_batch and not self._fake_families
+        if unpaired or (self.reals > self.pairs_a_batch and "real" not in self._clips):
+            raise ConfigError(
+                f"{self.reals} reals and {self.fakes} forgeries a batch cannot be drawn: there are "
+                "pairs of a real and its forgery only.",
+                fix="Set sampler.real_share=0.5 and an even batch.",
+            )
 
     def __len__(self) -> int:
         return 1 << 31
 
     def __getitem__(self, step: int) -> Batch:
         rng = np.random.default_rng([self.seed, step])
-        reals: list[tuple[int, int]] = []
-        fakes: list[tuple[int, int]] = []
+        reals: list[Drawn] = []
+        fakes: list[Drawn] = []
         for _ in range(self.pairs_a_batch):
-            family = self._pair_families[
-                int(rng.choice(len(self._pair_families), p=self._pair_odds))
-            ]
-            real, fake = self._pairs[family][int(rng.integers(len(self._pairs[family])))]
+            real, fake = self._drawn_pair(rng)
             view = int(rng.integers(1 << 31))
             reals.append((real, view))
             fakes.append((fake, view))
@@ -141,9 +172,27 @@ class PoolBatches(Dataset[Batch]):
         while len(reals) < self.reals:
             reals.append((self._drawn("real", rng), int(rng.integers(1 << 31))))
         mine = reals[self.rank :: self.world] + fakes[self.rank :: self.world]
+        # Both halves of a pair fall to the same process, which forges it once.
+        live = {d.number for d, _ in mine if isinstance(d, LiveHalf)}
+        made = {number: self.live.pair(number) for number in live} if self.live else {}
         return self._stacked(
-            [(self.pool[index], np.random.default_rng(view)) for index, view in mine]
+            [
+                (
+                    made[drawn.number][drawn.half]
+                    if isinstance(drawn, LiveHalf)
+                    else self.pool[drawn],
+                    np.random.default_rng(view),
+                )
+                for drawn, view in mine
+            ]
         )
+
+    def _drawn_pair(self, rng: np.random.Generator) -> tuple[int | LiveHalf, int | LiveHalf]:
+        if self.live is not None:
+            number = self.live.drawn(rng)
+            return LiveHalf(number, 0), LiveHalf(number, 1)
+        family = self._pair_families[int(rng.choice(len(self._pair_families), p=self._pair_odds))]
+        return self._pairs[family][int(rng.integers(len(self._pairs[family])))]
 
     def _drawn(self, family: str, rng: np.random.Generator) -> int:
         people = self._clips[family]
@@ -181,6 +230,7 @@ class PoolBatches(Dataset[Batch]):
                 input_px=self.input_px,
                 crop_scale=self.crop_scale,
                 jitter=self.jitter,
+                shift=self.shift,
                 augment=self.augment,
             )
             for crop, rng in crops
@@ -203,10 +253,13 @@ def training_view(
     input_px: int,
     crop_scale: float,
     jitter: tuple[float, float],
+    shift: float,
     augment: AugmentConfig,
 ) -> tuple[Images, Images]:
     """One augmented view: picture (S, S, 3) and mask (S/2, S/2), uint8."""
-    x, y, side = window(crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-0.04, 0.04, 2))
+    x, y, side = window(
+        crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-shift, shift, 2)
+    )
     picture = cut_window(crop.pixels, x, y, side)
     if rng.random() < augment.rescale:
         shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))

@@ -19,6 +19,7 @@ from trainers.config import FpnLoss, TrainConfig, expand
 from trainers.losses import MapSourceName, pair_map
 from trainers.shard_pool import ShardPool
 from trainers.synthetic.batches import Crops, window
+from trainers.synthetic.live_pairs import PairMap
 from trainers.synthetic.pool import MASK_PX, PoolCrop
 from unmask.errors import ConfigError
 
@@ -42,6 +43,19 @@ def with_maps(pool: Crops, config: TrainConfig) -> Crops:
             )
         return WithStoredMaps(pool, expand(loss.maps))
     return WithPairMaps(pool, loss.map_source)
+
+
+def live_map(config: TrainConfig) -> PairMap:
+    """What pairs forged on the fly teach the map branch: their mask, or the config's difference.
+
+    Nothing where the maps are FoCus's: those are written for stored crops.
+    """
+    source = config.loss.map_source if isinstance(config.loss, FpnLoss) else "mask"
+    if source == "focus":
+        return lambda real, fake, mask: None
+    if source == "blend" or source == "mask":  # noqa: PLR1714 - narrows the type
+        return lambda real, fake, mask: _small(mask)
+    return lambda real, fake, mask: _small(_difference(real, fake, source))
 
 
 class _Wrapped:
@@ -122,10 +136,17 @@ class WithPairMaps(_Wrapped):
         other = self._original(index, crop)
         if other is None:
             return None
-        real, fake = _tensor(other), _tensor(crop.pixels)
-        found = pair_map(real, fake, self._source)[0, 0].numpy()
-        small = cv2.resize(found, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.float32)
+        return _small(_difference(other, crop.pixels, self._source))
+
+
+def _difference(real: Images, fake: Images, source: MapSourceName) -> Floats:
+    found = pair_map(_tensor(real), _tensor(fake), source)[0, 0].numpy()
+    return np.asarray(found, np.float32)
+
+
+def _small(found: Floats) -> Floats:
+    shrunk = cv2.resize(found, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(shrunk, 0.0, 1.0), np.float32)
 
 
 def _tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What `train.py --data` may name: a pool, prepared shards, or a folder of face pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from trainers.shard_pool import check_classes, config_pool, open_pool
 from trainers.shards import MANIFEST
 from trainers.synthetic.batches import Crops
 from trainers.synthetic.faces_folder import at_random_size, sitters_in
-from trainers.synthetic.map_sources import with_maps
+from trainers.synthetic.live_pairs import LivePairs
+from trainers.synthetic.map_sources import live_map, with_maps
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolWriter
 from unmask.errors import ConfigError
@@ -36,8 +38,30 @@ def training_pool(data: Path | None, run: Path, config: TrainConfig) -> Crops:
             else None
         )
     pool = config_pool(config, "train") if data is None else _opened(data, run, config)
-    check_classes(pool)
+    check_classes(pool, config.synthetic.share)
     return with_maps(pool, config)
+
+
+def live_pairs(
+    pool: Crops, data: Path | None, config: TrainConfig, *, leave_out: Sequence[str] = ()
+) -> LivePairs | None:
+    """Pairs to forge while training, where the config wants blends and `pool` holds no pairs.
+
+    They are made of the pool's reals; where the config names data.train *and* synthetic.reals, of
+    those. Raises ConfigError where that folder holds neither shards nor a pool.
+    """
+    if config.synthetic.share == 0 or any(record.pair is not None for record in pool.records):
+        return None
+    reals = pool
+    if data is None and config.data.train and config.synthetic.reals:
+        reals = open_pool(expand(config.synthetic.reals), "train")
+    return LivePairs(
+        reals,
+        config.synthetic,
+        seed=config.seed,
+        map_of=live_map(config),
+        leave_out=leave_out,
+    )
 
 
 def validation_pool(data: Path | None, config: TrainConfig) -> Crops | None:

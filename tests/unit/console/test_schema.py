@@ -43,3 +43,13 @@ def test_every_field_of_a_verdict_is_required_so_that_clients_need_no_defaults()
     models = [schema, *(model for model in schema["$defs"].values() if "properties" in model)]
     assert len(models) > 10
     assert all(set(model["required"]) == set(model["properties"]) for model in models)
+
+
+def test_a_stored_verdict_of_before_conditions_is_still_read(
+    make_verdict: Callable[..., Verdict],
+) -> None:
+    document = json.loads(make_verdict().canonical_json())
+    del document["policy"]["conditions"]
+    for track in document["tracks"]:
+        del track["condition"]
+    assert Verdict.model_validate(document) == make_verdict()

@@ -46,3 +46,12 @@ def test_a_drawn_passage_repeats_with_its_seed_and_covers_the_ladder() -> None:
 
 def test_a_shrinking_passage_shrinks() -> None:
     assert passed(PICTURE, Passage(kind="jpeg", quality=80, scale=0.5)).shape == (90, 92, 3)
+
+
+def test_the_same_frames_come_back_the_same_wherever_memory_lies() -> None:
+    clip = [np.roll(PICTURE[:142, :142], n, axis=1) for n in (2, 1, 0)]
+    clutter, seen = [], set()
+    for n in range(12):
+        clutter.append(np.ones(10_007 * n, np.uint8))
+        seen.add(h264([frame.copy() for frame in clip], crf=16)[-1].tobytes())
+    assert len(seen) == 1
