@@ -28,7 +28,7 @@ class Policy(Frozen):
     """How a track's frame scores become one (models.md section 10)."""
     conditions: Literal["none", "face_px"] = "none"
     """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
-    face size, where the weights were measured for it (docs/adr/0006)."""
+    face size, where the weights were measured for it (docs/adr/0007)."""
     evidence_per_track: int = Field(default=2, ge=0)
     evidence_tracks: int = Field(default=4, ge=0)
 

@@ -3,7 +3,7 @@
 A bundle (or a combination) holds operating points over all faces, `fpr_0.05_overall`, and where there
 were enough reals the same for a band of face sizes, `fpr_0.05|face_px=96-192`. A probability of a face
 in that band is moved so that the band's point comes to lie on the overall one: a policy's threshold
-then lets the same share of reals through in the band as overall. ADR 6 says why.
+then lets the same share of reals through in the band as overall. ADR 7 says why.
 """
 
 import math
