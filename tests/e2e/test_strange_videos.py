@@ -13,7 +13,6 @@ from tests.e2e import clips
 from tests.e2e.conftest import Installation
 from trainers.recipes.strange_inputs import cartoon, heavy_blur, text_page
 
-
 #: A blurred face may be found on a few frames only, and text on none.
 WHY = {"out_of_distribution", "face_too_small", "no_face", "too_few_frames"}
 
