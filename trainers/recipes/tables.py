@@ -46,35 +46,28 @@ class Scored(Frozen):
 
 def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
     """A plugin's judged clips; those without a track to judge are left out."""
-    return [
-        Scored(
-            clip=j.clip,
-            family=j.family,
-            label=j.label,
-            people=j.people,
-            quality=j.quality,
-            raw=j.raw,
-        )
-        for j in judged
-        if j.plugin == plugin and j.raw is not None
-    ]
+    return [_row(j, j.clip, j.raw) for j in judged if j.plugin == plugin and j.raw is not None]
 
 
 def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
     """A plugin's scored faces, each as if it were a clip of its own: for AUC by frame."""
     return [
-        Scored(
-            clip=f"{j.clip}#{number}",
-            family=j.family,
-            label=j.label,
-            people=j.people,
-            quality=j.quality,
-            raw=face.p,
-        )
+        _row(j, f"{j.clip}#{number}", face.p)
         for j in judged
         if j.plugin == plugin
         for number, face in enumerate(j.faces)
     ]
+
+
+def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
+    return Scored(
+        clip=clip,
+        family=judged.family,
+        label=judged.label,
+        people=judged.people,
+        quality=judged.quality,
+        raw=raw,
+    )
 
 
 def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
