@@ -19,11 +19,11 @@ from skimage.data import astronaut
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers import train
 from trainers.config import SyntheticConfig, load_config
-from trainers.losses import loss_for
 from trainers.synthetic.batches import Batch
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import PoolWriter
+from trainers.training.losses import loss_for
 
 
 def sitter(rng: np.random.Generator) -> Sitter:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
-from trainers.scores import VideoScore, read_scores
+from trainers.evaluation.scores import VideoScore, read_scores
 from unmask.bundle import Abstention, Calibration
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen

@@ -18,22 +18,22 @@ from typing import Any, cast
 import numpy as np
 import structlog
 
-from trainers import metrics, paper_tables
 from trainers.calibrate import apply
 from trainers.datasets import READERS, Split
-from trainers.evaluation_report import draw, markdown
-from trainers.export import load_from_folder
-from trainers.prepare import Plan, prepare
-from trainers.robustness import DISTORTIONS, LEVELS, distort
-from trainers.score_crops import (
+from trainers.evaluation import metrics, paper_tables
+from trainers.evaluation.report import draw, markdown
+from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
+from trainers.evaluation.score_crops import (
     Scored,
     map_pairs,
     score_crops,
     spread_over_videos,
     video_scores,
 )
-from trainers.scores import VideoScore
-from trainers.shards import ShardSet, write_json
+from trainers.evaluation.scores import VideoScore
+from trainers.export import load_from_folder
+from trainers.prepare import Plan, prepare
+from trainers.shards.files import ShardSet, write_json
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
 from unmask.plugin import Detector

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from detect_plugins.catalogue import load_catalogue, load_class
+from trainers.bundles.model_card import CardNotes, model_card
 from trainers.calibrate import Fitted
-from trainers.model_card import CardNotes, model_card
-from trainers.score_crops import score_crops, video_scores
-from trainers.scores import VideoScore, read_scores
-from trainers.shards import MANIFEST, ShardSet
+from trainers.evaluation.score_crops import score_crops, video_scores
+from trainers.evaluation.scores import VideoScore, read_scores
+from trainers.shards.files import MANIFEST, ShardSet
 from unmask.bundle import (
     CARD_FILE,
     WEIGHTS_FILE,
@@ -278,7 +278,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--heatmap-threshold", type=float)
     parser.add_argument("--combination-weight", type=float)
     parser.add_argument(
-        "--notes", type=Path, help="JSON with fields of trainers.model_card.CardNotes"
+        "--notes", type=Path, help="JSON with fields of trainers.bundles.model_card.CardNotes"
     )
     parser.add_argument("--tolerance", type=float, default=1e-2)
     parser.add_argument(

@@ -18,7 +18,7 @@ import torch
 
 from detect_plugins.focus.targets import quantised, supervision_map
 from trainers.export import load_from_folder
-from trainers.shard_pool import open_pool
+from trainers.shards.pool import open_pool
 from trainers.synthetic.batches import Crops, plain_view
 from trainers.synthetic.map_sources import ABOUT_FILE, MAPS_FILE
 from unmask.plugin import Detector

@@ -11,8 +11,8 @@ from detect_plugins.catalogue import load_catalogue
 from trainers import datasets
 from trainers.config import DataSource, TrainConfig, expand, load_config
 from trainers.datasets.layout import found_in
-from trainers.paper_tables import expected_of
-from trainers.shards import MANIFEST
+from trainers.evaluation.paper_tables import expected_of
+from trainers.shards.files import MANIFEST
 from unmask.errors import ConfigError
 from unmask.plugin import DetectorManifest
 

@@ -25,10 +25,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ingest.faces import build_face_detector
 from trainers import datasets
 from trainers.config import TrainConfig, expand, load_config
-from trainers.crop_source import CropSource, How
 from trainers.datasets import Sample, Split
-from trainers.masks import DIFFERENCE
-from trainers.shards import MANIFEST, PLAN, SKIPPED, Skipped, Stored, write_json, write_shard
+from trainers.shards.crop_source import CropSource, How
+from trainers.shards.files import MANIFEST, PLAN, SKIPPED, Skipped, Stored, write_json, write_shard
+from trainers.shards.masks import DIFFERENCE
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.settings import Settings

@@ -27,16 +27,16 @@ from torch.utils.tensorboard import SummaryWriter
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from detect_plugins.layers.efficientnet import EfficientNetTrunk
-from trainers.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainers.bundles.from_run import bundle_of_run
 from trainers.config import ScheduleConfig, TrainConfig, load_config
-from trainers.imagenet_lite import fill_lite0
-from trainers.losses import Truth, loss_for
 from trainers.plan import training_plan
-from trainers.run_bundle import bundle_of_run
-from trainers.sync_norm import synchronise_norms
 from trainers.synthetic.batches import Batch, Crops, PoolBatches
 from trainers.synthetic.training_data import live_pairs, training_pool, validation_pool
-from trainers.validation import clip_scores, summary
+from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainers.training.imagenet_lite import fill_lite0
+from trainers.training.losses import Truth, loss_for
+from trainers.training.sync_norm import synchronise_norms
+from trainers.training.validation import clip_scores, summary
 from unmask.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"

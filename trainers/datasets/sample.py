@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from trainers.metrics import video_key
+from trainers.evaluation.metrics import video_key
 from unmask.frozen import Frozen
 
 Split = Literal["train", "val", "test", "all"]

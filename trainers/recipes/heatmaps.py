@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trainers import metrics
+from trainers.evaluation import metrics
 from trainers.export import load_from_folder
 from trainers.synthetic.batches import plain_view, window
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop

@@ -30,7 +30,7 @@ from trainers.export import load_from_folder
 from trainers.synthetic.faces_folder import sitter_of
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolCrop, PoolWriter
-from trainers.validation import auc
+from trainers.training.validation import auc
 from unmask.errors import ConfigError
 from unmask.plugin import FaceCrop
 from unmask.settings import Settings

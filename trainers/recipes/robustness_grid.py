@@ -2,7 +2,7 @@
 
     python -m trainers.recipes.robustness_grid VAL sola=BUNDLE [efficientnet_fpn=BUNDLE] [--frames 4]
 
-Distortions are applied to the face crops before a plugin sees them (trainers/robustness.py). One row a
+Distortions are applied to the face crops before a plugin sees them (trainers/evaluation/robustness.py). One row a
 plugin and distortion, levels 1 to 5 side by side, the undistorted figure first.
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers import metrics
+from trainers.evaluation import metrics
+from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
 from trainers.export import load_from_folder
 from trainers.recipes.validation_set import CropSet, JudgedCrop
-from trainers.robustness import DISTORTIONS, LEVELS, distort
 from unmask.plugin import Detector, FaceCrop
 
 BATCH = 16

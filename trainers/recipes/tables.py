@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers import metrics
 from trainers.calibrate import apply, fit_platt, threshold_at_fpr
+from trainers.evaluation import metrics
 from trainers.recipes.judge import JUDGED, JudgedClip
 from unmask.bundle import BundleCard, read_card
 from unmask.frozen import Frozen

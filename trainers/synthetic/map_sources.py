@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.config import FpnLoss, TrainConfig, expand
-from trainers.losses import MapSourceName, pair_map
-from trainers.shard_pool import ShardPool
+from trainers.shards.pool import ShardPool
 from trainers.synthetic.batches import Crops, window
 from trainers.synthetic.live_pairs import PairMap
 from trainers.synthetic.pool import MASK_PX, PoolCrop
+from trainers.training.losses import MapSourceName, pair_map
 from unmask.errors import ConfigError
 
 MAPS_FILE, ABOUT_FILE = "maps.npy", "maps.json"

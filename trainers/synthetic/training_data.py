@@ -8,8 +8,8 @@ import structlog
 
 from ingest.faces import build_face_detector
 from trainers.config import TrainConfig, expand
-from trainers.shard_pool import check_classes, config_pool, open_pool
-from trainers.shards import MANIFEST
+from trainers.shards.files import MANIFEST
+from trainers.shards.pool import check_classes, config_pool, open_pool
 from trainers.synthetic.batches import Crops
 from trainers.synthetic.faces_folder import at_random_size, sitters_in
 from trainers.synthetic.live_pairs import LivePairs

@@ -12,9 +12,9 @@ from ingest.faces import build_face_detector
 from ingest.pipeline import ingest_video, iter_face_crops
 from tests import miniature_trees as trees
 from trainers import datasets
-from trainers.crop_source import CropSource
 from trainers.prepare import Plan, main, prepare
-from trainers.shards import CropRecord, ShardSet, Skipped, network_example
+from trainers.shards.crop_source import CropSource
+from trainers.shards.files import CropRecord, ShardSet, Skipped, network_example
 from unmask.errors import ConfigError
 from unmask.messages import CropBatch, CropMeta, IngestClosed, PluginRef, Submission
 

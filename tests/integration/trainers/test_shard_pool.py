@@ -9,8 +9,8 @@ import pytest
 from tests import miniature_trees as trees
 from trainers.config import TrainConfig
 from trainers.prepare import Plan, plans_of, prepare
-from trainers.shard_pool import ShardPool, check_classes, config_pool, open_pool
-from trainers.shards import ShardSet
+from trainers.shards.files import ShardSet
+from trainers.shards.pool import ShardPool, check_classes, config_pool, open_pool
 from trainers.synthetic.map_sources import WithPairMaps
 from unmask.errors import ConfigError
 

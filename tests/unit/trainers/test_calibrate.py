@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainers import calibrate
-from trainers.scores import VideoScore, read_scores, write_scores
+from trainers.evaluation.scores import VideoScore, read_scores, write_scores
 from unmask.errors import ConfigError
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import trainers
 from detect_plugins.catalogue import load_catalogue, load_class
-from trainers import paper_tables
 from trainers.config import expand, load_config
+from trainers.evaluation import paper_tables
 from unmask.errors import ConfigError
 
-CONFIGS = Path(paper_tables.__file__).parent / "configs"
+CONFIGS = Path(trainers.__file__).parent / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 

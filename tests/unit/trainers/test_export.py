@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from trainers import export
-from trainers.model_card import CardNotes
+from trainers.bundles.model_card import CardNotes
 from unmask.bundle import Abstention, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError
 from unmask.policy import load_policy

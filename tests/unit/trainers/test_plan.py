@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+import trainers
 from detect_plugins.catalogue import load_catalogue
-from trainers import paper_tables
 from trainers.config import load_config
+from trainers.evaluation import paper_tables
 from trainers.plan import gmacs, main, training_plan
 
-CONFIGS = Path(paper_tables.__file__).parent / "configs"
+CONFIGS = Path(trainers.__file__).parent / "configs"
 
 
 def plan(name: str, *overrides: str) -> str:

@@ -5,7 +5,8 @@ import shlex
 from pathlib import Path
 
 import trainers
-from trainers import datasets, paper_tables
+from trainers import datasets
+from trainers.evaluation import paper_tables
 
 ROOT = Path(trainers.__file__).parents[1]
 TEXT = (ROOT / "docs/how-to/train.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes import make_card
 from tests.unit.workers.making import REF, closed, result, scores
 from trainers.calibrate import thresholds
-from trainers.scores import VideoScore
+from trainers.evaluation.scores import VideoScore
 from unmask.messages import PluginRef
 from unmask.policy import Policy
 from unmask.verdict import VerdictLabel

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from skimage.data import astronaut
 
 from trainers.config import AugmentConfig, SyntheticConfig, TrainConfig
-from trainers.shard_pool import ShardPool, check_classes
-from trainers.shards import MANIFEST, Crop, CropRecord, ShardSet, write_json, write_shard
+from trainers.shards.files import MANIFEST, Crop, CropRecord, ShardSet, write_json, write_shard
+from trainers.shards.pool import ShardPool, check_classes
 from trainers.synthetic.batches import LiveHalf, PoolBatches
 from trainers.synthetic.live_pairs import LivePairs
 from trainers.synthetic.map_sources import live_map

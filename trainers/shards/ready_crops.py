@@ -9,8 +9,8 @@ import numpy as np
 
 from ingest.crops import cut_crop
 from ingest.sampling import SamplingPolicy
-from trainers.crop_records import Outcome
-from trainers.masks import Mask, cut_mask_like, fit_mask
+from trainers.shards.masks import Mask, cut_mask_like, fit_mask
+from trainers.shards.records import Outcome
 from unmask.errors import DecodeFailed
 from unmask.messages import Box, CropMeta
 from unmask.plugin import Images

@@ -1,6 +1,6 @@
 """A run's checkpoint as a weights bundle: what evaluate.py and export.py start from.
 
-python -m trainers.run_bundle RUN [--checkpoint best] --out BUNDLE
+python -m trainers.bundles.from_run RUN [--checkpoint best] --out BUNDLE
 """
 
 import argparse

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from trainers.config import TrainConfig, expand
-from trainers.shards import MANIFEST, CropRecord, ShardSet
+from trainers.shards.files import MANIFEST, CropRecord, ShardSet
 from trainers.synthetic.batches import Crops
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError

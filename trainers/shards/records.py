@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainers.datasets.sample import Sample
-from trainers.masks import Mask
-from trainers.shards import Crop, CropRecord, Skipped
+from trainers.shards.files import Crop, CropRecord, Skipped
+from trainers.shards.masks import Mask
 from unmask.messages import CropMeta
 from unmask.plugin import Images
 

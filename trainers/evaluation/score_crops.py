@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.metrics import resize_map
-from trainers.scores import VideoScore
-from trainers.shards import Crop, CropRecord, ShardSet, face_crop
+from trainers.evaluation.metrics import resize_map
+from trainers.evaluation.scores import VideoScore
+from trainers.shards.files import Crop, CropRecord, ShardSet, face_crop
 from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
 from workers.track_score import METHODS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainers import metrics
+from trainers.evaluation import metrics
 from unmask.errors import ConfigError
 
 LABELS = np.array([0.0, 0.0, 1.0, 1.0])

@@ -6,9 +6,9 @@ from typing import ClassVar
 import pytest
 import torch
 
-from trainers import losses
 from trainers.config import FocusLoss, FpnLoss, LlsmLoss, LrlLoss, SolaLoss
-from trainers.losses import Truth
+from trainers.training import losses
+from trainers.training.losses import Truth
 
 LN2 = math.log(2.0)
 

@@ -17,9 +17,9 @@ from ingest.looking import Looker
 from ingest.pipeline import iter_face_crops
 from ingest.sampling import SamplingPolicy
 from ingest.sources import open_source
-from trainers.crop_records import Outcome
 from trainers.datasets.sample import Sample
-from trainers.masks import (
+from trainers.shards.files import Crop, Skipped
+from trainers.shards.masks import (
     ALIGNED,
     DIFFERENCE,
     Mask,
@@ -28,8 +28,8 @@ from trainers.masks import (
     difference_mask,
     fit_mask,
 )
-from trainers.ready_crops import keep_ready_made, read_picture, sequences, spread
-from trainers.shards import Crop, Skipped
+from trainers.shards.ready_crops import keep_ready_made, read_picture, sequences, spread
+from trainers.shards.records import Outcome
 from unmask.errors import UnmaskError
 from unmask.messages import Box, CropMeta
 from unmask.plugin import FaceCrop, Images

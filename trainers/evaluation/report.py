@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
-from trainers import paper_tables
-from trainers.paper_tables import Compared, PaperFigure
+from trainers.evaluation import paper_tables
+from trainers.evaluation.paper_tables import Compared, PaperFigure
 
 
 def markdown(tree: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from trainers import robustness
+from trainers.evaluation import robustness
 from unmask.errors import ConfigError
 
 FACE = np.ascontiguousarray(astronaut()[0:201, 100:299])  # odd sides on purpose
