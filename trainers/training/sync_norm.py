@@ -15,14 +15,20 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
+        # Means and squared deviations are merged, not sums of squares: those lose the last digits
+        # where a mean is large beside its deviation (Chan, Golub, LeVeque 1983).
         wide = x.float()
-        count = torch.tensor([float(wide.numel() // wide.shape[1])], device=x.device)
-        sums = torch.cat([wide.sum((0, 2, 3)), wide.pow(2).sum((0, 2, 3)), count])
-        total: Tensor = collective.all_reduce(sums)  # type: ignore[no-untyped-call]
+        local = wide.mean((0, 2, 3))
+        squares = (wide - local[:, None, None]).pow(2).sum((0, 2, 3))
+        count = wide.new_tensor([wide.numel() // wide.shape[1]])
+        gathered = collective.all_gather(torch.cat([local, squares, count]))  # type: ignore[no-untyped-call]
+        every: Tensor = torch.stack(list(gathered))
         channels = wide.shape[1]
-        n = total[-1]
-        mean = total[:channels] / n
-        variance = (total[channels:-1] / n - mean.pow(2)).clamp(min=0.0)
+        means, counts = every[:, :channels], every[:, -1:]
+        n = counts.sum()
+        mean = (counts * means).sum(0) / n
+        spread = every[:, channels:-1].sum(0) + (counts * (means - mean).pow(2)).sum(0)
+        variance = spread / n
         if (
             self.track_running_stats
             and self.running_mean is not None
