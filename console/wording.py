@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
-from unmask.verdict import PluginStatus, Verdict, VerdictLabel
+from unmask.verdict import ConditionObeyed, PluginStatus, TrackVerdict, Verdict, VerdictLabel
 
 HEADLINES = {
     VerdictLabel.FAKE: "Likely forged",
@@ -106,6 +106,29 @@ def size(count: int) -> str:
         value /= 1000
         units.pop(0)
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def track_note(track: TrackVerdict) -> str:
+    """What a reader should know of one face: why it has no score, or what moved its score."""
+    if track.reason is not None:
+        return track.reason.message
+    return "" if track.condition is None else moved(track.condition)
+
+
+def moved(condition: ConditionObeyed) -> str:
+    """In words, what the policy's `conditions` did to one face's score.
+
+    >>> moved(ConditionObeyed(name="face_px=96-192", p_before=0.8))
+    'The policy compares faces of 96 to 192 px with their like; by itself the score is 0.80.'
+    >>> moved(ConditionObeyed(name="face_px=192-inf", p_before=0.6))
+    'The policy compares faces of 192 px or more with their like; by itself the score is 0.60.'
+    """
+    low, _, high = condition.name.removeprefix("face_px=").partition("-")
+    size = f"{low} px or more" if high in ("", "inf") else f"{low} to {high} px"
+    return (
+        f"The policy compares faces of {size} with their like; by itself the score is "
+        f"{probability(condition.p_before)}."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

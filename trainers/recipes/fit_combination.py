@@ -3,8 +3,9 @@
     python -m trainers.recipes.fit_combination judged.json... --bundle sola=FOLDER \\
         --bundle efficientnet_fpn=FOLDER --out detect_plugins/combinations.json
 
-The combination is the workers' own (weighted mean of calibrated logits). Prints the probabilities at
-which false alarms stay under 5 % and 1 % at every quality.
+The combination is the workers' own (weighted mean of calibrated logits). Its operating points go into
+the file too, by quality and face size. Prints the probabilities at which false alarms stay under 5 %
+and 1 % at every quality: what a policy's thresholds are set to.
 """
 
 import argparse
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from trainers.calibrate import fit_platt, threshold_at_fpr
+from trainers.calibrate import apply, fit
+from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED
 from trainers.recipes.ship import SET_NAME
-from trainers.recipes.tables import QUALITIES, combined, scored
+from trainers.recipes.tables import combined, scored
 from unmask.bundle import CARD_FILE, read_card
-from workers.calibrate import platt
+from workers.combine import Combination
 
 
 def main() -> None:
@@ -42,27 +44,37 @@ def main() -> None:
             )
         cards[plugin] = card
     clips = combined([(scored(judged, plugin), card) for plugin, card in cards.items()])
-    raw, labels = [c.raw for c in clips], [c.label for c in clips]
-    fitted = fit_platt(raw, labels, fitted_on=SET_NAME)
-    combination = {
-        "members": sorted(f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items()),
-        "slope": fitted.slope,
-        "intercept": fitted.intercept,
-        "fitted_on": f"{SET_NAME}: {labels.count(0)} real and {labels.count(1)} forged videos",
-        "version": "1",
-    }
-    args.out.write_text(json.dumps([combination], indent=2) + "\n", encoding="utf-8")
-    p = np.array([platt(c.raw, fitted.slope, fitted.intercept) for c in clips])
-    for fpr in (0.05, 0.01):
-        found = {}
-        for quality in QUALITIES:
-            reals = [
-                v for v, c in zip(p, clips, strict=True) if not c.label and c.quality == quality
-            ]
-            found[quality] = round(threshold_at_fpr(reals, fpr), 4)
-        worst = max(found.values())
-        hits = np.mean([v >= worst for v, c in zip(p, clips, strict=True) if c.label])
-        print(f"fpr {fpr}: {worst:.4f} {found}, finds {hits:.2f} of the forged clips")
+    fitted = fit(
+        [
+            VideoScore(
+                key=f"{clip.family}/{clip.clip}",
+                dataset="research",
+                method=clip.family,
+                label=clip.label,
+                raw=clip.raw,
+                quality=clip.quality,
+                face_px=clip.face_px,
+            )
+            for clip in clips
+        ],
+        name=SET_NAME,
+    )
+    calibration = fitted.calibration
+    combination = Combination(
+        members=tuple(sorted(f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items())),
+        slope=calibration.slope,
+        intercept=calibration.intercept,
+        fitted_on=calibration.fitted_on,
+        version="1",
+        thresholds=fitted.thresholds,
+    )
+    text = json.dumps([combination.model_dump(mode="json")], indent=2)
+    args.out.write_text(text + "\n", encoding="utf-8")
+    forged = apply(calibration, [clip.raw for clip in clips if clip.label])
+    for point in ("fpr_0.05", "fpr_0.01"):
+        threshold = fitted.thresholds[point]
+        hits = np.mean(forged >= threshold)
+        print(f"{point}: {threshold:.4f} finds {hits:.2f} of the forged clips")
 
 
 if __name__ == "__main__":

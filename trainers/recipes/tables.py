@@ -37,6 +37,8 @@ class Scored(Frozen):
     people: tuple[str, ...]
     quality: str
     raw: float
+    face_px: float
+    """Median longer side of the clip's faces."""
 
     @property
     def part(self) -> int:
@@ -67,6 +69,7 @@ def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
         people=judged.people,
         quality=judged.quality,
         raw=raw,
+        face_px=judged.face_px,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from console import report
 from unmask.errors import ReasonCode
 from unmask.messages import Coverage, JobState, Reason
-from unmask.verdict import Verdict, VerdictLabel
+from unmask.verdict import ConditionObeyed, Verdict, VerdictLabel
 
 Make = Callable[..., Verdict]
 
@@ -159,3 +159,17 @@ def test_the_index_links_reports_and_gives_reasons(make_verdict: Make) -> None:
 
 def _none(_: str) -> None:
     return None
+
+
+def test_a_report_says_what_a_face_of_its_size_was_compared_with(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    first = verdict.tracks[0].model_copy(
+        update={"condition": ConditionObeyed(name="face_px=192-inf", p_before=0.77)}
+    )
+    told = verdict.model_copy(update={"tracks": (first, *verdict.tracks[1:])})
+    shown = _Page(report.render_report(told, name="a.mp4", picture=_none)).shown()
+    assert "faces of 192 px or more with their like; by itself the score is 0.77" in shown
+    assert (
+        "with their like"
+        not in _Page(report.render_report(verdict, name="a.mp4", picture=_none)).shown()
+    )

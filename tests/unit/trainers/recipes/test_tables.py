@@ -21,6 +21,7 @@ def clips(separation: float) -> list[Scored]:
         Scored(
             clip=f"{n}", family="swap" if n % 2 else "real", label=n % 2, people=(f"p{n}",),
             quality=quality, raw=float(np.clip(0.4 + separation * (n % 2) + rng.normal(0, 0.05), 0.01, 0.99)),
+            face_px=100.0,
         )
         for n in range(60)
         for quality in ("found", "crf23", "crf32")
@@ -36,7 +37,7 @@ def test_a_perfect_system_has_auc_one_at_every_quality() -> None:
 
 def test_the_threshold_is_set_by_the_worst_quality() -> None:
     both = [
-        Scored(clip=f"{n}{q}", family="real", label=0, people=(), quality=q, raw=0.5)
+        Scored(clip=f"{n}{q}", family="real", label=0, people=(), quality=q, raw=0.5, face_px=100.0)
         for q in ("found", "crf32")
         for n in range(20)
     ]
