@@ -1,9 +1,10 @@
 """Does data loading keep up with training? Images a second, and the share of time spent waiting.
 
-    python benchmarks/training.py [--plugin sola] [--data POOL] [--steps 30]
+    python benchmarks/training.py [--plugin sola] [--data POOL] [--steps 30] [--live]
 
 Trains for a few steps from a pool (made on the spot from a public-domain photo where none is given),
-then runs the same steps on one batch held in memory: the ceiling. Prints the ratio.
+then runs the same steps on one batch held in memory: the ceiling. Prints the ratio. With --live the pool
+holds reals alone, and loader processes forge every pair anew while the network trains.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import PoolWriter
 from trainers.training.losses import loss_for
 
+MIX = SyntheticConfig(share=1.0, self_blend=1.0, swap=0.3, generated=0.3)
+
 
 def sitter(rng: np.random.Generator) -> Sitter:
     """A face of scikit-image's photo, at a random place and size."""
@@ -35,6 +38,19 @@ def sitter(rng: np.random.Generator) -> Sitter:
     return Sitter(face=Face(pixels=pixels, box=box), person="a", source="a.jpg")
 
 
+def write_reals(writer: PoolWriter, count: int) -> None:
+    """Reals alone, of eight people as far as swapping goes."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        face, _, source = sitter(rng)
+        side = face.pixels.shape[0]
+        writer.add(
+            face.pixels, label=0, family="real", method="real",
+            source=source, person=f"p{number % 8}", quality="found", extent="real",
+            face=[v / side for v in face.box],
+        )  # fmt: skip
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -42,17 +58,22 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--live", action="store_true", help="forge pairs while training")
+    parser.add_argument("--workers", type=int, default=1, help="loader processes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         data = args.data or Path(scratch) / "pool"
         if args.data is None:
             with PoolWriter(data, "train") as writer:
-                mix = SyntheticConfig(share=1.0, self_blend=1.0, swap=0.3, generated=0.3)
-                write_pairs(writer, sitter, 64, np.random.default_rng(0), mix)
+                if args.live:
+                    write_reals(writer, 128)
+                else:
+                    write_pairs(writer, sitter, 64, np.random.default_rng(0), MIX)
         run = Path(scratch) / "run"
         train.main(
             ["--plugin", args.plugin, "--data", str(data), "--out", str(run), "--no-val",
-             "--max-steps", str(args.steps), "--log-every", "1", "--threads", str(args.threads)]
+             "--max-steps", str(args.steps), "--log-every", "1", "--threads", str(args.threads),
+             "--set", f"workers={args.workers}"]
         )  # fmt: skip
         lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     trained, waited = lines[-1]["img_s"], lines[-1]["wait"]

@@ -1,45 +1,94 @@
-"""One command a shipped bundle, from the research data to the folder that ships.
+"""The shipped bundles and their figures by one command, from the research data to the folders that ship.
 
+    python -m trainers.recipes.reproduce --research-data ../shared/data --work WORK
     python -m trainers.recipes.reproduce sola --research-data ../shared/data --work WORK
-    python -m trainers.recipes.reproduce efficientnet_fpn --research-data ../shared/data --work WORK
 
-Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and
-machine of the shipped bundles: docs/reference/weights.md.
+Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
+combination and the tables. One thread a training, both at once, as the shipped ones ran: floating-point
+sums then come out alike on a like machine. Each step is skipped where its result is there, so a killed
+run goes on where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
 """
 
 import argparse
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 SHIPPED = ("sola", "efficientnet_fpn")
+WEIGHTS = {"sola": 0.4, "efficientnet_fpn": 1.0}
+"""In the combination."""
 
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("plugin", choices=SHIPPED)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "plugins", nargs="*", metavar="PLUGIN", help=f"default: {', '.join(SHIPPED)}"
+    )
     parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, required=True, help="about 10 GB")
-    parser.add_argument("--out", type=Path, help="default: WORK/bundles/PLUGIN")
     args = parser.parse_args()
+    plugins = tuple(args.plugins) or SHIPPED
+    if unknown := set(plugins) - set(SHIPPED):
+        parser.error(f"{', '.join(sorted(unknown))} does not ship; {', '.join(SHIPPED)} do")
     work: Path = args.work
-    pool, val, run = work / "pool", work / "val", work / "runs" / args.plugin
-    data = ["--research-data", str(args.research_data)]
-    if not (pool / "finished").exists():
-        _run("trainers.recipes.build_pool", *data, "--out", str(pool))
-        (pool / "finished").touch()
-    if not (val / "counts.json").exists():
-        _run("trainers.recipes.validation_set", *data, "--out", str(val))
-    started = time.monotonic()
-    _run("trainers.train", "--plugin", args.plugin, "--data", str(pool), "--out", str(run))
-    hours = (time.monotonic() - started) / 3600
-    out = args.out or work / "bundles" / args.plugin
-    _run(
-        "trainers.recipes.ship", str(run), "--checkpoint", "checkpoint", "--set", str(val),
-        "--pool", str(pool), *data, "--hours", f"{hours:.2f}", "--out", str(out),
+    work.mkdir(parents=True, exist_ok=True)
+    data = ("--research-data", str(args.research_data))
+    _once(work / "pool", "trainers.recipes.build_pool", *data)
+    _once(work / "val", "trainers.recipes.validation_set", *data)
+    runs = work / "runs"
+    with ThreadPoolExecutor(len(plugins)) as crew:
+        list(crew.map(partial(_trained, runs, work / "pool"), plugins))
+    for plugin in plugins:
+        _once(
+            work / "bundles" / plugin, "trainers.recipes.ship", str(runs / plugin),
+            "--checkpoint", "checkpoint", "--set", str(work / "val"), "--pool", str(work / "pool"),
+            *data, "--hours", _finished(runs / plugin).read_text(encoding="utf-8"),
+            "--weight", str(WEIGHTS[plugin]),
+        )  # fmt: skip
+    if set(plugins) == set(SHIPPED):
+        _judged_together(work)
+
+
+def _trained(runs: Path, pool: Path, plugin: str) -> None:
+    _once(
+        runs / plugin, "trainers.train", "--plugin", plugin, "--data", str(pool), "--no-val",
+        "--threads", "1",
     )  # fmt: skip
+
+
+def _judged_together(work: Path) -> None:
+    """Unseen blends, the combination, and the tables of docs/reference/weights.md."""
+    _once(work / "blends", "trainers.recipes.blend_clips", str(work / "val"))
+    bundles = [f"{plugin}={work / 'bundles' / plugin}" for plugin in SHIPPED]
+    options = [word for bundle in bundles for word in ("--bundle", bundle)]
+    judged = {name: work / f"{name}.json" for name in ("val", "blends")}
+    for name, out in judged.items():
+        _once(out, "trainers.recipes.judge", str(work / name), *bundles, "--blur")
+    _once(
+        work / "combinations.json", "trainers.recipes.fit_combination", str(judged["val"]), *options
+    )
+    for out in judged.values():
+        _run("trainers.recipes.tables", str(out), *options)
+
+
+def _finished(out: Path) -> Path:
+    """Lies beside what a step has made to the end, and holds the hours that it took."""
+    return out.with_name(f"{out.name}.finished")
+
+
+def _once(out: Path, module: str, *arguments: str) -> None:
+    if _finished(out).exists():
+        return
+    started = time.monotonic()
+    _run(module, *arguments, "--out", str(out))
+    hours = (time.monotonic() - started) / 3600
+    _finished(out).write_text(f"{hours:.2f}", encoding="utf-8")
 
 
 def _run(module: str, *arguments: str) -> None:
