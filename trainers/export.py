@@ -80,15 +80,19 @@ def write_bundle(
         save_file(stored, fresh / WEIGHTS_FILE, metadata={"format": "pt", "plugin": card.plugin})
         digest = hashlib.sha256((fresh / WEIGHTS_FILE).read_bytes()).hexdigest()
         card = card.model_copy(update={"sha256": digest})
-        (fresh / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (fresh / CARD_TEXT).write_text(model_card(card, notes or CardNotes()), encoding="utf-8")
-        if {SUSPICIOUS, FAKE} <= set(card.thresholds):
-            (fresh / POLICY).write_text(policy_text(card), encoding="utf-8")
+        _write_texts(fresh, card, notes)
         fresh.chmod(0o755)
         _swap(fresh, out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return card
+
+
+def _write_texts(folder: Path, card: BundleCard, notes: CardNotes | None) -> None:
+    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / CARD_TEXT).write_text(model_card(card, notes or CardNotes()), encoding="utf-8")
+    if {SUSPICIOUS, FAKE} <= set(card.thresholds):
+        (folder / POLICY).write_text(policy_text(card), encoding="utf-8")
 
 
 def draft_card(
@@ -174,6 +178,16 @@ def reexport(
         changes["abstention"] = abstention
     fresh = BundleCard.model_validate({**card.model_dump(), **_plain(changes)})
     return write_bundle(out, tensors, fresh, notes=notes, keep_fp32=keep_fp32)
+
+
+def restate(
+    folder: Path, plugin: str, updates: Mapping[str, Any], notes: CardNotes | None = None
+) -> BundleCard:
+    """Change what a bundle says of its weights, not the weights. Raises BundleRefused."""
+    card = read_card(folder, plugin)
+    card = BundleCard.model_validate({**card.model_dump(), **_plain(updates)})
+    _write_texts(folder, card, notes)
+    return card
 
 
 def compare_scores(

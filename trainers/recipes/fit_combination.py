@@ -19,7 +19,7 @@ from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED
 from trainers.recipes.ship import SET_NAME
 from trainers.recipes.tables import combined, scored
-from unmask.bundle import CARD_FILE, read_card
+from unmask.bundle import read_card
 from workers.combine import Combination
 
 
@@ -28,21 +28,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("judged", type=Path, nargs="+")
     parser.add_argument("--bundle", action="append", required=True, metavar="PLUGIN=FOLDER")
-    parser.add_argument("--weight", action="append", default=[], metavar="PLUGIN=WEIGHT")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     judged = [j for path in args.judged for j in JUDGED.validate_json(path.read_bytes())]
-    weights = dict(text.split("=") for text in args.weight)
     cards = {}
     for text in args.bundle:
         plugin, _, folder = text.partition("=")
-        card = read_card(Path(folder), plugin)
-        if plugin in weights:
-            card = card.model_copy(update={"combination_weight": float(weights[plugin])})
-            (Path(folder) / CARD_FILE).write_text(
-                card.model_dump_json(indent=2) + "\n", encoding="utf-8"
-            )
-        cards[plugin] = card
+        cards[plugin] = read_card(Path(folder), plugin)
     clips = combined([(scored(judged, plugin), card) for plugin, card in cards.items()])
     fitted = fit(
         [

@@ -47,17 +47,20 @@ class Lesson(NamedTuple):
     input_px: int
     steps: int
     batch: int = 16
-    architecture: tuple[str, ...] = ()
-    """Further settings, e.g. dropout off."""
+    settings: tuple[str, ...] = ()
+    """Further ones, e.g. dropout off."""
 
 
 LESSONS: Mapping[str, Lesson] = {
     "sola": Lesson(64, 120),
-    "lrl": Lesson(64, 60, architecture=("patches=2",)),
-    "llsm": Lesson(96, 60),
-    "focus": Lesson(64, 120),
-    "efficientnet_fpn": Lesson(64, 150, architecture=("head_dropout=0.0", "map_dropout=0.0")),
+    "lrl": Lesson(96, 200, settings=("architecture.patches=3",)),
+    "llsm": Lesson(96, 150),
+    "focus": Lesson(64, 500, settings=("optimiser.lr=1e-3",)),
+    "efficientnet_fpn": Lesson(
+        64, 300, settings=("architecture.head_dropout=0.0", "architecture.map_dropout=0.0")
+    ),
 }
+"""As many steps as the running statistics of batch norm need to catch up with the weights."""
 BY_HEART = (
     "augment={flip = 0.0}",
     "data.crop_jitter=[1.0, 1.0]",
@@ -93,14 +96,13 @@ def overfit(plugin: str, pool: Path, run: Path, lesson: Lesson, *, threads: int 
     """
     if run.exists():
         raise ConfigError(f"{run} is there already.", fix="Give another --out, or remove it.")
-    architecture = [f"architecture.{text}" for text in lesson.architecture]
     sets = [
         *BY_HEART,
         f"architecture.input_px={lesson.input_px}",
         f"batch={lesson.batch}",
         f"steps={lesson.steps}",
         f"eval.checkpoint_every={lesson.steps}",
-        *architecture,
+        *lesson.settings,
     ]
     started = time.monotonic()
     train.main(

@@ -73,6 +73,10 @@ def _judged_together(work: Path) -> None:
     _once(
         work / "combinations.json", "trainers.recipes.fit_combination", str(judged["val"]), *options
     )
+    _run(
+        "trainers.recipes.state_figures", "--val", str(judged["val"]),
+        "--blends", str(judged["blends"]), *options,
+    )  # fmt: skip
     for out in judged.values():
         _run("trainers.recipes.tables", str(out), *options)
 
