@@ -1,11 +1,11 @@
 """What each part buys: variants of the shipped recipes, each trained alike and judged on the same clips.
 
-    python -m trainers.recipes.ablate POOL VAL --work WORK [--only NAME ...]
+    python -m trainers.recipes.ablate POOL VAL [BLENDS] --work WORK [--only NAME ...]
 
 Every variant sees the same number of images from the same pool with the same seed, so that rows of one
 plugin differ in the named switch alone. The budget is small: read the differences, not the heights.
 `leave-out` rows train without a family of forging tools and are judged on it: what carries over to a
-tool that was never seen. A variant whose result is in WORK is not trained again.
+tool that was never seen. A variant whose result is in WORK is not trained again. One table a set.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 from trainers.config import load_config
 from trainers.export import load_from_folder
 from trainers.recipes.judge import JUDGED, JudgedClip, judge
-from trainers.recipes.tables import auc_table, scored
+from trainers.recipes.tables import QUALITIES, Scored, auc_table, scored
 from trainers.recipes.validation_set import CropSet
 from unmask.frozen import Frozen
 
@@ -95,13 +95,16 @@ def slug(name: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in name).split())
 
 
-def measured(variant: Variant, pool: Path, crops: CropSet, work: Path) -> list[JudgedClip]:
+def measured(
+    variant: Variant, pool: Path, folder: Path, work: Path, qualities: Sequence[str] = ()
+) -> list[JudgedClip]:
     """The variant's judged clips; trained and judged only where WORK does not hold them yet."""
     run = work / slug(variant.name)
-    kept = run / "judged.json"
+    kept = run / f"{'-'.join((folder.name, *qualities))}.json"
     if not kept.exists():
         train(variant, pool, run)
-        found = judge(variant.name, load_from_folder(variant.plugin, run / "last"), crops)
+        detector = load_from_folder(variant.plugin, run / "last")
+        found = judge(variant.name, detector, CropSet(folder), qualities)
         kept.write_bytes(JUDGED.dump_json(tuple(found)))
     return list(JUDGED.validate_json(kept.read_bytes()))
 
@@ -121,16 +124,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pool", type=Path)
-    parser.add_argument("set", type=Path)
+    parser.add_argument("sets", type=Path, nargs="+", metavar="SET")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD")
+    parser.add_argument(
+        "--qualities", nargs="*", default=[], choices=QUALITIES, help="default: all"
+    )
     args = parser.parse_args()
-    crops = CropSet(args.set)
-    systems = {}
-    for variant in chosen(args.only):
-        systems[variant.name] = scored(measured(variant, args.pool, crops, args.work), variant.name)
-        print(f"{variant.name}: {len(systems[variant.name])} clips judged", flush=True)
-    print(auc_table(systems))
+    variants = chosen(args.only)
+    found: dict[Path, dict[str, list[Scored]]] = {folder: {} for folder in args.sets}
+    for variant in variants:
+        for folder, systems in found.items():
+            clips = measured(variant, args.pool, folder, args.work, args.qualities)
+            systems[variant.name] = scored(clips, variant.name)
+            print(f"{variant.name}: {len(systems[variant.name])} of {folder} judged", flush=True)
+    for folder, systems in found.items():
+        print(f"\n{folder.name}:\n\n{auc_table(systems)}")
 
 
 if __name__ == "__main__":

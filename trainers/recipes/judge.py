@@ -74,10 +74,17 @@ def aggregated(faces: Sequence[JudgedFace], sizes: dict[int, float]) -> float | 
     return max(able, default=None)
 
 
-def judge(plugin: str, detector: Detector | None, crops: CropSet) -> list[JudgedClip]:
-    """Every clip of the set. `detector` None: the blur-only score."""
+def judge(
+    plugin: str,
+    detector: Detector | None,
+    crops: CropSet,
+    qualities: Sequence[str] = (),
+) -> list[JudgedClip]:
+    """Every clip of the set, at these qualities (none named: all). `detector` None: blur alone."""
     judged = []
     for clip, quality, members in crops.clips():
+        if qualities and quality not in qualities:
+            continue
         found = [crops.face_crop(member) for member in members]
         p, ood = _blur(found) if detector is None else _scores(detector, found)
         faces = tuple(
