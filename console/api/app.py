@@ -63,13 +63,17 @@ async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Respon
         response = await proceed(request)
     response.headers.setdefault("Content-Security-Policy", _CSP)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    # Not no-referrer: with that, browsers hide the origin of the page's own form ("Origin: null").
+    response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def _is_foreign(request: Request) -> bool:
+    """Whether a browser says so. Sec-Fetch-Site decides where it is sent: no page can forge it, and
+    it holds behind a proxy that renames the host; older browsers send the origin alone."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
     origin = request.headers.get("origin")
-    if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"}:
-        return True
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")

@@ -17,6 +17,7 @@ from workers.store import JobRow
 
 router = APIRouter(include_in_schema=False)
 _SCRIPT = Path(__file__).parent / "refresh.js"
+_ICON = Path(__file__).parent / "icon.svg"
 _SHOWN = 100
 
 
@@ -102,3 +103,11 @@ def style() -> Response:
 def script() -> Response:
     """The one script."""
     return Response(_SCRIPT.read_text(encoding="utf-8"), media_type="text/javascript")
+
+
+@router.get("/static/icon.svg")
+def icon() -> Response:
+    """Shown in the browser's tab."""
+    return Response(
+        _ICON.read_bytes(), media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"}
+    )
