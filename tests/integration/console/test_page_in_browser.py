@@ -162,7 +162,8 @@ def test_a_report_opens_from_disk_and_asks_nobody_for_anything(
     paint(tmp_path / "evidence", verdict)
     report = tmp_path / "report.html"
     report.write_text(
-        render_report(verdict, name="clip.mp4", picture=embedded(tmp_path / "evidence")), encoding="utf-8"
+        render_report(verdict, name="clip.mp4", picture=embedded(tmp_path / "evidence")),
+        encoding="utf-8",
     )
     page = watched.page
     page.set_viewport_size(NARROW)  # type: ignore[arg-type]
