@@ -1,8 +1,8 @@
 """Pixel AUC of a bundle's heatmaps on the masks of unseen blended forgeries.
 
-    python -m trainers.recipes.heatmaps BLENDS sola=BUNDLE [efficientnet_fpn=BUNDLE]
+    python -m trainers.recipes.heatmaps POOL sola=BUNDLE [efficientnet_fpn=BUNDLE]
 
-BLENDS is a pool whose "val" pairs were forged from faces of the validation people; only blends with a
+POOL is one whose "val" pairs were forged from faces of the validation people; only blends with a
 mask count (a regenerated picture has no region to find). SOLA's maps mark seams, not interiors.
 """
 

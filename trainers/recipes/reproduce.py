@@ -4,7 +4,7 @@
     python -m trainers.recipes.reproduce sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
-combination and the tables. One thread a training, both at once, as the shipped ones ran: floating-point
+combination, and every table of docs/reference/weights.md but the ablations (`trainers.recipes.ablate`). One thread a training, both at once, as the shipped ones ran: floating-point
 sums then come out alike on a like machine. Each step is skipped where its result is there, so a killed
 run goes on where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
 """
@@ -63,7 +63,7 @@ def _trained(runs: Path, pool: Path, plugin: str) -> None:
 
 
 def _judged_together(work: Path) -> None:
-    """Unseen blends, the combination, and the tables of docs/reference/weights.md."""
+    """Unseen blends, the combination, and what docs/reference/weights.md says of all that."""
     _once(work / "blends", "trainers.recipes.blend_clips", str(work / "val"))
     bundles = [f"{plugin}={work / 'bundles' / plugin}" for plugin in SHIPPED]
     options = [word for bundle in bundles for word in ("--bundle", bundle)]
@@ -79,6 +79,9 @@ def _judged_together(work: Path) -> None:
     )  # fmt: skip
     for out in judged.values():
         _run("trainers.recipes.tables", str(out), *options)
+    _run("trainers.recipes.strange_inputs", str(work / "val"), *bundles)
+    _run("trainers.recipes.heatmaps", str(work / "pool"), *bundles)
+    _run("trainers.recipes.robustness_grid", str(work / "val"), *bundles, "--frames", "2")
 
 
 def _finished(out: Path) -> Path:
