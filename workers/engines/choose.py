@@ -3,7 +3,7 @@
 import structlog
 import torch
 
-from unmask.errors import ConfigError, EngineError, EngineUnavailable
+from unmask.errors import ConfigError, EngineError, EngineUnavailable, ParityFailed
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
@@ -135,7 +135,10 @@ def best_engine(
         except EngineError as error:
             failure = error
             absent = isinstance(error, NotInstalled) and settings.engine == "auto"
-            (log.info if absent else log.warning)(
+            # Nobody asked for half precision, and some weights do not bear it: no cause for alarm.
+            too_coarse = isinstance(error, ParityFailed) and precision != "fp32"
+            expected = absent or (too_coarse and settings.precision == settings.engine == "auto")
+            (log.info if expected else log.warning)(
                 "engine_fell_back",
                 plugin=detector.manifest.key,
                 engine=f"{name}-{precision}",

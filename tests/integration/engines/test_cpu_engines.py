@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from unmask.errors import EngineError, EngineUnavailable, ParityFailed, ReasonCode
 from unmask.settings import Settings
@@ -154,7 +155,11 @@ def test_an_engine_that_computes_something_else_is_not_served(detector, settings
     detector.serving = other.serving
     with pytest.raises(ParityFailed, match="differs from the torch reference"):
         built("openvino", "fp32", detector, settings)
-    engine, reasons = best_engine(detector, device="cpu", settings=settings)
+    with capture_logs() as logged:
+        engine, reasons = best_engine(detector, device="cpu", settings=settings)
+    levels = {e["engine"]: e["log_level"] for e in logged if e["event"] == "engine_fell_back"}
+    assert levels["openvino-fp32"] == "warning"
+    assert levels.get("openvino-bf16", "info") == "info"  # half precision that nobody asked for
     assert engine.name == "torch-fp32"
     assert {reason.code for reason in reasons} == {ReasonCode.PARITY_FAILED}
     assert reasons[0].message.startswith("openvino-")
