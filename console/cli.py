@@ -283,6 +283,19 @@ def doctor(
     raise typer.Exit(run_doctor(load_settings(), as_json=json))
 
 
+@app.command(rich_help_panel=_LOOK, epilog="Example: unmask decisions shards/decided")
+def decisions(
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; made if missing.")],
+) -> None:
+    """Export what moderators decided as training data: decisions.jsonl, and copies of the videos.
+
+    Only videos with consent on which nobody differs. Moderators' names stay in the database.
+    """
+    from console.decisions import run_decisions  # noqa: PLC0415
+
+    raise typer.Exit(run_decisions(load_settings(), out))
+
+
 @app.command(rich_help_panel=_LOOK)
 def schema() -> None:
     """Print the JSON Schema of verdict.json."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from unmask.decision import Finding, Stance
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import ConditionObeyed, PluginStatus, TrackVerdict, Verdict, VerdictLabel
@@ -39,6 +40,14 @@ JOB_STATES = {
     JobState.SUCCEEDED: "Done",
     JobState.FAILED: "Failed",
     JobState.CANCELLED: "Cancelled",
+}
+
+FINDINGS: dict[Finding, str] = {"fake": "Forged", "real": "Genuine", "unsure": "Cannot tell"}
+
+STANCES: dict[Stance, str] = {
+    "upholds": "upholds the verdict",
+    "overturns": "overturns the verdict",
+    "neither": "",
 }
 
 #: Reasons that lie with this installation, not with the video: worth a non-zero exit code.

@@ -6,7 +6,7 @@ from fastapi import FastAPI, Request, Response
 from redis import Redis
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from console.api import about, jobs, problems
+from console.api import about, decisions, jobs, problems
 from console.api.state import Service
 from console.page import views as page
 from unmask import __version__
@@ -40,6 +40,7 @@ def create_app(
     app.state.service = Service(settings=settings, store=store, redis=redis)
     problems.install(app)
     app.include_router(jobs.router)
+    app.include_router(decisions.router)
     app.include_router(about.router)
     app.include_router(page.router)
     app.middleware("http")(_guard)

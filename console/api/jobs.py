@@ -28,7 +28,7 @@ from workers.submit import create, enqueue_ingest
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
-_MAX_JSON_BYTES = 64 << 10
+_MAX_TEXT_BYTES = 64 << 10
 _MAX_NAME = 255
 
 
@@ -70,14 +70,19 @@ async def hand_in(
     )
 
 
-async def _by_path(request: Request, found: Service, key: str | None) -> tuple[JobRow, bool]:
+async def short_body(request: Request) -> bytes:
+    """A body that is text. Raises InputError (too_large) before it fills the memory."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MAX_JSON_BYTES:
-            raise InputError("the JSON body is too long.", code=ReasonCode.TOO_LARGE)
+        if len(body) > _MAX_TEXT_BYTES:
+            raise InputError("the body is too long.", code=ReasonCode.TOO_LARGE)
+    return bytes(body)
+
+
+async def _by_path(request: Request, found: Service, key: str | None) -> tuple[JobRow, bool]:
     try:
-        wanted = PathSubmission.model_validate_json(bytes(body))
+        wanted = PathSubmission.model_validate_json(await short_body(request))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"

@@ -1,18 +1,25 @@
 """The page: a list of jobs with an upload form, and one page a job with its verdict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from console import timeline, wording
-from console.api.jobs import by_upload
+from console.api.jobs import by_upload, short_body
 from console.api.state import Service, ServiceDep
 from console.api.views import Progress, shown_reasons
 from console.report import environment, stylesheet
+from unmask.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
+from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.verdict import Verdict
+from workers.decide import decide
 from workers.store import JobRow
 
 router = APIRouter(include_in_schema=False)
@@ -28,6 +35,8 @@ class Row:
     job: JobRow
     progress: Progress
     verdict: Verdict | None
+    decision: Decision | None = None
+    """The newest one."""
 
     @property
     def tag(self) -> str:
@@ -49,9 +58,9 @@ class Row:
         return self.job.state in {JobState.QUEUED, JobState.RUNNING}
 
 
-def _row(found: Service, job: JobRow) -> Row:
+def _row(found: Service, job: JobRow, decision: Decision | None = None) -> Row:
     verdict = found.store.verdict(job.id) if job.state is JobState.SUCCEEDED else None
-    return Row(job=job, progress=found.progress(job), verdict=verdict)
+    return Row(job=job, progress=found.progress(job), verdict=verdict, decision=decision)
 
 
 def _html(template: str, **values: object) -> HTMLResponse:
@@ -61,7 +70,9 @@ def _html(template: str, **values: object) -> HTMLResponse:
 @router.get("/")
 def jobs(found: ServiceDep) -> HTMLResponse:
     """The newest jobs."""
-    rows = [_row(found, job) for job in found.store.jobs(limit=_SHOWN)]
+    newest = found.store.jobs(limit=_SHOWN)
+    decided = found.store.decisions.newest([job.id for job in newest])
+    rows = [_row(found, job, decided.get(job.id)) for job in newest]
     return _html("jobs.html", rows=rows, title="Jobs", refresh=any(row.unfinished for row in rows))
 
 
@@ -74,7 +85,14 @@ async def upload(request: Request, found: ServiceDep) -> Response:
 
 @router.get("/jobs/{job_id}")
 def job(job_id: str, found: ServiceDep) -> HTMLResponse:
-    """One job: its verdict, or how far it is, or why it failed."""
+    """One job: its verdict and decisions, or how far it is, or why it failed."""
+    return _job_page(found, job_id)
+
+
+def _job_page(
+    found: Service, job_id: str, *, typed: Mapping[str, str] | None = None, problem: str = ""
+) -> HTMLResponse:
+    """`typed`: what a form held that was not taken, for the reason `problem`."""
     row = _row(found, found.job(job_id))
     drawing = timeline.draw(row.verdict) if row.verdict is not None else None
 
@@ -82,7 +100,7 @@ def job(job_id: str, found: ServiceDep) -> HTMLResponse:
         name = Path(url).name
         return f"/v1/jobs/{job_id}/evidence/{name}" if found.picture(row.job, name) else None
 
-    return _html(
+    page = _html(
         "job.html",
         row=row,
         reasons=shown_reasons(row.job),
@@ -90,7 +108,37 @@ def job(job_id: str, found: ServiceDep) -> HTMLResponse:
         picture=picture,
         title=row.job.filename,
         refresh=row.unfinished,
+        decisions=found.store.decisions.of(job_id),
+        longest={"moderator": MAX_NAME, "rationale": MAX_RATIONALE},
+        typed=typed or {},
+        problem=problem,
     )
+    page.status_code = 422 if problem else 200
+    return page
+
+
+@router.post("/jobs/{job_id}/decisions")
+async def decided(job_id: str, request: Request, found: ServiceDep) -> Response:
+    """The decision form; then the job's page again, with what was typed where it is not taken."""
+    sent = parse_qs((await short_body(request)).decode("utf-8", "replace"))
+    typed = {name: values[0] for name, values in sent.items()}
+    return await run_in_threadpool(_decided, found, job_id, typed)
+
+
+def _decided(found: Service, job_id: str, typed: dict[str, str]) -> Response:
+    try:
+        given = DecisionGiven.model_validate(typed | {"consent": "consent" in typed})
+        decide(found.store, job_id, given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"{first['loc'][0] if first['loc'] else 'The form'}: {first['msg']}."
+    except InputError as error:
+        if error.code is not ReasonCode.CONFIG_INVALID:
+            raise
+        problem = f"{error.message.capitalize()} {error.fix}"
+    else:
+        return RedirectResponse(f"/jobs/{job_id}#decisions", status_code=303)
+    return _job_page(found, job_id, typed=typed, problem=problem)
 
 
 @router.get("/static/style.css")

@@ -21,7 +21,7 @@ DESCRIPTION = Description(
     labels="field label: fake or real, decided by a moderator; anything else is left out",
     splits="field split; without it by sha256 or name, 8:1:1",
     layout='FILE.jsonl (or decisions.jsonl in the root): {"path", "label", "consent", ...} a line.',
-    where="the moderation console exports it.",
+    where="`unmask decisions FOLDER` exports it.",
 )
 
 

@@ -1,4 +1,4 @@
-"""The database: jobs, verdicts, frame scores."""
+"""The database: jobs, verdicts, frame scores, decisions."""
 
 from workers.store.rows import JobRow
 from workers.store.store import Store

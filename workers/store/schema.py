@@ -79,3 +79,20 @@ FRAME_SCORES = Table(
     Column("ood", Float, nullable=True),
     ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
 )
+
+#: Append-only: nothing in the code changes or deletes a row.
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("finding", String(16), nullable=False),
+    Column("stance", String(16), nullable=False),
+    Column("rationale", Text, nullable=False),
+    Column("moderator", String(100), nullable=False),
+    Column("consent", Boolean, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+    Index("ix_decisions_job_id", "job_id"),
+)

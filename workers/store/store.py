@@ -14,6 +14,7 @@ from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict
 from workers.store.database import open_database, unreachable
+from workers.store.decisions import DecisionLog
 from workers.store.migrate import upgrade
 from workers.store.rows import REASONS, JobRow, job_columns, job_of, score_columns
 from workers.store.schema import FRAME_SCORES, JOBS, VERDICTS
@@ -30,6 +31,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.decisions = DecisionLog(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()

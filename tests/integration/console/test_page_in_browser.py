@@ -177,3 +177,31 @@ def test_a_report_opens_from_disk_and_asks_nobody_for_anything(
     assert page.locator("#evidence-2").is_visible()
     assert {r for r in watched.requests if not r.startswith("data:")} == {report.as_uri()}
     assert watched.complaints == []
+
+
+def test_a_moderator_decides_and_may_correct_it(
+    watched: Watched, address: str, service: Service, make_verdict: Make, tmp_path: Path
+) -> None:
+    job_id = handed_in(watched, address, tmp_path)
+    judge(service, job_id, make_verdict())
+    page = watched.page
+    page.reload()
+    page.get_by_role("radio", name="Genuine").check()
+    page.get_by_label("Your name").fill("kim")
+    page.get_by_role("button", name="Record the decision").click()
+    assert "without saying why" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Your name").input_value() == "kim"
+    page.get_by_label("Why").fill("The reflection in both eyes is the same lamp.")
+    page.get_by_label("May be used to train").check()
+    page.get_by_role("button", name="Record the decision").click()
+    said = page.locator("ol.decisions li")
+    assert "Genuine, overturns the verdict" in said.inner_text()
+    page.get_by_role("radio", name="Forged").check()
+    page.get_by_label("Your name").fill("kim")
+    page.get_by_role("button", name="Record the decision").click()
+    assert said.count() == 2
+    assert [d.finding for d in service.store.decisions.of(job_id)] == ["real", "fake"]
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    assert watched.overflow_px() <= 0
+    # The refused form is answered with 422, which browsers note; nothing else may be.
+    assert [text for text in watched.complaints if "422" not in text] == []

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from tests.unit.workers.making import REF, closed, result, scores
+from unmask.decision import DecisionGiven
 from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import DEFAULT
@@ -186,3 +187,25 @@ def test_a_database_that_cannot_be_used_names_the_fix(url: str) -> None:
     with pytest.raises(StoreError) as caught:
         Store(url)
     assert caught.value.fix
+
+
+def test_decisions_are_kept_in_order_and_none_is_lost(store: Store) -> None:
+    create(store, "a")
+    create(store, "b")
+    given = DecisionGiven(finding="fake", moderator="kim ä", rationale="why 'so'", consent=True)
+
+    def add(number: int) -> None:
+        store.decisions.add("a" if number % 2 else "b", 0, given, "upholds")
+
+    with ThreadPoolExecutor(8) as crew:
+        list(crew.map(add, range(16)))
+    log = store.decisions.everything()
+    assert len({decision.id for decision in log}) == 16
+    assert [d.id for d in log] == sorted(d.id for d in log)
+    assert store.decisions.of("a") == [d for d in log if d.job_id == "a"]
+    assert store.decisions.newest(["a", "b", "c"]) == {
+        job: [d for d in log if d.job_id == job][-1] for job in ("a", "b")
+    }
+    assert log[0].model_dump(include={"rationale", "moderator", "consent", "stance"}) == {
+        "rationale": "why 'so'", "moderator": "kim ä", "consent": True, "stance": "upholds",
+    }  # fmt: skip

@@ -1,0 +1,114 @@
+"""`unmask decisions`: moderators' findings as a folder that trainers read."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from unmask.decision import Decision
+from unmask.errors import ConfigError
+from unmask.settings import Settings
+from workers.store import JobRow, Store
+
+FILE = "decisions.jsonl"
+MEDIA = "media"
+
+
+def agreed(decisions: Iterable[Decision]) -> dict[str, Decision | None]:
+    """Job -> its last decision where all who found something agree; None where they differ. Pure.
+
+    Of each moderator the last word counts; "cannot tell" is no finding, and takes an earlier one back.
+    Jobs about which nobody found anything are left out.
+    """
+    last: dict[str, dict[str, Decision]] = defaultdict(dict)
+    for decision in decisions:
+        # Put last again: the newest of those who agree is what is handed on.
+        last[decision.job_id].pop(decision.moderator, None)
+        last[decision.job_id][decision.moderator] = decision
+    found: dict[str, Decision | None] = {}
+    for job_id, words in last.items():
+        sure = [decision for decision in words.values() if decision.finding != "unsure"]
+        if sure:
+            found[job_id] = sure[-1] if len({d.finding for d in sure}) == 1 else None
+    return found
+
+
+def run_decisions(settings: Settings, out: Path) -> int:
+    """Write OUT/decisions.jsonl and the videos beside it; prints what was left out, and why.
+
+    Raises ConfigError where OUT holds an export already, StoreError.
+    """
+    file = out / FILE
+    if file.exists():
+        raise ConfigError(f"{file} is there already.", fix="Name another folder, or remove it.")
+    store = Store(settings.database())
+    console, counts = Console(stderr=True), Counter[str]()
+    log = store.decisions.everything()
+    findings = agreed(log)
+    counts["nobody could tell"] = len({d.job_id for d in log} - set(findings))
+    (out / MEDIA).mkdir(parents=True, exist_ok=True)
+    lines = []
+    for job_id, decision in track(findings.items(), "Copying", console=console, transient=True):
+        job = store.job(job_id)
+        if decision is None:
+            counts["moderators differ"] += 1
+        elif not decision.consent:
+            counts["no consent to train on it"] += 1
+        elif job is None or (line := _exported(store, job, decision, out)) is None:
+            counts["the video is no longer kept, or changed"] += 1
+        else:
+            counts["exported"] += 1
+            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    store.close()
+    file.write_text("".join(lines), encoding="utf-8")
+    for what, count in counts.items():
+        if count:
+            console.print(f"{count:6d}  {what}", highlight=False)
+    console.print(f"{file}: python -m trainers.prepare --dataset decisions --root {out} ...")
+    return 0
+
+
+def _exported(store: Store, job: JobRow, decision: Decision, out: Path) -> dict[str, object] | None:
+    """One line, its video copied under its own hash; None where that is not what was judged."""
+    verdict = store.verdict(job.id, decision.generation)
+    source = Path(job.path)
+    if verdict is None or not source.is_file():
+        return None
+    sha256 = verdict.media.sha256
+    copy = out / MEDIA / f"{sha256}{_suffix(job.filename)}"
+    if not copy.exists():
+        shutil.copyfile(source, copy)
+        if _sha256(copy) != sha256:
+            copy.unlink()
+            return None
+    return {
+        "path": f"{MEDIA}/{copy.name}",
+        "label": decision.finding,
+        "consent": True,
+        "sha256": sha256,
+        "decided_at": decision.created_at,
+        "stance": decision.stance,
+        "verdict": verdict.verdict.value,
+        "p_fake": verdict.p_fake,
+        "rationale": decision.rationale,
+    }
+
+
+def _suffix(name: str) -> str:
+    """The end of a client's file name, if it is one.
+
+    >>> _suffix("a.MP4"), _suffix("a.mp4/../x"), _suffix("noise")
+    ('.mp4', '', '')
+    """
+    suffix = Path(name).suffix.lower()
+    return suffix if suffix[1:].isalnum() and len(suffix) <= 6 else ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

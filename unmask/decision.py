@@ -1,0 +1,68 @@
+"""What a moderator found of a judged video. Decisions are added, never changed: the log is the audit."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from unmask.frozen import Frozen
+from unmask.verdict import VerdictLabel
+
+Finding = Literal["fake", "real", "unsure"]
+Stance = Literal["upholds", "overturns", "neither"]
+MAX_RATIONALE = 2000
+MAX_NAME = 100
+_SAYS = {
+    VerdictLabel.FAKE: "fake",
+    VerdictLabel.SUSPICIOUS: "fake",
+    VerdictLabel.AUTHENTIC: "real",
+    VerdictLabel.INCONCLUSIVE: None,
+}
+
+
+class DecisionGiven(Frozen):
+    """What a moderator hands in. Text is stripped."""
+
+    finding: Finding
+    """fake: forged. real: genuine. unsure: skipped, nobody can tell."""
+    moderator: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)
+    ]
+    """Who decides, as this installation names people."""
+    rationale: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=MAX_RATIONALE)
+    ] = ""
+    """Why; needed where it overturns the verdict."""
+    consent: bool = False
+    """Whether the video may be used to train detectors."""
+    generation: int | None = Field(default=None, ge=0)
+    """Of the verdict that was looked at; the newest one where it is left out."""
+
+
+class Decision(Frozen):
+    """One line of the log."""
+
+    id: int
+    job_id: str
+    generation: int
+    finding: Finding
+    stance: Stance
+    """Whether it upholds or overturns that generation's verdict."""
+    rationale: str
+    moderator: str
+    consent: bool
+    created_at: str
+    """ISO 8601, UTC."""
+
+
+def stance(finding: Finding, verdict: VerdictLabel) -> Stance:
+    """How a finding stands to a verdict. A suspicious verdict says forged; an inconclusive one nothing.
+
+    >>> stance("real", VerdictLabel.SUSPICIOUS), stance("fake", VerdictLabel.FAKE)
+    ('overturns', 'upholds')
+    >>> stance("unsure", VerdictLabel.FAKE), stance("fake", VerdictLabel.INCONCLUSIVE)
+    ('neither', 'neither')
+    """
+    said = _SAYS[verdict]
+    if finding == "unsure" or said is None:
+        return "neither"
+    return "upholds" if finding == said else "overturns"
