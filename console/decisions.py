@@ -47,13 +47,15 @@ def run_decisions(settings: Settings, out: Path) -> int:
     if file.exists():
         raise ConfigError(f"{file} is there already.", fix="Name another folder, or remove it.")
     store = Store(settings.database())
-    console, counts = Console(stderr=True), Counter[str]()
+    counts = Counter[str]()
     log = store.decisions.everything()
     findings = agreed(log)
     counts["nobody could tell"] = len({d.job_id for d in log} - set(findings))
     (out / MEDIA).mkdir(parents=True, exist_ok=True)
     lines = []
-    for job_id, decision in track(findings.items(), "Copying", console=console, transient=True):
+    for job_id, decision in track(
+        findings.items(), "Copying", console=Console(stderr=True), transient=True
+    ):
         job = store.job(job_id)
         if decision is None:
             counts["moderators differ"] += 1
@@ -68,8 +70,8 @@ def run_decisions(settings: Settings, out: Path) -> int:
     file.write_text("".join(lines), encoding="utf-8")
     for what, count in counts.items():
         if count:
-            console.print(f"{count:6d}  {what}", highlight=False)
-    console.print(f"{file}: python -m trainers.prepare --dataset decisions --root {out} ...")
+            print(f"{count:6d}  {what}")
+    print(f"{file}: {counts['exported']} videos for trainers.prepare --dataset decisions")
     return 0
 
 

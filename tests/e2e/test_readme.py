@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import clips
 from tests.e2e.conftest import ROOT, Installation
 
-RUN = re.compile(r"^unmask (scan|plugins|doctor|schema|engines list)\b")
+RUN = re.compile(r"^unmask (scan|plugins|doctor|decisions|schema|engines list)\b")
 #: Typed by readers, and proved by other tests or by nothing but a reader's eyes.
 NOT_RUN = re.compile(
     r"^(make |source |export |curl |pip |docker |unmask (serve|worker|submit|demo|models)\b)"

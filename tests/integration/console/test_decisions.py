@@ -128,7 +128,11 @@ def test_a_form_that_never_ends_is_refused(
 
 
 def test_an_export_is_a_data_set_that_trainers_read(
-    client: httpx.Client, service: Service, make_verdict: Make, tmp_path: Path
+    client: httpx.Client,
+    service: Service,
+    make_verdict: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     jobs = {}
     for name in ("forged", "genuine", "silent", "disputed", "unsure", "gone", "changed"):
@@ -159,6 +163,12 @@ def test_an_export_is_a_data_set_that_trainers_read(
 
     out = tmp_path / "decided"
     assert run_decisions(service.settings, out) == 0
+    told = capsys.readouterr().out
+    for count, what in (
+        (2, "exported"), (1, "moderators differ"), (1, "no consent"), (1, "nobody could tell"),
+        (2, "no longer kept, or changed"),
+    ):  # fmt: skip
+        assert f"{count}  {what}" in told or f"{count}  the video is {what}" in told
     lines = [json.loads(line) for line in (out / "decisions.jsonl").read_text().splitlines()]
     assert [(line["label"], line["verdict"], line["stance"]) for line in lines] == [
         ("fake", "fake", "upholds"),
