@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,8 +71,10 @@ def run_decisions(settings: Settings, out: Path) -> int:
     file.write_text("".join(lines), encoding="utf-8")
     for what, count in counts.items():
         if count:
-            print(f"{count:6d}  {what}")
-    print(f"{file}: {counts['exported']} videos for trainers.prepare --dataset decisions")
+            sys.stdout.write(f"{count:6d}  {what}\n")
+    sys.stdout.write(
+        f"{file}: {counts['exported']} videos for trainers.prepare --dataset decisions\n"
+    )
     return 0
 
 
