@@ -193,10 +193,14 @@ def shown_name(name: str) -> str:
 def index(
     found: ServiceDep,
     state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
+    undecided: Annotated[
+        bool,
+        Query(description="Judged and not decided on, the likeliest forged first. Leaves `state`."),
+    ] = False,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobList:
     """Jobs with their state and progress, the newest first."""
-    jobs = found.store.jobs(limit=limit, state=state)
+    jobs = found.store.undecided(limit) if undecided else found.store.jobs(limit, state)
     return JobList(jobs=tuple(JobView.of(job, found.progress(job)) for job in jobs))
 
 

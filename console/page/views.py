@@ -70,10 +70,19 @@ def _html(template: str, **values: object) -> HTMLResponse:
 @router.get("/")
 def jobs(found: ServiceDep) -> HTMLResponse:
     """The newest jobs."""
-    newest = found.store.jobs(limit=_SHOWN)
-    decided = found.store.decisions.newest([job.id for job in newest])
-    rows = [_row(found, job, decided.get(job.id)) for job in newest]
-    return _html("jobs.html", rows=rows, title="Jobs", refresh=any(row.unfinished for row in rows))
+    return _list_page(found, found.store.jobs(limit=_SHOWN), title="Jobs")
+
+
+@router.get("/undecided")
+def undecided(found: ServiceDep) -> HTMLResponse:
+    """The moderators' queue."""
+    return _list_page(found, found.store.undecided(limit=_SHOWN), title="To decide")
+
+
+def _list_page(found: Service, listed: list[JobRow], *, title: str) -> HTMLResponse:
+    decided = found.store.decisions.newest([job.id for job in listed])
+    rows = [_row(found, job, decided.get(job.id)) for job in listed]
+    return _html("jobs.html", rows=rows, title=title, refresh=any(row.unfinished for row in rows))
 
 
 @router.post("/")

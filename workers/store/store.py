@@ -17,7 +17,7 @@ from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
 from workers.store.migrate import upgrade
 from workers.store.rows import REASONS, JobRow, job_columns, job_of, score_columns
-from workers.store.schema import FRAME_SCORES, JOBS, VERDICTS
+from workers.store.schema import DECISIONS, FRAME_SCORES, JOBS, VERDICTS
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500
@@ -130,6 +130,23 @@ class Store:
         query = select(JOBS).order_by(JOBS.c.created_at.desc(), JOBS.c.id).limit(limit)
         if state is not None:
             query = query.where(JOBS.c.state == state.value)
+        with self._begin() as connection:
+            return [job_of(row) for row in connection.execute(query)]
+
+    def undecided(self, limit: int = 100) -> list[JobRow]:
+        """Judged jobs that nobody has decided on, the likeliest forged first; inconclusive ones last."""
+        p_fake = (
+            select(VERDICTS.c.p_fake)
+            .where(VERDICTS.c.job_id == JOBS.c.id, VERDICTS.c.generation == JOBS.c.generation)
+            .scalar_subquery()
+        )
+        decided = select(DECISIONS.c.id).where(DECISIONS.c.job_id == JOBS.c.id).exists()
+        query = (
+            select(JOBS)
+            .where(JOBS.c.state == JobState.SUCCEEDED.value, ~decided)
+            .order_by(p_fake.desc().nulls_last(), JOBS.c.created_at, JOBS.c.id)
+            .limit(limit)
+        )
         with self._begin() as connection:
             return [job_of(row) for row in connection.execute(query)]
 

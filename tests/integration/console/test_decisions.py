@@ -120,6 +120,33 @@ def test_the_form_records_and_shows_what_was_decided(
     assert "Genuine" in client.get("/").text
 
 
+def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
+    client: httpx.Client, service: Service, make_verdict: Make
+) -> None:
+    jobs = {}
+    for name, p_fake in (("low", 0.2), ("none", None), ("high", 0.95), ("middle", 0.5)):
+        job_id = client.post("/v1/jobs", files={"file": (f"{name}.mp4", name.encode())}).json()[
+            "id"
+        ]
+        assert service.store.save_verdict(job_id, 0, make_verdict(p_fake=p_fake))
+        jobs[job_id] = name
+    client.post("/v1/jobs", files={"file": ("waiting.mp4", b"v")})
+
+    def queue() -> list[str]:
+        listed = client.get("/v1/jobs", params={"undecided": "true"}).json()["jobs"]
+        return [jobs[job["id"]] for job in listed]
+
+    assert queue() == ["high", "middle", "low", "none"]
+    middle = next(job_id for job_id, name in jobs.items() if name == "middle")
+    client.post(address(middle), json={"finding": "unsure", "moderator": "kim"})
+    assert queue() == ["high", "low", "none"]
+    html = client.get("/undecided").text
+    assert html.index("high.mp4") < html.index("low.mp4") < html.index("none.mp4")
+    assert "middle.mp4" not in html
+    assert "waiting.mp4" not in html
+    assert "data-refresh" not in html
+
+
 def test_a_form_that_never_ends_is_refused(
     client: httpx.Client, judged: tuple[str, Verdict]
 ) -> None:

@@ -209,3 +209,16 @@ def test_decisions_are_kept_in_order_and_none_is_lost(store: Store) -> None:
     assert log[0].model_dump(include={"rationale", "moderator", "consent", "stance"}) == {
         "rationale": "why 'so'", "moderator": "kim ä", "consent": True, "stance": "upholds",
     }  # fmt: skip
+
+
+def test_undecided_jobs_come_strongest_first_and_those_without_a_score_last(store: Store) -> None:
+    whole = aggregate(closed({1: 5}), [result(scores([0.2] * 5))], DEFAULT)
+    for job_id, p_fake in (("a", 0.1), ("b", None), ("c", 0.9), ("d", 0.5)):
+        create(store, job_id)
+        verdict = whole.model_copy(update={"p_fake": p_fake})
+        assert store.save_verdict(job_id, 0, verdict)
+    create(store, "e")
+    given = DecisionGiven(finding="unsure", moderator="kim")
+    store.decisions.add("d", 0, given, "neither")
+    assert [row.id for row in store.undecided()] == ["c", "a", "b"]
+    assert [row.id for row in store.undecided(limit=1)] == ["c"]
