@@ -20,7 +20,7 @@ from skimage.data import astronaut
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers import train
 from trainers.config import SyntheticConfig, load_config
-from trainers.synthetic.batches import Batch
+from trainers.feed.batches import Batch
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import PoolWriter

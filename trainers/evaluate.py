@@ -18,6 +18,7 @@ from typing import Any, cast
 import numpy as np
 import structlog
 
+from trainers.bundles.load import load_from_folder
 from trainers.calibrate import apply
 from trainers.datasets import READERS, Split
 from trainers.evaluation import metrics, paper_tables
@@ -31,7 +32,6 @@ from trainers.evaluation.score_crops import (
     video_scores,
 )
 from trainers.evaluation.scores import VideoScore
-from trainers.export import load_from_folder
 from trainers.prepare import Plan, prepare
 from trainers.shards.files import ShardSet, write_json
 from unmask.bundle import BundleCard

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from detect_plugins.focus.targets import quantised, supervision_map
-from trainers.export import load_from_folder
-from trainers.shards.pool import open_pool
-from trainers.synthetic.batches import Crops, plain_view
-from trainers.synthetic.map_sources import ABOUT_FILE, MAPS_FILE
+from trainers.bundles.load import load_from_folder
+from trainers.feed.batches import Crops, plain_view
+from trainers.feed.map_sources import ABOUT_FILE, MAPS_FILE
+from trainers.feed.shard_pool import open_pool
 from unmask.plugin import Detector
 
 BATCH = 32

@@ -29,9 +29,9 @@ from detect_plugins.catalogue import load_catalogue, load_class
 from detect_plugins.layers.efficientnet import EfficientNetTrunk
 from trainers.bundles.from_run import bundle_of_run
 from trainers.config import ScheduleConfig, TrainConfig, load_config
+from trainers.feed.batches import Batch, Crops, PoolBatches
+from trainers.feed.training_data import live_pairs, training_pool, validation_pool
 from trainers.plan import training_plan
-from trainers.synthetic.batches import Batch, Crops, PoolBatches
-from trainers.synthetic.training_data import live_pairs, training_pool, validation_pool
 from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainers.training.imagenet_lite import fill_lite0
 from trainers.training.losses import Truth, loss_for

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainers.bundles.load import load_from_folder
 from trainers.config import load_config
-from trainers.export import load_from_folder
 from trainers.recipes.judge import JUDGED, JudgedClip, judge
 from trainers.recipes.tables import QUALITIES, Scored, auc_table, scored
 from trainers.recipes.validation_set import CropSet

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from trainers import train
-from trainers.export import load_from_folder
+from trainers.bundles.load import load_from_folder
 from trainers.export_maps import export_maps
-from trainers.shards.pool import open_pool
+from trainers.feed.shard_pool import open_pool
 
 SOURCES = ("ssim", "pixel", "pixel-threshold", "focus", "mask")
 RECIPES = Path(__file__).parent

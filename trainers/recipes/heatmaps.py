@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from trainers.bundles.load import load_from_folder
 from trainers.evaluation import metrics
-from trainers.export import load_from_folder
-from trainers.synthetic.batches import plain_view, window
+from trainers.feed.batches import plain_view, window
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop
 from unmask.plugin import Detector, Floats
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from trainers.export import load_from_folder
+from trainers.bundles.load import load_from_folder
 from trainers.recipes.validation_set import CropSet, JudgedCrop
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, FaceCrop

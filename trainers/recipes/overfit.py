@@ -25,8 +25,8 @@ from rich.table import Table
 
 from ingest.faces import build_face_detector
 from trainers import train
+from trainers.bundles.load import load_from_folder
 from trainers.config import SyntheticConfig
-from trainers.export import load_from_folder
 from trainers.synthetic.faces_folder import sitter_of
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolCrop, PoolWriter

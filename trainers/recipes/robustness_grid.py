@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trainers.bundles.load import load_from_folder
 from trainers.evaluation import metrics
 from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
-from trainers.export import load_from_folder
 from trainers.recipes.validation_set import CropSet, JudgedCrop
 from unmask.plugin import Detector, FaceCrop
 

@@ -18,14 +18,15 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.bundles.from_run import bundle_of_run
+from trainers.bundles.load import load_from_folder
 from trainers.bundles.model_card import CardNotes
+from trainers.bundles.write import reexport
 from trainers.calibrate import fit, fit_abstention, ood_distance
 from trainers.evaluation.scores import VideoScore
-from trainers.export import load_from_folder, reexport
+from trainers.feed.batches import plain_view
 from trainers.recipes.judge import JUDGED, judge
 from trainers.recipes.research_data import manifest_sha256
 from trainers.recipes.validation_set import CropSet
-from trainers.synthetic.batches import plain_view
 from trainers.synthetic.pool import Pool
 from workers.engines.machine import cpu_name
 

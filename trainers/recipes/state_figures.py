@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from trainers.bundles.model_card import CardNotes
+from trainers.bundles.write import restate
 from trainers.evaluation import metrics
-from trainers.export import restate
 from trainers.recipes.judge import JUDGED, JudgedClip
 from trainers.recipes.ship import LIMITS
 from trainers.recipes.tables import QUALITIES, Scored, cross_fitted, scored

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.export import load_from_folder
+from trainers.bundles.load import load_from_folder
 from trainers.recipes.validation_set import CropSet
 from unmask.plugin import Detector, FaceCrop
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from trainers.config import TrainConfig
-from trainers.synthetic.batches import Crops, plain_view
+from trainers.feed.batches import Crops, plain_view
 from unmask.plugin import DetectorManifest
 
 Floats = NDArray[np.float64]

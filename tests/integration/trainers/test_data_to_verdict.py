@@ -8,12 +8,15 @@ import torch
 
 from tests import miniature_trees as trees
 from trainers import calibrate, datasets, evaluate, export, train
+from trainers.bundles.load import load_from_folder
+from trainers.bundles.write import draft_card, write_bundle
 from trainers.prepare import Plan, prepare
 from unmask.bundle import read_card
 from unmask.errors import BundleRefused
 from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.verdict import PluginStatus
+from workers.engines.parity import fixed_crops
 from workers.local import LocalPipeline
 
 CONFIG = """
@@ -117,8 +120,8 @@ def ffpp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     base = tmp_path_factory.mktemp("ffpp")
     trees.ffpp(base / "tree", methods=("Deepfakes", "FaceSwap"))
     shards("ffpp", base / "tree", "test", base / "test")
-    detector = export.load_from_folder("sola", None)
-    card = export.draft_card(
+    detector = load_from_folder("sola", None)
+    card = draft_card(
         plugin="sola",
         plugin_version=detector.manifest.version,
         name="random",
@@ -126,7 +129,7 @@ def ffpp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     config = type(detector).Config.model_validate(card.architecture)
     torch.manual_seed(1)
-    export.write_bundle(base / "bundle", type(detector).build_network(config).state_dict(), card)
+    write_bundle(base / "bundle", type(detector).build_network(config).state_dict(), card)
     return base / "test", base / "bundle"
 
 
@@ -209,8 +212,8 @@ def test_an_evaluation_feeds_calibration_and_the_bundle_obeys_it(ffpp, tmp_path)
 
 def test_export_notices_weights_that_do_not_score_as_evaluated(ffpp, tmp_path):
     _, bundle = ffpp
-    detector = export.load_from_folder("sola", bundle)
-    images = export.fixed_crops(64, 4)
+    detector = load_from_folder("sola", bundle)
+    images = fixed_crops(64, 4)
     wrong = detector.infer(images).p + 0.05
     with pytest.raises(BundleRefused, match=r"scores differ by up to 0\.05"):
         export.verify_bundle(bundle, "sola", images, wrong)

@@ -8,10 +8,10 @@ import pytest
 
 from tests import miniature_trees as trees
 from trainers.config import TrainConfig
+from trainers.feed.map_sources import WithPairMaps
+from trainers.feed.shard_pool import ShardPool, check_classes, config_pool, open_pool
 from trainers.prepare import Plan, plans_of, prepare
 from trainers.shards.files import ShardSet
-from trainers.shards.pool import ShardPool, check_classes, config_pool, open_pool
-from trainers.synthetic.map_sources import WithPairMaps
 from unmask.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ import torch
 from skimage.data import astronaut
 
 from trainers.config import AugmentConfig, SyntheticConfig
-from trainers.synthetic.batches import PoolBatches, plain_view
+from trainers.feed.batches import PoolBatches, plain_view
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolWriter

@@ -177,39 +177,6 @@ class TestFpn:
         assert terms["loss"].item() == pytest.approx(softplus(-3.0))
 
 
-class TestMapSources:
-    REAL = torch.zeros(1, 3, 16, 16)
-
-    def test_the_pixel_difference_is_its_mean_over_colours(self) -> None:
-        fake = self.REAL.clone()
-        fake[:, 0, 4, 4] = 0.6
-        assert losses.pair_map(self.REAL, fake, "pixel")[0, 0, 4, 4].item() == pytest.approx(0.2)
-        assert losses.pair_map(self.REAL, fake, "pixel-threshold")[0, 0, 4, 4] == 1.0
-        assert losses.pair_map(self.REAL, fake, "pixel-threshold").sum() == 1.0
-
-    def test_ssim_of_equal_pictures_is_one_so_their_map_is_zero(self) -> None:
-        picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-        assert losses.pair_map(picture, picture, "ssim").abs().max() < 1e-4
-
-    def test_ssim_agrees_with_scikit_image(self) -> None:
-        from skimage.metrics import structural_similarity
-
-        generator = torch.Generator().manual_seed(1)
-        a = torch.rand(1, 1, 24, 24, generator=generator).expand(1, 3, 24, 24).double()
-        b = (a + 0.1 * torch.rand(1, 1, 24, 24, generator=generator)).clamp(0, 1)
-        ours = 1.0 - losses.pair_map(a, b, "ssim")[0, 0, 5:-5, 5:-5]
-        _, theirs = structural_similarity(
-            a[0, 0].numpy(),
-            b[0, 0].numpy(),
-            data_range=1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            full=True,
-        )
-        assert torch.allclose(ours, torch.from_numpy(theirs)[5:-5, 5:-5], atol=1e-3)
-
-
 def test_each_config_gets_its_own_loss() -> None:
     aux = {"logits": torch.zeros(1, 2)}
     terms = losses.loss_for(FpnLoss())(torch.zeros(1, 1), aux, truth([1], torch.ones(1, 2, 2)))

@@ -55,7 +55,7 @@ class Crops(Protocol):
 
 
 class Pairs(Protocol):
-    """Pairs that are forged when asked for, see `trainers.synthetic.live_pairs`."""
+    """Pairs that are forged when asked for, see `trainers.feed.live_pairs`."""
 
     def drawn(self, rng: np.random.Generator) -> int:
         """The number of a pair."""

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from skimage.data import astronaut
 
 from trainers.config import AugmentConfig, SyntheticConfig, TrainConfig
+from trainers.feed.batches import LiveHalf, PoolBatches
+from trainers.feed.live_pairs import LivePairs
+from trainers.feed.map_sources import live_map
+from trainers.feed.shard_pool import ShardPool, check_classes
+from trainers.feed.training_data import live_pairs
 from trainers.shards.files import MANIFEST, Crop, CropRecord, ShardSet, write_json, write_shard
-from trainers.shards.pool import ShardPool, check_classes
-from trainers.synthetic.batches import LiveHalf, PoolBatches
-from trainers.synthetic.live_pairs import LivePairs
-from trainers.synthetic.map_sources import live_map
-from trainers.synthetic.training_data import live_pairs
 from trainers.train import main
 from unmask.errors import ConfigError
 from unmask.messages import CropMeta

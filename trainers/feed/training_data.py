@@ -8,12 +8,12 @@ import structlog
 
 from ingest.faces import build_face_detector
 from trainers.config import TrainConfig, expand
+from trainers.feed.batches import Crops
+from trainers.feed.live_pairs import LivePairs
+from trainers.feed.map_sources import live_map, with_maps
+from trainers.feed.shard_pool import check_classes, config_pool, open_pool
 from trainers.shards.files import MANIFEST
-from trainers.shards.pool import check_classes, config_pool, open_pool
-from trainers.synthetic.batches import Crops
 from trainers.synthetic.faces_folder import at_random_size, sitters_in
-from trainers.synthetic.live_pairs import LivePairs
-from trainers.synthetic.map_sources import live_map, with_maps
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import Pool, PoolWriter
 from unmask.errors import ConfigError

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from trainers.config import FpnLoss, TrainConfig, expand
-from trainers.shards.pool import ShardPool
-from trainers.synthetic.batches import Crops, window
-from trainers.synthetic.live_pairs import PairMap
+from trainers.feed.batches import Crops, window
+from trainers.feed.live_pairs import PairMap
+from trainers.feed.pair_maps import MapSourceName, pair_map
+from trainers.feed.shard_pool import ShardPool
 from trainers.synthetic.pool import MASK_PX, PoolCrop
-from trainers.training.losses import MapSourceName, pair_map
 from unmask.errors import ConfigError
 
 MAPS_FILE, ABOUT_FILE = "maps.npy", "maps.json"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from trainers.bundles.load import load_from_folder
 from trainers.config import FpnLoss, load_config
-from trainers.export import load_from_folder
 from trainers.export_maps import export_maps
-from trainers.synthetic.map_sources import WithPairMaps, WithStoredMaps, with_maps
+from trainers.feed.map_sources import WithPairMaps, WithStoredMaps, with_maps
 from trainers.synthetic.pool import Pool
 from unmask.errors import ConfigError
 

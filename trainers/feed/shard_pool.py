@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from trainers.config import TrainConfig, expand
+from trainers.feed.batches import Crops
 from trainers.shards.files import MANIFEST, CropRecord, ShardSet
-from trainers.synthetic.batches import Crops
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError
 from unmask.plugin import Images

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trainers.config import SyntheticConfig
-from trainers.synthetic.batches import Crops
+from trainers.feed.batches import Crops
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import ATTEMPTS, FLAT, Floats, Images, Sitter, make_pair
 from trainers.synthetic.pool import MASK_PX, PoolCrop, PoolRecord
