@@ -5,7 +5,6 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from trainers.evaluation.metrics import video_key
 from unmask.frozen import Frozen
 
 Split = Literal["train", "val", "test", "all"]
@@ -62,8 +61,11 @@ class Sample(Frozen):
 
     @property
     def key(self) -> str:
-        """dataset/method/video."""
-        return video_key(self.dataset, self.method, self.video)
+        """dataset/method/video: the identity of a video in every report.
+
+        By the folder name alone, the four fakes of one FaceForensics++ pair would merge.
+        """
+        return f"{self.dataset}/{self.method}/{self.video}"
 
 
 class Listing(Frozen):

@@ -57,17 +57,6 @@ class HeatmapReport(Frozen):
     threshold: float
 
 
-def video_key(dataset: str, method: str, video: str) -> str:
-    """The identity of a video in every report: data set, method and full id.
-
-    Keyed on the folder name alone, the four fakes of one FaceForensics++ pair would merge.
-
-    >>> video_key("ffpp-c23", "Deepfakes", "000_003")
-    'ffpp-c23/Deepfakes/000_003'
-    """
-    return f"{dataset}/{method}/{video}"
-
-
 def by_video(
     keys: Sequence[str],
     labels: ArrayLike,

@@ -14,7 +14,7 @@ class VideoScore(Frozen):
     """One video (at one quality), judged."""
 
     key: str
-    """dataset/method/video, see `trainers.evaluation.metrics.video_key`."""
+    """dataset/method/video, see `Sample.key`."""
     dataset: str
     method: str
     """Forgery method; "real" for reals."""

@@ -1,8 +1,11 @@
 """Metrics against figures computed by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from trainers.datasets.sample import Sample
 from trainers.evaluation import metrics
 from unmask.errors import ConfigError
 
@@ -53,8 +56,15 @@ def test_calibration_error_is_the_weighted_gap_of_the_bins():
 
 
 def test_fakes_of_one_pair_by_two_methods_stay_two_videos():
+    fake = {
+        "dataset": "ffpp",
+        "label": 1,
+        "video": "000_003",
+        "kind": "video",
+        "path": Path("a.mp4"),
+    }
     keys = [
-        metrics.video_key("ffpp", method, "000_003")
+        Sample(split="test", method=method, **fake).key
         for method in ("Deepfakes", "Deepfakes", "Face2Face")
     ]
     names, labels, scores = metrics.by_video(keys, [1, 1, 1], [0.2, 0.4, 0.9])
