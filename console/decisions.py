@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -14,28 +15,30 @@ from rich.progress import track
 from unmask.decision import Decision
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from workers.store import JobRow, Store
+from unmask.verdict import Verdict
+from workers.store import Store
 
 FILE = "decisions.jsonl"
 MEDIA = "media"
 
 
-def agreed(decisions: Iterable[Decision]) -> dict[str, Decision | None]:
-    """Job -> its last decision where all who found something agree; None where they differ. Pure.
+def agreed(log: Iterable[tuple[str, Decision]]) -> dict[str, Decision | None]:
+    """Video -> its last decision where all who found something agree; None where they differ. Pure.
 
-    Of each moderator the last word counts; "cannot tell" is no finding, and takes an earlier one back.
-    Jobs about which nobody found anything are left out.
+    `log`: which video, and what was decided, the oldest first. Of each moderator the last word counts;
+    "cannot tell" is no finding, and takes an earlier one back. Videos about which nobody found anything
+    are left out.
     """
     last: dict[str, dict[str, Decision]] = defaultdict(dict)
-    for decision in decisions:
+    for video, decision in log:
         # Put last again: the newest of those who agree is what is handed on.
-        last[decision.job_id].pop(decision.moderator, None)
-        last[decision.job_id][decision.moderator] = decision
+        last[video].pop(decision.moderator, None)
+        last[video][decision.moderator] = decision
     found: dict[str, Decision | None] = {}
-    for job_id, words in last.items():
+    for video, words in last.items():
         sure = [decision for decision in words.values() if decision.finding != "unsure"]
         if sure:
-            found[job_id] = sure[-1] if len({d.finding for d in sure}) == 1 else None
+            found[video] = sure[-1] if len({d.finding for d in sure}) == 1 else None
     return found
 
 
@@ -47,27 +50,28 @@ def run_decisions(settings: Settings, out: Path) -> int:
     file = out / FILE
     if file.exists():
         raise ConfigError(f"{file} is there already.", fix="Name another folder, or remove it.")
-    store = Store(settings.database())
-    counts = Counter[str]()
-    log = store.decisions.everything()
-    findings = agreed(log)
-    counts["nobody could tell"] = len({d.job_id for d in log} - set(findings))
+    counts, lines = Counter[str](), list[str]()
     (out / MEDIA).mkdir(parents=True, exist_ok=True)
-    lines = []
-    for job_id, decision in track(
-        findings.items(), "Copying", console=Console(stderr=True), transient=True
-    ):
-        job = store.job(job_id)
-        if decision is None:
-            counts["moderators differ"] += 1
-        elif not decision.consent:
-            counts["no consent to train on it"] += 1
-        elif job is None or (line := _exported(store, job, decision, out)) is None:
-            counts["the video is no longer kept, or changed"] += 1
-        else:
-            counts["exported"] += 1
-            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-    store.close()
+    with closing(Store(settings.database())) as store:
+        # By content: one video may have been handed in as several jobs.
+        log = [
+            (_judged(store, decision).media.sha256, decision)
+            for decision in store.decisions.everything()
+        ]
+        findings = agreed(log)
+        counts["nobody could tell"] = len({video for video, _ in log} - set(findings))
+        for decision in track(
+            findings.values(), "Copying", console=Console(stderr=True), transient=True
+        ):
+            if decision is None:
+                counts["moderators differ"] += 1
+            elif not decision.consent:
+                counts["no consent to train on it"] += 1
+            elif (line := _exported(store, decision, out)) is None:
+                counts["the video is no longer kept, or changed"] += 1
+            else:
+                counts["exported"] += 1
+                lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     file.write_text("".join(lines), encoding="utf-8")
     for what, count in counts.items():
         if count:
@@ -78,19 +82,23 @@ def run_decisions(settings: Settings, out: Path) -> int:
     return 0
 
 
-def _exported(store: Store, job: JobRow, decision: Decision, out: Path) -> dict[str, object] | None:
+def _judged(store: Store, decision: Decision) -> Verdict:
+    verdict = store.verdict(decision.job_id, decision.generation)
+    assert verdict is not None  # noqa: S101 - what there is no verdict of cannot be decided on
+    return verdict
+
+
+def _exported(store: Store, decision: Decision, out: Path) -> dict[str, object] | None:
     """One line, its video copied under its own hash; None where that is not what was judged."""
-    verdict = store.verdict(job.id, decision.generation)
-    source = Path(job.path)
-    if verdict is None or not source.is_file():
+    verdict, job = _judged(store, decision), store.job(decision.job_id)
+    if job is None or not Path(job.path).is_file():
         return None
     sha256 = verdict.media.sha256
     copy = out / MEDIA / f"{sha256}{_suffix(job.filename)}"
-    if not copy.exists():
-        shutil.copyfile(source, copy)
-        if _sha256(copy) != sha256:
-            copy.unlink()
-            return None
+    shutil.copyfile(job.path, copy)
+    if _sha256(copy) != sha256:
+        copy.unlink()
+        return None
     return {
         "path": f"{MEDIA}/{copy.name}",
         "label": decision.finding,

@@ -25,6 +25,11 @@ def run_demo(out: Path, video: Path | None, settings: Settings) -> int:
     code = run_scan(
         paths, settings, json_path=out / "verdicts.jsonl", out=out, allow_untrained=False
     )
+    if video is None:
+        console.print(
+            "The shipped weights are for demonstration: they let most forgeries pass, this one too "
+            "where it is called authentic. docs/reference/weights.md says what they are worth."
+        )
     console.print(
         "Each folder there holds verdict.json, report.html and the pictures in evidence/. Open "
         "index.html in any browser."

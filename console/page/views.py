@@ -70,19 +70,25 @@ def _html(template: str, **values: object) -> HTMLResponse:
 @router.get("/")
 def jobs(found: ServiceDep) -> HTMLResponse:
     """The newest jobs."""
-    return _list_page(found, found.store.jobs(limit=_SHOWN), title="Jobs")
+    return _list_page(found, found.store.jobs(limit=_SHOWN), queue=False)
 
 
 @router.get("/undecided")
 def undecided(found: ServiceDep) -> HTMLResponse:
     """The moderators' queue."""
-    return _list_page(found, found.store.undecided(limit=_SHOWN), title="To decide")
+    return _list_page(found, found.store.undecided(limit=_SHOWN), queue=True)
 
 
-def _list_page(found: Service, listed: list[JobRow], *, title: str) -> HTMLResponse:
+def _list_page(found: Service, listed: list[JobRow], *, queue: bool) -> HTMLResponse:
     decided = found.store.decisions.newest([job.id for job in listed])
     rows = [_row(found, job, decided.get(job.id)) for job in listed]
-    return _html("jobs.html", rows=rows, title=title, refresh=any(row.unfinished for row in rows))
+    return _html(
+        "jobs.html",
+        rows=rows,
+        title="To decide" if queue else "Jobs",
+        queue=queue,
+        refresh=any(row.unfinished for row in rows),
+    )
 
 
 @router.post("/")

@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from trainers.calibrate import apply, fit
-from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED
 from trainers.recipes.ship import SET_NAME
-from trainers.recipes.tables import combined, scored
+from trainers.recipes.tables import combined, scored, videos
 from unmask.bundle import read_card
 from workers.combine import Combination
 
@@ -36,21 +35,7 @@ def main() -> None:
         plugin, _, folder = text.partition("=")
         cards[plugin] = read_card(Path(folder), plugin)
     clips = combined([(scored(judged, plugin), card) for plugin, card in cards.items()])
-    fitted = fit(
-        [
-            VideoScore(
-                key=f"{clip.family}/{clip.clip}",
-                dataset="research",
-                method=clip.family,
-                label=clip.label,
-                raw=clip.raw,
-                quality=clip.quality,
-                face_px=clip.face_px,
-            )
-            for clip in clips
-        ],
-        name=SET_NAME,
-    )
+    fitted = fit(videos(clips), name=SET_NAME)
     calibration = fitted.calibration
     combination = Combination(
         members=tuple(sorted(f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items())),

@@ -22,10 +22,10 @@ from trainers.bundles.load import load_from_folder
 from trainers.bundles.model_card import CardNotes
 from trainers.bundles.write import reexport
 from trainers.calibrate import fit, fit_abstention, ood_distance
-from trainers.evaluation.scores import VideoScore
 from trainers.feed.batches import plain_view
 from trainers.recipes.judge import JUDGED, judge
 from trainers.recipes.research_data import manifest_sha256
+from trainers.recipes.tables import scored, videos
 from trainers.recipes.validation_set import CropSet
 from trainers.synthetic.pool import Pool
 from workers.engines.machine import cpu_name
@@ -73,22 +73,7 @@ def main() -> None:
     crops = CropSet(args.set)
     judged = judge(card.plugin, detector, crops)
     (args.run / "judged.json").write_bytes(JUDGED.dump_json(tuple(judged)))
-    videos = [
-        VideoScore(
-            key=f"{j.method}/{j.clip}",
-            dataset="research",
-            method=j.method,
-            label=j.label,
-            raw=j.raw,
-            mean=j.mean,
-            quality=j.quality,
-            face_px=j.face_px,
-            frames=len(j.faces),
-        )
-        for j in judged
-        if j.raw is not None
-    ]
-    fitted = fit(videos, name=SET_NAME)
+    fitted = fit(videos(scored(judged, card.plugin)), name=SET_NAME)
     mean, scale, abstention = abstention_of(detector, args.pool, crops, args.percentile)
     updates: dict[str, Any] = {
         "calibration": fitted.calibration,

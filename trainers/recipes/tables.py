@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trainers.calibrate import apply, fit_platt, threshold_at_fpr
 from trainers.evaluation import metrics
+from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED, JudgedClip
 from unmask.bundle import BundleCard, read_card
 from unmask.frozen import Frozen
@@ -49,6 +50,22 @@ class Scored(Frozen):
 def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
     """A plugin's judged clips; those without a track to judge are left out."""
     return [_row(j, j.clip, j.raw) for j in judged if j.plugin == plugin and j.raw is not None]
+
+
+def videos(clips: Sequence[Scored]) -> list[VideoScore]:
+    """The same clips as calibration and thresholds take them."""
+    return [
+        VideoScore(
+            key=f"{clip.family}/{clip.clip}",
+            dataset="research",
+            method=clip.family,
+            label=clip.label,
+            raw=clip.raw,
+            quality=clip.quality,
+            face_px=clip.face_px,
+        )
+        for clip in clips
+    ]
 
 
 def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:

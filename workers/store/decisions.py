@@ -31,8 +31,10 @@ class DecisionLog:
             "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         }
         with self._begin() as connection:
-            made = connection.execute(insert(DECISIONS).values(**values)).inserted_primary_key
-        return Decision.model_validate({"id": made[0] if made else 0, **values})
+            number = connection.execute(
+                insert(DECISIONS).values(**values).returning(DECISIONS.c.id)
+            ).scalar_one()
+        return Decision.model_validate({"id": number, **values})
 
     def of(self, job_id: str) -> list[Decision]:
         """Those on one job, the oldest first."""

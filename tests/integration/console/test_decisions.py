@@ -162,8 +162,20 @@ def test_an_export_is_a_data_set_that_trainers_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     jobs = {}
-    for name in ("forged", "genuine", "silent", "disputed", "unsure", "gone", "changed"):
-        content = f"video {name}".encode()
+    for name in (
+        "forged",
+        "genuine",
+        "silent",
+        "disputed",
+        "unsure",
+        "gone",
+        "changed",
+        "again",
+        "one",
+        "other",
+    ):
+        same = {"again": "forged", "one": "both", "other": "both"}.get(name, name)
+        content = f"video {same}".encode()
         job_id = client.post("/v1/jobs", files={"file": (f"{name}.mp4", content)}).json()["id"]
         media = make_verdict().media.model_copy(
             update={"sha256": hashlib.sha256(content).hexdigest()}
@@ -183,6 +195,9 @@ def test_an_export_is_a_data_set_that_trainers_read(
     decide("unsure", "unsure")
     decide("gone", "fake")
     decide("changed", "fake")
+    decide("again", "fake")
+    decide("one", "fake")
+    decide("other", "real", "lee")
     for name, change in (("gone", None), ("changed", b"other bytes")):
         job = service.store.job(jobs[name])
         assert job is not None
@@ -192,10 +207,10 @@ def test_an_export_is_a_data_set_that_trainers_read(
     assert run_decisions(service.settings, out) == 0
     told = capsys.readouterr().out
     for count, what in (
-        (2, "exported"), (1, "moderators differ"), (1, "no consent"), (1, "nobody could tell"),
-        (2, "no longer kept, or changed"),
+        (2, "exported"), (2, "moderators differ"), (1, "no consent to train on it"),
+        (1, "nobody could tell"), (2, "the video is no longer kept, or changed"),
     ):  # fmt: skip
-        assert f"{count}  {what}" in told or f"{count}  the video is {what}" in told
+        assert f"{count}  {what}\n" in told
     lines = [json.loads(line) for line in (out / "decisions.jsonl").read_text().splitlines()]
     assert [(line["label"], line["verdict"], line["stance"]) for line in lines] == [
         ("fake", "fake", "upholds"),

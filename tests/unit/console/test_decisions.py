@@ -4,12 +4,12 @@ from console.decisions import agreed
 from unmask.decision import Decision, Finding
 
 
-def log(*words: tuple[str, str, Finding]) -> list[Decision]:
+def log(*words: tuple[str, str, Finding]) -> list[tuple[str, Decision]]:
     return [
-        Decision(
+        (job, Decision(
             id=number, job_id=job, generation=0, finding=finding, stance="neither", rationale="",
             moderator=who, consent=True, created_at=f"2026-11-24T10:00:{number:02d}+00:00",
-        )
+        ))
         for number, (job, who, finding) in enumerate(words)
     ]  # fmt: skip
 
