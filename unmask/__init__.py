@@ -3,4 +3,8 @@
 Every other package imports this one; it imports no torch, av, redis or database.
 """
 
+from unmask.no_telemetry import silence
+
+silence()
+
 __version__ = "0.1.0"

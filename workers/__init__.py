@@ -1,0 +1,1 @@
+import unmask  # noqa: F401 - first, so that no inference library reports home
