@@ -52,6 +52,8 @@ class DataConfig(Frozen):
 
     train: tuple[DataSource, ...] = ()
     val: tuple[DataSource, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    """Families or methods that are not trained on, beside those of `train.py --leave-out`."""
     crop_jitter: tuple[float, float] = (0.9, 1.15)
     """Factor on the crop scale in training (models.md 9.4)."""
     crop_shift: float = Field(default=0.04, ge=0.0, le=0.5)

@@ -88,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     pool = training_pool(args.data, out, config)
-    live = live_pairs(pool, args.data, config, leave_out=args.leave_out)
+    left_out = sorted({*config.data.leave_out, *args.leave_out})
+    live = live_pairs(pool, args.data, config, leave_out=left_out)
     unseen = validation_pool(args.data, config) if args.val else None
     batches = PoolBatches(
         pool,
@@ -107,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         live=live,
         augment=config.augment,
         seed=config.seed,
-        leave_out=args.leave_out,
+        leave_out=left_out,
         matched=config.sampler.by_identity,
         rank=fabric.global_rank,
         world=fabric.world_size,
@@ -343,7 +344,7 @@ def describe_run(
         json.dumps(
             {
                 "config": config.model_dump(mode="json"),
-                "leave_out": args.leave_out,
+                "leave_out": sorted({*config.data.leave_out, *args.leave_out}),
                 "data_manifest_sha256": pool.manifest_sha256,
                 "crops": len(pool),
                 "parameters": sum(p.numel() for p in network.parameters()),
