@@ -57,6 +57,10 @@ class TestEfficientNetFpn(BuiltIn):
     key = "efficientnet_fpn"
 
 
+class TestGeneratedFaces(BuiltIn):
+    key = "generated_faces"
+
+
 SHIPPED = [e.key for e in load_catalogue().working() if e.bundle_folder(None) is not None]
 
 
