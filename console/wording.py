@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from unmask.decision import Finding, Stance
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
-from unmask.verdict import ConditionObeyed, PluginStatus, TrackVerdict, Verdict, VerdictLabel
+from unmask.verdict import (
+    ConditionObeyed,
+    PluginStatus,
+    PolicyUsed,
+    TrackVerdict,
+    Verdict,
+    VerdictLabel,
+)
 
 HEADLINES = {
     VerdictLabel.FAKE: "Likely forged",
@@ -117,11 +124,22 @@ def size(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
-def track_note(track: TrackVerdict) -> str:
-    """What a reader should know of one face: why it has no score, or what moved its score."""
+_KINDS = {
+    "pasted": "Looks like a face or mouth pasted into real footage: a swap, lip sync.",
+    "generated": "Looks like a picture drawn whole: an animated portrait, a reenactment.",
+}
+
+
+def track_note(track: TrackVerdict, policy: PolicyUsed) -> str:
+    """What a reader should know of one face: why no score, what it looks like, what moved its score."""
     if track.reason is not None:
         return track.reason.message
-    return "" if track.condition is None else moved(track.condition)
+    notes = []
+    if track.kind is not None and (track.p_fake or 0.0) >= policy.suspicious_at:
+        notes.append(_KINDS[track.kind])
+    if track.condition is not None:
+        notes.append(moved(track.condition))
+    return " ".join(notes)
 
 
 def moved(condition: ConditionObeyed) -> str:

@@ -16,6 +16,9 @@ from unmask.frozen import Frozen
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "bundle.json"
+Finds = Literal["any", "pasted", "generated"]
+"""Which forgeries weights were taught: faces pasted into real footage (swaps, lip sync, blends), faces that
+a generator drew whole (animated portraits, reenactments, GAN faces), or both."""
 _MAX_CARD_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 16 << 20
 
@@ -76,6 +79,8 @@ class BundleCard(Frozen):
     heatmap_threshold: float = Field(default=0.5, ge=0.0, le=1.0)
     combination_weight: float = Field(default=1.0, ge=0.0)
     """Weight of this plugin's logit where several plugins are combined."""
+    finds: Finds = "any"
+    """Plugins that look for the same are averaged; of the kinds, the likelier counts."""
     abstention: Abstention | None = None
     git_revision: str = ""
     data_manifest_sha256: str = ""

@@ -98,6 +98,9 @@ class TrackVerdict(Frozen):
     status: Literal["judged", "insufficient"]
     """insufficient: too few or too small faces to say anything."""
     p_fake: Probability | None
+    kind: Literal["pasted", "generated"] | None = None
+    """The kind of forgery that p_fake speaks of, the likelier: a face pasted into real footage, or one
+    that a generator drew whole. No finding of its own. None where no plugin looks for one kind only."""
     segments_ms: tuple[tuple[int, int], ...]
     faces: int
     median_face_px: float

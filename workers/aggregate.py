@@ -6,6 +6,7 @@ No clock, no randomness, no order: the same scores give the same bytes.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from unmask.bundle import Finds
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.messages import Coverage, IngestClosed, Reason, TrackSummary
 from unmask.policy import Policy
@@ -89,12 +90,13 @@ def _track(
 ) -> TrackVerdict:
     judged = [o for o in counting if track.id in o.tracks]
     p_fake = None
+    kind: Finds = "any"
     reason = _strange(track.id, opinions)
     if reason is not None:
         judged = []
     obeyed = None
     if judged:
-        joined = combine.combine((o.tracks[track.id], o.result.weight) for o in judged)
+        joined, kind = combine.likeliest(o.result.says(o.tracks[track.id]) for o in judged)
         whole = len(judged) == len(counting)  # the calibration is for all of them together
         p_fake = round(combine.apply(joined, calibration if whole else None), DIGITS)
         points = _operating_points(counting, calibration) if whole else {}
@@ -108,6 +110,7 @@ def _track(
         id=track.id,
         status="judged" if judged else "insufficient",
         p_fake=p_fake,
+        kind=None if kind == "any" else kind,
         segments_ms=track.segments_ms,
         faces=track.faces,
         median_face_px=round(track.median_face_px, 1),
@@ -154,15 +157,15 @@ def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | 
 
 
 def _timeline(track_id: int, opinions: list[Opinion]) -> tuple[FramePoint, ...]:
-    points: dict[tuple[int, int, int], list[tuple[float, float]]] = defaultdict(list)
+    points: dict[tuple[int, int, int], list[combine.Member]] = defaultdict(list)
     for opinion in opinions:
         for score in opinion.result.scores:
             if score.crop.track_id == track_id:
                 place = (score.crop.pts_ms, score.crop.frame_index, score.crop.face_index)
-                points[place].append((score.p, opinion.result.weight))
+                points[place].append(opinion.result.says(score.p))
     return tuple(
-        FramePoint(frame_index=frame, pts_ms=pts, p=round(combine.combine(pairs), DIGITS))
-        for (pts, frame, _), pairs in sorted(points.items())
+        FramePoint(frame_index=frame, pts_ms=pts, p=round(combine.combine(said), DIGITS))
+        for (pts, frame, _), said in sorted(points.items())
     )
 
 
@@ -241,13 +244,14 @@ def _notes(
                 ),
             )
         )
-    ps = [_p(o) for o in counting]
-    if len(ps) > 1 and max(ps) >= policy.fake_at and min(ps) < policy.suspicious_at:
-        notes.append(
-            Reason(
-                code=ReasonCode.PLUGINS_DISAGREE,
-                message=f"The plugins disagree, from {min(ps):.2f} to {max(ps):.2f}: look at the "
-                "maps of each.",
+    for group in combine.by_kind(o.result.says(_p(o)) for o in counting).values():
+        ps = [member.p for member in group]
+        if max(ps) >= policy.fake_at and min(ps) < policy.suspicious_at:
+            notes.append(
+                Reason(
+                    code=ReasonCode.PLUGINS_DISAGREE,
+                    message=f"Plugins that look for the same disagree, from {min(ps):.2f} to "
+                    f"{max(ps):.2f}: look at the maps of each.",
+                )
             )
-        )
     return tuple(notes)

@@ -1,24 +1,28 @@
 """Several plugins, one probability: named and versioned, weighted, calibrated where measured.
 
-"logit-mean": the mean of the plugins' calibrated logits, weighted by each bundle's
-`combination_weight`; then, where detect_plugins/combinations.json holds a calibration for exactly
-these plugins with exactly these weights, that calibration.
+"likeliest-kind": plugins that look for the same kind of forgery are averaged (the mean of their calibrated
+logits, weighted by each bundle's `combination_weight`), and of the kinds the likelier counts. A face is
+forged if it was pasted in *or* drawn whole; to average over kinds would let the one detector that sees
+nothing of its own kind talk the other out of what it sees. A plugin that looks for any kind counts in each.
+Then, where detect_plugins/combinations.json holds a calibration for exactly these plugins with exactly
+these weights, that calibration.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.verdict import Named
 from workers.calibrate import logit, platt, sigmoid
 
-COMBINATION = Named(name="logit-mean", version="1")
+COMBINATION = Named(name="likeliest-kind", version="1")
 COMBINATIONS_FILE = "combinations.json"
 
 
@@ -38,20 +42,46 @@ class Combination(Frozen):
 _FILE = TypeAdapter(tuple[Combination, ...])
 
 
-def combine(weighted: Iterable[tuple[float, float]]) -> float:
-    """The weighted logit-mean of (probability, weight) pairs; one pair alone is kept as it is.
+class Member(NamedTuple):
+    """What one plugin says of one face."""
 
-    Raises ValueError for no pair. Where every weight is 0, all count alike.
+    p: float
+    weight: float = 1.0
+    finds: Finds = "any"
+
+
+def by_kind(members: Iterable[Member]) -> Mapping[Finds, tuple[Member, ...]]:
+    """The members that speak of each kind that somebody looks for; "any" where nobody is a specialist."""
+    told = sorted(members)  # the order of summing must not show in the last digit
+    kinds = sorted({m.finds for m in told} - {"any"}) or sorted({m.finds for m in told})
+    return {kind: tuple(m for m in told if m.finds in (kind, "any")) for kind in kinds}
+
+
+def likeliest(members: Iterable[Member]) -> tuple[float, Finds]:
+    """The probability of the likelier kind of forgery, and which it is.
+
+    Raises ValueError for no member.
     """
-    pairs = sorted(weighted)  # the order of summing must not show in the last digit
-    if not pairs:
+    means = {kind: _logit_mean(group) for kind, group in by_kind(members).items()}
+    if not means:
         raise ValueError("nothing to combine")
-    if len(pairs) == 1:
-        return pairs[0][0]
-    total = math.fsum(weight for _, weight in pairs)
+    kind = max(means, key=lambda name: means[name])
+    return means[kind], kind
+
+
+def combine(members: Iterable[Member]) -> float:
+    """As `likeliest`, the probability alone."""
+    return likeliest(members)[0]
+
+
+def _logit_mean(members: Sequence[Member]) -> float:
+    """Weighted; one member alone is kept as it is, and where every weight is 0, all count alike."""
+    if len(members) == 1:
+        return members[0].p
+    total = math.fsum(m.weight for m in members)
     if total == 0:
-        return combine((p, 1.0) for p, _ in pairs)
-    return sigmoid(math.fsum(weight * logit(p) for p, weight in pairs) / total)
+        return _logit_mean([m._replace(weight=1.0) for m in members])
+    return sigmoid(math.fsum(m.weight * logit(m.p) for m in members) / total)
 
 
 def find(slugs: Sequence[str], combinations: Iterable[Combination]) -> Combination | None:

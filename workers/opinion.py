@@ -10,6 +10,7 @@ from unmask.messages import FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import PluginRow, PluginStatus
 from workers.calibrate import calibrated
+from workers.combine import Member
 from workers.track_score import method
 
 DIGITS = 5
@@ -43,6 +44,10 @@ class PluginResult:
     def weight(self) -> float:
         """Its weight in a combination."""
         return 1.0 if self.card is None else self.card.combination_weight
+
+    def says(self, p: float) -> Member:
+        """`p` as its word in a combination."""
+        return Member(p, self.weight, "any" if self.card is None else self.card.finds)
 
 
 @dataclass(frozen=True, kw_only=True)

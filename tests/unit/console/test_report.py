@@ -173,3 +173,13 @@ def test_a_report_says_what_a_face_of_its_size_was_compared_with(make_verdict: M
         "with their like"
         not in _Page(report.render_report(verdict, name="a.mp4", picture=_none)).shown()
     )
+
+
+def test_a_suspicious_face_says_which_kind_of_forgery_it_looks_like(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    kind = {"kind": "generated", "p_fake": verdict.policy.suspicious_at}
+    for change, said in ((kind, True), (kind | {"p_fake": 0.1}, False), ({"kind": None}, False)):
+        first = verdict.tracks[0].model_copy(update=change)
+        told = verdict.model_copy(update={"tracks": (first, *verdict.tracks[1:])})
+        shown = _Page(report.render_report(told, name="a.mp4", picture=_none)).shown()
+        assert ("a picture drawn whole" in shown) is said

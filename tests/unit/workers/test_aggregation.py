@@ -240,6 +240,19 @@ def test_several_plugins_are_combined_by_weight_and_calibrated_only_as_measured(
     assert fitted.calibrated
 
 
+def test_the_likelier_kind_of_forgery_counts_and_is_named() -> None:
+    seams = result(scores([0.2] * 6), card=make_card(**PLAIN, finds="pasted"))
+    drawn = result(scores([0.95] * 6, ref=OTHER), OTHER, card=make_card(**PLAIN, finds="generated"))
+    verdict = aggregate(closed({1: 6}), [seams, drawn], DEFAULT)
+    assert (verdict.p_fake, verdict.tracks[0].kind) == (0.95, "generated")
+    assert {point.p for point in verdict.tracks[0].timeline} == {0.95}
+    # Each looks for something else: that one of them finds nothing is no disagreement.
+    assert ReasonCode.PLUGINS_DISAGREE not in codes(verdict)
+    assert aggregate(closed({1: 6}), [seams], DEFAULT).tracks[0].kind == "pasted"
+    anything = result(scores([0.2] * 6), card=make_card(**PLAIN))
+    assert aggregate(closed({1: 6}), [anything], DEFAULT).tracks[0].kind is None
+
+
 def test_a_bundle_of_weight_zero_counts_only_where_it_is_alone() -> None:
     silent = result(scores([0.9] * 6), card=make_card(combination_weight=0.0))
     theirs = result(scores([0.2] * 6, ref=OTHER), OTHER)

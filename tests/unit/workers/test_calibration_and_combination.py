@@ -1,15 +1,20 @@
 """Calibration and combination keep the order of scores and say what they are."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unmask.bundle import Calibration
+from unmask.bundle import Calibration, Finds
 from workers import combine
 from workers.calibrate import calibrated, logit, platt, sigmoid
+from workers.combine import Member
 
 P = st.floats(0.0, 1.0)
 W = st.floats(0.01, 10.0)
+FINDS: tuple[Finds, ...] = ("any", "pasted", "generated")
+MEMBER = st.builds(Member, P, W, st.sampled_from(FINDS))
 
 
 def test_platt_and_isotonic_give_the_values_worked_out_by_hand() -> None:
@@ -35,32 +40,47 @@ def test_calibration_never_changes_the_order(
     assert platt(low, slope, intercept) <= platt(high, slope, intercept)
 
 
-@given(pairs=st.lists(st.tuples(P, W), min_size=1, max_size=5), data=st.data())
+@given(told=st.lists(MEMBER, min_size=1, max_size=5), data=st.data())
 def test_the_combination_does_not_depend_on_the_order_and_stays_between_its_members(
-    pairs: list[tuple[float, float]], data: st.DataObject
+    told: list[Member], data: st.DataObject
 ) -> None:
-    shuffled = data.draw(st.permutations(pairs))
-    joined = combine.combine(pairs)
+    shuffled = data.draw(st.permutations(told))
+    joined = combine.combine(told)
     assert combine.combine(shuffled) == joined
-    ps = [p for p, _ in pairs]
+    ps = [member.p for member in told]
     assert min(ps) - 1e-5 <= joined <= max(ps) + 1e-5
 
 
-@given(pairs=st.lists(st.tuples(P, W), min_size=1, max_size=5), rise=P, data=st.data())
+@given(told=st.lists(MEMBER, min_size=1, max_size=5), rise=P, data=st.data())
 def test_the_combination_never_falls_when_a_member_rises(
-    pairs: list[tuple[float, float]], rise: float, data: st.DataObject
+    told: list[Member], rise: float, data: st.DataObject
 ) -> None:
-    at = data.draw(st.integers(0, len(pairs) - 1))
-    p, weight = pairs[at]
-    risen = [*pairs[:at], (max(p, rise), weight), *pairs[at + 1 :]]
-    assert combine.combine(risen) >= combine.combine(pairs) - 1e-12
+    at = data.draw(st.integers(0, len(told) - 1))
+    risen = [*told[:at], told[at]._replace(p=max(told[at].p, rise)), *told[at + 1 :]]
+    assert combine.combine(risen) >= combine.combine(told) - 1e-12
 
 
 def test_one_plugin_alone_is_kept_as_it_is_even_at_the_edge() -> None:
-    assert combine.combine([(1.0, 3.0)]) == 1.0
-    assert combine.combine([(0.0, 0.0), (1.0, 0.0)]) == pytest.approx(0.5)
+    assert combine.combine([Member(1.0, 3.0)]) == 1.0
+    assert combine.combine([Member(0.0, 0.0), Member(1.0, 0.0)]) == pytest.approx(0.5)
     with pytest.raises(ValueError, match="nothing"):
         combine.combine([])
+
+
+def test_a_detector_blind_to_a_kind_cannot_talk_the_one_that_sees_it_out_of_it() -> None:
+    seam, drawn = Member(0.1, 1.0, "pasted"), Member(0.9, 1.0, "generated")
+    assert combine.likeliest([seam, drawn]) == (0.9, "generated")
+    assert combine.likeliest([seam._replace(p=0.95), drawn]) == (0.95, "pasted")
+
+
+def test_those_that_look_for_the_same_are_averaged_and_a_generalist_speaks_of_each() -> None:
+    pasted = [Member(0.2, 1.0, "pasted"), Member(0.8, 1.0, "pasted")]
+    assert combine.likeliest(pasted) == (pytest.approx(0.5), "pasted")
+    anything = Member(0.5, 1.0, "any")
+    # Logits: 0.2 and 0.5 halve to -0.693; 0.9 and 0.5 to +1.0986.
+    joined, kind = combine.likeliest([pasted[0], Member(0.9, 1.0, "generated"), anything])
+    assert (joined, kind) == (pytest.approx(1 / (1 + math.exp(-1.0986)), abs=1e-4), "generated")
+    assert combine.likeliest([anything, anything]) == (pytest.approx(0.5), "any")
 
 
 def test_a_calibration_is_found_only_for_exactly_these_plugins_and_weights() -> None:
