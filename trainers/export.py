@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from trainers.shards.files import MANIFEST, ShardSet
 from unmask.bundle import (
     CARD_FILE,
     WEIGHTS_FILE,
+    Finds,
 )
 from unmask.errors import BundleRefused, ConfigError
 from workers.engines.parity import fixed_crops
@@ -127,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--heatmap-scale", type=float)
     parser.add_argument("--heatmap-threshold", type=float)
     parser.add_argument("--combination-weight", type=float)
+    parser.add_argument("--finds", choices=get_args(Finds), help="kind of forgery it was taught")
     parser.add_argument(
         "--notes", type=Path, help="JSON with fields of trainers.bundles.model_card.CardNotes"
     )
@@ -140,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--shards checks an --evaluation: name it")
     plugin = json.loads((args.checkpoint / CARD_FILE).read_text(encoding="utf-8"))["plugin"]
     updates: dict[str, Any] = {}
-    for field in ("name", "heatmap_scale", "heatmap_threshold", "combination_weight"):
+    for field in ("name", "heatmap_scale", "heatmap_threshold", "combination_weight", "finds"):
         if getattr(args, field) is not None:
             updates[field] = getattr(args, field)
     if args.calibration:

@@ -40,6 +40,12 @@ _PLAIN = (
     "loss.beta=0.0",
     "loss.gamma=0.0",
 )
+_BOTH_KINDS = (
+    "data.leave_out=[]",
+    "synthetic.self_blend=0.45",
+    "synthetic.swap=0.25",
+    "synthetic.generated=0.3",
+)
 VARIANTS = (
     Variant(name="sola", plugin="sola"),
     Variant(name="sola without ASRM", plugin="sola", changes=("architecture.use_asrm=false",)),
@@ -57,17 +63,19 @@ VARIANTS = (
         plugin="efficientnet_fpn",
         changes=("pretrained=false",),
     ),
-    Variant(name="leave-out swap", plugin="efficientnet_fpn", leave_out=("swap",)),
+    Variant(name="one network for both kinds", plugin="efficientnet_fpn", changes=_BOTH_KINDS),
+    Variant(name="pasted, leave-out swap", plugin="efficientnet_fpn", leave_out=("swap",)),
+    Variant(name="pasted, leave-out lipsync", plugin="efficientnet_fpn", leave_out=("lipsync",)),
     Variant(
-        name="leave-out lipsync, reenact",
-        plugin="efficientnet_fpn",
-        leave_out=("lipsync", "reenact"),
+        name="pasted, blends alone", plugin="efficientnet_fpn", changes=("synthetic.share=1.0",)
     ),
-    Variant(name="leave-out portrait", plugin="efficientnet_fpn", leave_out=("portrait", "gan")),
+    Variant(name="generated_faces", plugin="generated_faces"),
     Variant(
-        name="blends and traces only",
-        plugin="efficientnet_fpn",
-        leave_out=("swap", "lipsync", "reenact", "portrait", "gan"),
+        name="generated, leave-out portrait", plugin="generated_faces", leave_out=("portrait",)
+    ),
+    Variant(name="generated, leave-out reenact", plugin="generated_faces", leave_out=("reenact",)),
+    Variant(
+        name="generated, traces alone", plugin="generated_faces", changes=("synthetic.share=1.0",)
     ),
 )
 

@@ -3,7 +3,7 @@
     python -m trainers.recipes.fit_combination judged.json... --bundle sola=FOLDER \\
         --bundle efficientnet_fpn=FOLDER --out detect_plugins/combinations.json
 
-The combination is the workers' own (weighted mean of calibrated logits). Its operating points go into
+The combination is the workers' own (`workers/combine.py`). Its operating points go into
 the file too, by quality and face size. Prints the probabilities at which false alarms stay under 5 %
 and 1 % at every quality: what a policy's thresholds are set to.
 """

@@ -4,9 +4,10 @@
     python -m trainers.recipes.reproduce sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
-combination, and every table of docs/reference/weights.md but the ablations (`trainers.recipes.ablate`). One thread a training, both at once, as the shipped ones ran: floating-point
-sums then come out alike on a like machine. Each step is skipped where its result is there, so a killed
-run goes on where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
+combination, and every table of docs/reference/weights.md but the ablations (`trainers.recipes.ablate`). One
+thread a training, two at once, as the shipped ones ran: floating-point sums then come out alike on a like
+machine. Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and
+machine of the shipped bundles: docs/reference/weights.md.
 """
 
 import argparse
@@ -16,10 +17,23 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-SHIPPED = ("sola", "efficientnet_fpn")
-WEIGHTS = {"sola": 0.4, "efficientnet_fpn": 1.0}
-"""In the combination."""
+from unmask.bundle import Finds
+
+
+class Shipped(NamedTuple):
+    """A bundle's part in the combination."""
+
+    weight: float
+    finds: Finds
+
+
+SHIPPED = {
+    "sola": Shipped(0.4, "pasted"),
+    "efficientnet_fpn": Shipped(1.0, "pasted"),
+    "generated_faces": Shipped(1.0, "generated"),
+}
 
 
 def main() -> None:
@@ -32,8 +46,9 @@ def main() -> None:
     )
     parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, required=True, help="about 10 GB")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at once (default: 2)")
     args = parser.parse_args()
-    plugins = tuple(args.plugins) or SHIPPED
+    plugins = tuple(args.plugins) or tuple(SHIPPED)
     if unknown := set(plugins) - set(SHIPPED):
         parser.error(f"{', '.join(sorted(unknown))} does not ship; {', '.join(SHIPPED)} do")
     work: Path = args.work
@@ -42,14 +57,14 @@ def main() -> None:
     _once(work / "pool", "trainers.recipes.build_pool", *data)
     _once(work / "val", "trainers.recipes.validation_set", *data)
     runs = work / "runs"
-    with ThreadPoolExecutor(len(plugins)) as crew:
+    with ThreadPoolExecutor(args.jobs) as crew:
         list(crew.map(partial(_trained, runs, work / "pool"), plugins))
     for plugin in plugins:
         _once(
             work / "bundles" / plugin, "trainers.recipes.ship", str(runs / plugin),
             "--checkpoint", "checkpoint", "--set", str(work / "val"), "--pool", str(work / "pool"),
             *data, "--hours", _finished(runs / plugin).read_text(encoding="utf-8"),
-            "--weight", str(WEIGHTS[plugin]),
+            "--weight", str(SHIPPED[plugin].weight), "--finds", SHIPPED[plugin].finds,
         )  # fmt: skip
     if set(plugins) == set(SHIPPED):
         _judged_together(work)

@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
+from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 
@@ -21,6 +22,12 @@ _PORTRAIT = ("SadTalker", "DreamTalk", "EDTalk", "AniTalker", "StyleHEAT", "Styl
 _LIP_SYNC = ("Wav2Lip", "IP_LAP", "DiffDub")
 #: The families whose whole picture is synthesized: there is no seam to find.
 WHOLE = frozenset({"portrait", "reenact", "gan"})
+#: The families that weights of each kind are held against.
+FAMILIES_OF: dict[Finds, frozenset[str]] = {
+    "any": frozenset({"swap", "lipsync"}) | WHOLE,
+    "pasted": frozenset({"swap", "lipsync"}),
+    "generated": WHOLE,
+}
 
 
 class DataFile(Frozen):

@@ -3,7 +3,8 @@
     python -m trainers.recipes.ship RUN --set VAL --pool POOL --out detect_plugins/sola/weights
 
 Everything is fitted on the validation set's unseen people (clips re-encoded at three qualities), with
-the workers' own aggregation. Figures measured on the same set are in-sample for the two numbers of the
+the workers' own aggregation; weights of one kind of forgery (`--finds`) on the reals and that kind alone,
+so that the probabilities of two specialists can be held against each other. Figures measured on the same set are in-sample for the two numbers of the
 calibration and for the threshold; `trainers.recipes.tables` also prints them cross-fitted by person.
 """
 
@@ -24,7 +25,7 @@ from trainers.bundles.write import reexport
 from trainers.calibrate import fit, fit_abstention, ood_distance
 from trainers.feed.batches import plain_view
 from trainers.recipes.judge import JUDGED, judge
-from trainers.recipes.research_data import manifest_sha256
+from trainers.recipes.research_data import FAMILIES_OF, manifest_sha256
 from trainers.recipes.tables import scored, videos
 from trainers.recipes.validation_set import CropSet
 from trainers.synthetic.pool import Pool
@@ -62,6 +63,9 @@ def main() -> None:
     parser.add_argument("--hours", type=float)
     parser.add_argument("--weight", type=float, default=1.0, help="in combinations")
     parser.add_argument(
+        "--finds", choices=tuple(FAMILIES_OF), default="any", help="kind of forgery it was taught"
+    )
+    parser.add_argument(
         "--percentile", type=float, default=99.0, help="of validation clips that stay judged"
     )
     parser.add_argument("--tables", type=Path, help="markdown appended to the card")
@@ -73,13 +77,16 @@ def main() -> None:
     crops = CropSet(args.set)
     judged = judge(card.plugin, detector, crops)
     (args.run / "judged.json").write_bytes(JUDGED.dump_json(tuple(judged)))
-    fitted = fit(videos(scored(judged, card.plugin)), name=SET_NAME)
+    own = FAMILIES_OF[args.finds]
+    clips = [c for c in scored(judged, card.plugin) if not c.label or c.family in own]
+    fitted = fit(videos(clips), name=SET_NAME)
     mean, scale, abstention = abstention_of(detector, args.pool, crops, args.percentile)
     updates: dict[str, Any] = {
         "calibration": fitted.calibration,
         "thresholds": fitted.thresholds,
         "heatmap_scale": map_scale(detector, args.pool),
         "combination_weight": args.weight,
+        "finds": args.finds,
         "data": DATA,
         "licences": LICENCES,
         "data_manifest_sha256": manifest_sha256(args.research_data),

@@ -21,7 +21,7 @@ from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED, JudgedClip
 from unmask.bundle import BundleCard, read_card
 from unmask.frozen import Frozen
-from workers.calibrate import logit, sigmoid
+from workers.combine import Member, combine
 
 Vector = NDArray[np.float64]
 QUALITIES = ("found", "crf23", "crf32")
@@ -91,19 +91,17 @@ def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
 
 
 def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
-    """The workers' logit-mean of calibrated plugins, before its own calibration."""
-    by_clip: dict[tuple[str, str], list[tuple[Scored, float, float]]] = {}
+    """What the workers make of several calibrated plugins, before their calibration together."""
+    by_clip: dict[tuple[str, str], list[tuple[Scored, Member]]] = {}
     for clips, card in parts:
         p = apply(card.calibration, [c.raw for c in clips])
         for clip, value in zip(clips, p, strict=True):
-            key = (clip.clip, clip.quality)
-            by_clip.setdefault(key, []).append((clip, logit(float(value)), card.combination_weight))
-    joined = []
-    for members in by_clip.values():
-        total = sum(weight for _, _, weight in members)
-        mean = sum(weight * value for _, value, weight in members) / total
-        joined.append(members[0][0].model_copy(update={"raw": sigmoid(mean)}))
-    return joined
+            said = Member(float(value), card.combination_weight, card.finds)
+            by_clip.setdefault((clip.clip, clip.quality), []).append((clip, said))
+    return [
+        told[0][0].model_copy(update={"raw": combine(member for _, member in told)})
+        for told in by_clip.values()
+    ]
 
 
 def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:

@@ -23,6 +23,9 @@ def test_no_two_variants_share_a_folder() -> None:
 
 
 def test_words_choose_variants() -> None:
-    assert {v.name for v in chosen(["leave-out"])} >= {"leave-out swap", "leave-out portrait"}
+    assert {v.name for v in chosen(["leave-out"])} >= {
+        "pasted, leave-out swap",
+        "generated, leave-out portrait",
+    }
     assert [v.name for v in chosen(["sola"])] == ["sola"]  # a whole name is that one alone
     assert chosen([]) == VARIANTS

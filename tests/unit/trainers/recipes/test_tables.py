@@ -1,18 +1,24 @@
 """The tables' numbers, on clips small enough to count by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from tests.fakes import make_card
 from trainers.recipes.judge import JudgedClip, JudgedFace, aggregated
 from trainers.recipes.tables import (
     Scored,
     _share,
     auc_table,
+    combined,
     cross_fitted,
     frames,
     operating_table,
     worst_threshold,
 )
+
+RAW: dict[str, Any] = {"calibration": None, "combination_weight": 1.0}
 
 
 def clips(separation: float) -> list[Scored]:
@@ -77,3 +83,14 @@ def test_every_face_counts_once_in_the_figures_by_frame() -> None:
     found = frames([clip, clip.model_copy(update={"plugin": "other"})], "sola")
     assert [f.raw for f in found] == [0.1, 0.9]
     assert all(f.label == 1 and f.people == ("p",) for f in found)
+
+
+def test_specialists_are_joined_as_the_workers_join_them() -> None:
+    def told(raw: float) -> list[Scored]:
+        return [clips(0.0)[0].model_copy(update={"raw": raw})]
+
+    seams, drawn = make_card(finds="pasted", **RAW), make_card(finds="generated", **RAW)
+    (joined,) = combined([(told(0.2), seams), (told(0.9), drawn)])
+    assert joined.raw == pytest.approx(0.9)
+    (joined,) = combined([(told(0.2), seams), (told(0.9), seams)])
+    assert joined.raw == pytest.approx(0.6)  # logits -1.386 and 2.197, halved
