@@ -19,7 +19,7 @@ from trainers.evaluation.scores import VideoScore, read_scores
 from unmask.bundle import Abstention, Calibration
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
-from workers.calibrate import calibrated, logit
+from workers.calibrate import calibrated, logit, sigmoid
 
 Vector = NDArray[np.float64]
 FACE_BANDS = ((0.0, 96.0), (96.0, 192.0), (192.0, float("inf")))
@@ -184,14 +184,33 @@ def fit(
     name: str,
     method: Literal["platt", "isotonic"] = "platt",
     fprs: Iterable[float] = (0.05, 0.01),
+    prior: float = 0.5,
 ) -> Fitted:
-    """Calibration and thresholds from one held-out set of video scores."""
+    """Calibration and thresholds from one held-out set of video scores.
+
+    Both classes weigh the same in the fit; `prior` is then how likely a forgery of the kind looked for
+    is held to be before the picture is seen. Under one half it makes a specialist need more evidence.
+    """
     raw, labels = [v.raw for v in videos], [v.label for v in videos]
     reals = labels.count(0)
     fitted_on = f"{name}: {reals} real and {len(labels) - reals} forged videos"
     fitter = fit_platt if method == "platt" else fit_isotonic
-    calibration = fitter(raw, labels, fitted_on=fitted_on)
+    calibration = with_prior(fitter(raw, labels, fitted_on=fitted_on), prior)
     return Fitted(calibration=calibration, thresholds=thresholds(videos, calibration, fprs))
+
+
+def with_prior(calibration: Calibration, prior: float) -> Calibration:
+    """The same evidence with another prior than one half: logits (or isotonic heights) move by its logit.
+
+    >>> platt = Calibration(method="platt", fitted_on="x", slope=2.0, intercept=0.0)
+    >>> round(calibrated(0.5, with_prior(platt, 0.2)), 3)
+    0.2
+    """
+    if prior == 0.5:
+        return calibration
+    shift = logit(prior)
+    moved = tuple(sigmoid(logit(y) + shift) for y in calibration.ys)
+    return calibration.model_copy(update={"intercept": calibration.intercept + shift, "ys": moved})
 
 
 def main(argv: Sequence[str] | None = None) -> None:

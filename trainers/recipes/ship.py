@@ -66,6 +66,9 @@ def main() -> None:
         "--finds", choices=tuple(FAMILIES_OF), default="any", help="kind of forgery it was taught"
     )
     parser.add_argument(
+        "--prior", type=float, default=0.5, help="of that kind: under 0.5 asks for more evidence"
+    )
+    parser.add_argument(
         "--percentile", type=float, default=99.0, help="of validation clips that stay judged"
     )
     parser.add_argument("--tables", type=Path, help="markdown appended to the card")
@@ -79,7 +82,7 @@ def main() -> None:
     (args.run / "judged.json").write_bytes(JUDGED.dump_json(tuple(judged)))
     own = FAMILIES_OF[args.finds]
     clips = [c for c in scored(judged, card.plugin) if not c.label or c.family in own]
-    fitted = fit(videos(clips), name=SET_NAME)
+    fitted = fit(videos(clips), name=SET_NAME, prior=args.prior)
     mean, scale, abstention = abstention_of(detector, args.pool, crops, args.percentile)
     updates: dict[str, Any] = {
         "calibration": fitted.calibration,

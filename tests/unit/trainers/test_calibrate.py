@@ -100,3 +100,22 @@ def test_the_command_writes_what_export_reads(tmp_path, capsys):
     fitted = calibrate.Fitted.model_validate_json(out.read_bytes())
     assert fitted.calibration.fitted_on == "toy v1: 30 real and 30 forged videos"
     assert "fpr_0.05" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_lower_prior_asks_for_more_evidence_and_keeps_the_order(method):
+    rng = np.random.default_rng(0)
+    videos = [
+        VideoScore(key=f"{n}", dataset="d", method="m", label=n % 2, raw=float(raw), quality="found")
+        for n, raw in enumerate(np.clip(0.4 + 0.2 * (np.arange(80) % 2) + rng.normal(0, 0.1, 80), 0.01, 0.99))
+    ]  # fmt: skip
+    raws = np.sort([v.raw for v in videos])
+    even = calibrate.apply(calibrate.fit(videos, name="x", method=method).calibration, raws)
+    wary = calibrate.fit(videos, name="x", method=method, prior=0.2)
+    p = calibrate.apply(wary.calibration, raws)
+    odds, expected = p / (1 - p), even / (1 - even) * 0.25
+    np.testing.assert_allclose(odds, expected, rtol=0.02 if method == "platt" else 0.3)
+    assert (np.diff(p) >= 0).all()
+    assert np.mean([q >= wary.thresholds["fpr_0.05"] for q, v in zip(
+        calibrate.apply(wary.calibration, [v.raw for v in videos]), videos, strict=True
+    ) if not v.label]) <= 0.05  # fmt: skip
