@@ -37,9 +37,11 @@ from trainers.shards.files import ShardSet, write_json
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
 from unmask.plugin import Detector
+from unmask.policy import DEFAULT
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
 from workers.engines.base import Engine
+from workers.track_score import METHODS
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +54,12 @@ def evaluate(
     config_name: str = "",
     robustness_frames: int = 0,
     rounds: int = 500,
-    aggregation: str = "track-mean-top20",
+    aggregation: str | None = None,
 ) -> dict[str, Any]:
     """Every figure as one JSON tree. Raises ConfigError where a data set has one class only."""
     scored = score_crops(shards, range(len(shards)), detector, engine)
+    own = detector.card.aggregation if detector.card else None
+    aggregation = aggregation or own or DEFAULT.aggregation
     videos = video_scores(scored, aggregation)
     reports = {
         name: _report(scored, videos, dataset, method, rounds)
@@ -226,7 +230,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--config-name", default="", help="config whose paper tables to compare")
     parser.add_argument("--robustness", type=int, default=0, metavar="FRAMES")
     parser.add_argument("--bootstrap", type=int, default=500, metavar="ROUNDS")
-    parser.add_argument("--aggregation", default="track-mean-top20")
+    parser.add_argument(
+        "--aggregation", choices=tuple(METHODS), help="default: the bundle's, else the policy's"
+    )
     args = parser.parse_args(argv)
     folders = list(args.shards)
     if args.dataset and args.root:

@@ -30,6 +30,7 @@ from unmask.bundle import (
     Finds,
 )
 from unmask.errors import BundleRefused, ConfigError
+from unmask.policy import DEFAULT
 from workers.engines.parity import fixed_crops
 
 
@@ -90,7 +91,9 @@ def verify_evaluation(
             fix="Pass the shards that evaluation.json was made from.",
         )
     indices = [i for score in chosen for i in crops[score.key]]
-    again = video_scores(score_crops(shards, indices, detector, detector, with_maps=False))
+    scored = score_crops(shards, indices, detector, detector, with_maps=False)
+    own = detector.card.aggregation if detector.card else None
+    again = video_scores(scored, own or DEFAULT.aggregation)
     expected = np.array([score.raw for score in chosen])
     return compare_scores(plugin, expected, np.array([v.raw for v in again]), tolerance)
 

@@ -19,6 +19,7 @@ CARD_FILE = "bundle.json"
 Finds = Literal["any", "pasted", "generated"]
 """Which forgeries weights were taught: faces pasted into real footage (swaps, lip sync, blends), faces that
 a generator drew whole (animated portraits, reenactments, GAN faces), or both."""
+Aggregation = Literal["track-mean-top20", "track-lower-quartile", "confident-scaled"]
 _MAX_CARD_BYTES = 4 << 20
 _MAX_HEADER_BYTES = 16 << 20
 
@@ -81,6 +82,8 @@ class BundleCard(Frozen):
     """Weight of this plugin's logit where several plugins are combined."""
     finds: Finds = "any"
     """Plugins that look for the same are averaged; of the kinds, the likelier counts."""
+    aggregation: Aggregation | None = None
+    """How a track's frame scores become the one that `calibration` was fitted to; None: as the policy says."""
     abstention: Abstention | None = None
     git_revision: str = ""
     data_manifest_sha256: str = ""

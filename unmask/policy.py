@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from unmask.bundle import Aggregation
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.verdict import PolicyUsed, VerdictLabel
@@ -24,8 +25,8 @@ class Policy(Frozen):
     """A track with fewer scored faces is insufficient (models.md section 10)."""
     min_face_px: float = Field(default=64.0, ge=0.0)
     """A track whose median face is smaller is insufficient."""
-    aggregation: Literal["track-mean-top20", "confident-scaled"] = "track-mean-top20"
-    """How a track's frame scores become one (models.md section 10)."""
+    aggregation: Aggregation = "track-mean-top20"
+    """How a track's frame scores become one (models.md section 10), where the bundle does not say."""
     conditions: Literal["none", "face_px"] = "none"
     """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
     face size, where the weights were measured for it (docs/adr/0007)."""

@@ -70,6 +70,8 @@ class PluginRow(Frozen):
     p_fake: Probability | None
     """After calibration; equals raw where the bundle holds none."""
     calibrated: bool
+    aggregation: Named | None = None
+    """How its frame scores became one, where its weights ask for another way than the policy's."""
     reason: Reason | None = None
 
 

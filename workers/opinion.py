@@ -8,7 +8,7 @@ from unmask.bundle import BundleCard
 from unmask.errors import ReasonCode
 from unmask.messages import FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
-from unmask.verdict import PluginRow, PluginStatus
+from unmask.verdict import Named, PluginRow, PluginStatus
 from workers.calibrate import calibrated
 from workers.combine import Member
 from workers.track_score import method
@@ -70,7 +70,8 @@ def form(result: PluginResult, tracks: Mapping[int, TrackSummary], policy: Polic
     if not result.scores:
         return _without(result, *_nothing_scored(result))
     calibration = result.card.calibration if result.card else None
-    _, aggregate = method(policy.aggregation)
+    own = result.card.aggregation if result.card else None
+    name, aggregate = method(own or policy.aggregation)
     raws: dict[int, float] = {}
     silent: dict[int, Reason] = {}
     for track_id, scores in sorted(_by_track(result.scores).items()):
@@ -90,6 +91,7 @@ def form(result: PluginResult, tracks: Mapping[int, TrackSummary], policy: Polic
         raw=None if raw is None else round(raw, DIGITS),
         p_fake=None if raw is None else round(calibrated(raw, calibration), DIGITS),
         calibrated=raw is not None and calibration is not None,
+        aggregation=name if own else None,
         reason=reason,
     )
     judged = {track: round(calibrated(r, calibration), DIGITS) for track, r in raws.items()}
@@ -184,6 +186,7 @@ def _row(
     raw: float | None = None,
     p_fake: float | None = None,
     calibrated: bool = False,
+    aggregation: Named | None = None,
     reason: Reason | None = None,
 ) -> PluginRow:
     return PluginRow(
@@ -196,5 +199,6 @@ def _row(
         raw=raw,
         p_fake=p_fake,
         calibrated=calibrated,
+        aggregation=aggregation,
         reason=reason,
     )

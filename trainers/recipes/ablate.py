@@ -17,6 +17,7 @@ from pathlib import Path
 from trainers.bundles.load import load_from_folder
 from trainers.config import load_config
 from trainers.recipes.judge import JUDGED, JudgedClip, judge
+from trainers.recipes.reproduce import SHIPPED
 from trainers.recipes.tables import QUALITIES, Scored, auc_table, scored
 from trainers.recipes.validation_set import CropSet
 from unmask.frozen import Frozen
@@ -112,7 +113,8 @@ def measured(
     if not kept.exists():
         train(variant, pool, run)
         detector = load_from_folder(variant.plugin, run / "last")
-        found = judge(variant.name, detector, CropSet(folder), qualities)
+        way = SHIPPED[variant.plugin].aggregation
+        found = judge(variant.name, detector, CropSet(folder), qualities, way)
         kept.write_bytes(JUDGED.dump_json(tuple(found)))
     return list(JUDGED.validate_json(kept.read_bytes()))
 

@@ -18,10 +18,11 @@ from pydantic import TypeAdapter
 
 from trainers.bundles.load import load_from_folder
 from trainers.recipes.validation_set import CropSet, JudgedCrop
+from unmask.bundle import Aggregation
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, FaceCrop
 from unmask.policy import DEFAULT
-from workers.track_score import mean_top20
+from workers.track_score import METHODS
 
 BATCH = 16
 
@@ -58,7 +59,11 @@ class JudgedClip(Frozen):
 JUDGED = TypeAdapter(tuple[JudgedClip, ...])
 
 
-def aggregated(faces: Sequence[JudgedFace], sizes: dict[int, float]) -> float | None:
+def aggregated(
+    faces: Sequence[JudgedFace],
+    sizes: dict[int, float],
+    aggregation: Aggregation = DEFAULT.aggregation,
+) -> float | None:
     """Most suspicious of the tracks that are long and large enough (models.md section 10).
 
     Abstention is left out here, so that its share can be reported beside the figures.
@@ -67,7 +72,7 @@ def aggregated(faces: Sequence[JudgedFace], sizes: dict[int, float]) -> float | 
     for face in faces:
         tracks[face.track].append(face.p)
     able = [
-        mean_top20(p)
+        METHODS[aggregation][1](p)
         for track, p in tracks.items()
         if len(p) >= DEFAULT.min_track_faces and sizes[track] >= DEFAULT.min_face_px
     ]
@@ -79,8 +84,14 @@ def judge(
     detector: Detector | None,
     crops: CropSet,
     qualities: Sequence[str] = (),
+    aggregation: Aggregation | None = None,
 ) -> list[JudgedClip]:
-    """Every clip of the set, at these qualities (none named: all). `detector` None: blur alone."""
+    """Every clip of the set, at these qualities (none named: all). `detector` None: blur alone.
+
+    `aggregation` None: as the detector's bundle says, or the default policy.
+    """
+    card = detector.card if detector else None
+    way = aggregation or (card.aggregation if card else None) or DEFAULT.aggregation
     judged = []
     for clip, quality, members in crops.clips():
         if qualities and quality not in qualities:
@@ -102,7 +113,7 @@ def judge(
                 label=first.label,
                 people=first.people,
                 quality=quality,
-                raw=aggregated(faces, _sizes(members)),
+                raw=aggregated(faces, _sizes(members), way),
                 mean=float(np.mean(p)),
                 face_px=float(np.median([m.meta.face_px for m in members])),
                 ood=float(np.median(known)) if known else None,

@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from trainers.recipes.research_data import FAMILIES_OF, manifest_sha256
 from trainers.recipes.tables import scored, videos
 from trainers.recipes.validation_set import CropSet
 from trainers.synthetic.pool import Pool
+from unmask.bundle import Aggregation
 from workers.engines.machine import cpu_name
 
 SET_NAME = "unseen people of the research data, as found and at crf 23 and 32"
@@ -66,6 +67,9 @@ def main() -> None:
         "--finds", choices=tuple(FAMILIES_OF), default="any", help="kind of forgery it was taught"
     )
     parser.add_argument(
+        "--aggregation", choices=get_args(Aggregation), help="of a track; default: the policy's"
+    )
+    parser.add_argument(
         "--prior", type=float, default=0.5, help="of that kind: under 0.5 asks for more evidence"
     )
     parser.add_argument(
@@ -78,7 +82,7 @@ def main() -> None:
     card = bundle_of_run(args.run, args.checkpoint, full)
     detector = load_from_folder(card.plugin, full)
     crops = CropSet(args.set)
-    judged = judge(card.plugin, detector, crops)
+    judged = judge(card.plugin, detector, crops, aggregation=args.aggregation)
     (args.run / "judged.json").write_bytes(JUDGED.dump_json(tuple(judged)))
     own = FAMILIES_OF[args.finds]
     clips = [c for c in scored(judged, card.plugin) if not c.label or c.family in own]
@@ -90,6 +94,7 @@ def main() -> None:
         "heatmap_scale": map_scale(detector, args.pool),
         "combination_weight": args.weight,
         "finds": args.finds,
+        "aggregation": args.aggregation,
         "data": DATA,
         "licences": LICENCES,
         "data_manifest_sha256": manifest_sha256(args.research_data),

@@ -16,7 +16,7 @@ from unmask.verdict import PluginStatus, Verdict, VerdictLabel
 from workers.aggregate import aggregate
 from workers.calibrate import platt
 from workers.combine import Combination
-from workers.track_score import confident_scaled, mean_top20
+from workers.track_score import confident_scaled, lower_quartile, mean_top20
 
 OTHER = PluginRef(key="other", weights="1" * 12)
 #: Its own thresholds: the shipped ones move with the shipped weights.
@@ -40,6 +40,7 @@ def test_the_track_methods_do_not_depend_on_the_order_of_frames(
 ) -> None:
     shuffled = data.draw(st.permutations(ps))
     assert mean_top20(shuffled) == mean_top20(ps)
+    assert lower_quartile(shuffled) == lower_quartile(ps)
     assert confident_scaled(shuffled) == confident_scaled(ps)
     assert min(ps) - 1e-9 <= mean_top20(ps) <= max(ps) + 1e-9
 
@@ -75,7 +76,7 @@ def test_the_video_is_its_most_suspicious_track_calibrated_after_aggregation() -
 @given(
     tracks=st.lists(Scores, min_size=1, max_size=4),
     data=st.data(),
-    method=st.sampled_from(["track-mean-top20", "confident-scaled"]),
+    method=st.sampled_from(["track-mean-top20", "track-lower-quartile", "confident-scaled"]),
 )
 def test_the_verdict_is_the_same_bytes_in_whatever_order_scores_arrive(
     tracks: list[list[float]], data: st.DataObject, method: str
@@ -251,6 +252,21 @@ def test_the_likelier_kind_of_forgery_counts_and_is_named() -> None:
     assert aggregate(closed({1: 6}), [seams], DEFAULT).tracks[0].kind == "pasted"
     anything = result(scores([0.2] * 6), card=make_card(**PLAIN))
     assert aggregate(closed({1: 6}), [anything], DEFAULT).tracks[0].kind is None
+
+
+def test_a_bundle_says_how_its_frame_scores_become_one_and_the_row_tells() -> None:
+    assert lower_quartile([0.9]) == 0.9
+    assert lower_quartile([0.5] * 4 + [0.9] * 8) == 0.5
+    assert lower_quartile([0.5] * 3 + [0.9] * 9) == 0.9  # three in four reach it
+    said = scores([0.2] * 3 + [0.9] * 3)
+    usual = aggregate(closed({1: 6}), [result(said, card=make_card(**PLAIN))], DEFAULT)
+    card = make_card(**PLAIN, aggregation="track-lower-quartile")
+    own = aggregate(closed({1: 6}), [result(said, card=card)], DEFAULT)
+    assert (own.p_fake, usual.p_fake) == (0.2, pytest.approx(0.5 * 0.55 + 0.5 * 0.9))
+    assert own.aggregation == usual.aggregation  # the policy's
+    assert own.plugins[0].aggregation is not None
+    assert own.plugins[0].aggregation.name == "track-lower-quartile"
+    assert usual.plugins[0].aggregation is None
 
 
 def test_a_bundle_of_weight_zero_counts_only_where_it_is_alone() -> None:
