@@ -5,6 +5,7 @@ Calibrated bundles also get policy.toml, for `unmask scan --policy`: the thresho
 
 import datetime
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from trainers.bundles.model_card import CardNotes, model_card
 from unmask.bundle import (
@@ -62,8 +63,9 @@ def write_bundle(
     out.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        save_file(stored, fresh / WEIGHTS_FILE, metadata={"format": "pt", "plugin": card.plugin})
-        digest = hashlib.sha256((fresh / WEIGHTS_FILE).read_bytes()).hexdigest()
+        packed = _packed(stored, {"format": "pt", "plugin": card.plugin})
+        (fresh / WEIGHTS_FILE).write_bytes(packed)
+        digest = hashlib.sha256(packed).hexdigest()
         card = card.model_copy(update={"sha256": digest})
         _write_texts(fresh, card, notes)
         fresh.chmod(0o755)
@@ -71,6 +73,19 @@ def write_bundle(
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return card
+
+
+def _packed(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes:
+    """A safetensors file, the same bytes for the same tensors.
+
+    The library writes the metadata in the order of a hash table that is seeded anew in every process.
+    """
+    packed = save(tensors, metadata)
+    length = int.from_bytes(packed[:8], "little")
+    header = json.loads(packed[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return packed[:8] + text.ljust(length) + packed[8 + length :]
 
 
 def draft_card(
