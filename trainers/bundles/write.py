@@ -80,7 +80,7 @@ def _packed(tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> bytes
 
     The library writes the metadata in the order of a hash table that is seeded anew in every process.
     """
-    packed = save(tensors, metadata)
+    packed: bytes = save(tensors, metadata)
     length = int.from_bytes(packed[:8], "little")
     header = json.loads(packed[8 : 8 + length])
     header["__metadata__"] = dict(sorted(metadata.items()))
