@@ -4,20 +4,21 @@
     python -m trainers.recipes.reproduce sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
-combination, and every table of docs/reference/weights.md but the ablations (`trainers.recipes.ablate`). One
-thread a training, two at once, as the shipped ones ran: floating-point sums then come out alike on a like
-machine. Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and
-machine of the shipped bundles: docs/reference/weights.md.
+combination, and in WORK/tables every table of docs/reference/weights.md but the ablations
+(`trainers.recipes.ablate`). One thread a training, two at once, as the shipped ones ran: floating-point sums
+then come out alike on a like machine. Each step is skipped where its result is there, so a killed run goes on
+where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
 """
 
 import argparse
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from unmask.bundle import Aggregation, Finds
 
@@ -49,7 +50,7 @@ def main() -> None:
     )
     parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, required=True, help="about 10 GB")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at once (default: 2)")
+    parser.add_argument("--jobs", type=int, default=2, help="steps at once (default: 2)")
     args = parser.parse_args()
     plugins = tuple(args.plugins) or tuple(SHIPPED)
     if unknown := set(plugins) - set(SHIPPED):
@@ -62,16 +63,9 @@ def main() -> None:
     runs = work / "runs"
     with ThreadPoolExecutor(args.jobs) as crew:
         list(crew.map(partial(_trained, runs, work / "pool"), plugins))
-    for plugin in plugins:
-        _once(
-            work / "bundles" / plugin, "trainers.recipes.ship", str(runs / plugin),
-            "--checkpoint", "checkpoint", "--set", str(work / "val"), "--pool", str(work / "pool"),
-            *data, "--hours", _finished(runs / plugin).read_text(encoding="utf-8"),
-            "--weight", str(SHIPPED[plugin].weight), "--finds", SHIPPED[plugin].finds,
-            "--aggregation", SHIPPED[plugin].aggregation, "--prior", str(SHIPPED[plugin].prior),
-        )  # fmt: skip
-    if set(plugins) == set(SHIPPED):
-        _judged_together(work)
+        list(crew.map(partial(_calibrated, work, data), plugins))
+        if set(plugins) == set(SHIPPED):
+            _judged_together(work, crew)
 
 
 def _trained(runs: Path, pool: Path, plugin: str) -> None:
@@ -81,14 +75,28 @@ def _trained(runs: Path, pool: Path, plugin: str) -> None:
     )  # fmt: skip
 
 
-def _judged_together(work: Path) -> None:
+def _calibrated(work: Path, data: Sequence[str], plugin: str) -> None:
+    run, part = work / "runs" / plugin, SHIPPED[plugin]
+    _once(
+        work / "bundles" / plugin, "trainers.recipes.ship", str(run),
+        "--checkpoint", "checkpoint", "--set", str(work / "val"), "--pool", str(work / "pool"),
+        *data, "--hours", _finished(run).read_text(encoding="utf-8"),
+        "--weight", str(part.weight), "--finds", part.finds,
+        "--aggregation", part.aggregation, "--prior", str(part.prior),
+    )  # fmt: skip
+
+
+def _judged_together(work: Path, crew: Executor) -> None:
     """Unseen blends, the combination, and what docs/reference/weights.md says of all that."""
     _once(work / "blends", "trainers.recipes.blend_clips", str(work / "val"))
     bundles = [f"{plugin}={work / 'bundles' / plugin}" for plugin in SHIPPED]
     options = [word for bundle in bundles for word in ("--bundle", bundle)]
     judged = {name: work / f"{name}.json" for name in ("val", "blends")}
-    for name, out in judged.items():
-        _once(out, "trainers.recipes.judge", str(work / name), *bundles, "--blur")
+
+    def judge(name: str) -> None:
+        _once(judged[name], "trainers.recipes.judge", str(work / name), *bundles, "--blur")
+
+    list(crew.map(judge, judged))
     _once(
         work / "combinations.json", "trainers.recipes.fit_combination", str(judged["val"]), *options
     )
@@ -96,11 +104,21 @@ def _judged_together(work: Path) -> None:
         "trainers.recipes.state_figures", "--val", str(judged["val"]),
         "--blends", str(judged["blends"]), *options,
     )  # fmt: skip
-    for out in judged.values():
-        _run("trainers.recipes.tables", str(out), *options)
-    _run("trainers.recipes.strange_inputs", str(work / "val"), *bundles)
-    _run("trainers.recipes.heatmaps", str(work / "pool"), *bundles)
-    _run("trainers.recipes.robustness_grid", str(work / "val"), *bundles, "--frames", "2")
+    reports = {
+        "robustness": ("robustness_grid", str(work / "val"), *bundles, "--frames", "2"),
+        "heatmaps": ("heatmaps", str(work / "pool"), *bundles),
+        "strange": ("strange_inputs", str(work / "val"), *bundles),
+        **{name: ("tables", str(out), *options) for name, out in judged.items()},
+    }
+
+    def report(name: str) -> None:
+        recipe, *arguments = reports[name]
+        path = work / "tables" / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            _run(f"trainers.recipes.{recipe}", *arguments, into=file)
+
+    list(crew.map(report, reports))
 
 
 def _finished(out: Path) -> Path:
@@ -117,9 +135,9 @@ def _once(out: Path, module: str, *arguments: str) -> None:
     _finished(out).write_text(f"{hours:.2f}", encoding="utf-8")
 
 
-def _run(module: str, *arguments: str) -> None:
+def _run(module: str, *arguments: str, into: TextIO | None = None) -> None:
     print(f"-- {module} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=into)
 
 
 if __name__ == "__main__":
