@@ -1,6 +1,6 @@
 """MODEL_CARD.md: what a bundle was trained on, what it is worth, what it must not be used for."""
 
-from unmask.bundle import BundleCard
+from unmask.bundle import BundleCard, Finds
 from unmask.frozen import Frozen
 
 
@@ -48,8 +48,17 @@ def _facts(card: BundleCard) -> str:
     return (
         f"Weights for the plugin `{card.plugin}` {card.plugin_version}; {state}. "
         f"Created {card.created}, {card.dtype}, sha256 `{card.sha256}`.\n\n"
-        "Scores run from 0 to 1; higher means more likely forged."
+        "Scores run from 0 to 1; higher means more likely forged." + _KINDS[card.finds]
     )
+
+
+_KINDS: dict[Finds, str] = {
+    "any": "",
+    "pasted": "\n\nTaught faces that are pasted into real footage (swaps, lip sync, blends). What a generator "
+    "draws whole it cannot tell, and may score lower than real clips.",
+    "generated": "\n\nTaught faces that a generator draws whole (animated portraits, reenactments, GAN faces). "
+    "What is pasted into real footage it cannot tell, and may score lower than real clips.",
+}
 
 
 def _metrics(card: BundleCard) -> str:

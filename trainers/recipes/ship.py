@@ -23,13 +23,14 @@ from trainers.bundles.load import load_from_folder
 from trainers.bundles.model_card import CardNotes
 from trainers.bundles.write import reexport
 from trainers.calibrate import fit, fit_abstention, ood_distance
+from trainers.config import TrainConfig
 from trainers.feed.batches import plain_view
 from trainers.recipes.judge import JUDGED, judge
 from trainers.recipes.research_data import FAMILIES_OF, manifest_sha256
 from trainers.recipes.tables import scored, videos
 from trainers.recipes.validation_set import CropSet
 from trainers.synthetic.pool import Pool
-from unmask.bundle import Aggregation
+from unmask.bundle import Aggregation, BundleCard
 from workers.engines.machine import cpu_name
 
 SET_NAME = "unseen people of the research data, as found and at crf 23 and 32"
@@ -40,13 +41,22 @@ LIMITS = (
     "Nothing was measured by skin tone, age or gender: expect unequal errors.",
     "A skilled adversary can evade it; audio, bodies and backgrounds are not looked at.",
 )
-DATA = (
+REALS = (
     "VoxCeleb-, HDTF-, MEAD-, LRS3-style and other public talking-head clips (real)",
     "FFHQ photos (real), downscaled and compressed",
-    "Forged clips: DeepFaceLive swaps, Wav2Lip, IP_LAP, DiffDub, PC-AVS, DAE-Talker, SadTalker, "
-    "EDTalk, AniTalker, DreamTalk, StyleTalk demonstrations",
-    "StyleGAN2 faces; blended and regenerated forgeries made from the real faces",
 )
+FORGED = {
+    "swap": "Forged clips: face swaps by DeepFaceLive",
+    "lipsync": "Forged clips: lip sync by Wav2Lip, IP_LAP, DiffDub",
+    "reenact": "Forged clips: reenactment by PC-AVS",
+    "portrait": "Forged clips: portraits animated by SadTalker, EDTalk, AniTalker, DreamTalk, StyleTalk, DAE-Talker",
+    "gan": "StyleGAN2 faces",
+}
+MADE = {
+    "self_blend": "Real faces blended with themselves",
+    "swap": "Real faces blended with each other",
+    "generated": "Real faces drawn again with traces of generators",
+}
 LICENCES = (
     "Research and demonstration only: trained on FFHQ (CC BY-NC-SA), StyleGAN2 outputs (NVIDIA "
     "non-commercial) and third-party footage; no commercial use.",
@@ -95,7 +105,7 @@ def main() -> None:
         "combination_weight": args.weight,
         "finds": args.finds,
         "aggregation": args.aggregation,
-        "data": DATA,
+        "data": data_of(card),
         "licences": LICENCES,
         "data_manifest_sha256": manifest_sha256(args.research_data),
         "training": {**card.training, "hours": args.hours, "machine": machine()},
@@ -117,6 +127,15 @@ def main() -> None:
         keep_fp32=detector.manifest.fp32_fronts,
     )
     print(json.dumps({"sha256": shipped.sha256, "thresholds": shipped.thresholds, "abstention": abstention.limit}, indent=2))  # fmt: skip
+
+
+def data_of(card: BundleCard) -> tuple[str, ...]:
+    """What the run was shown, by its own configuration."""
+    config = TrainConfig.model_validate(card.training["config"])
+    clips = {} if config.synthetic.share == 1.0 else FORGED
+    shown = [line for family, line in clips.items() if family not in config.data.leave_out]
+    made = [line for kind, line in MADE.items() if getattr(config.synthetic, kind) > 0]
+    return (*REALS, *shown, *made)
 
 
 def machine() -> str:
