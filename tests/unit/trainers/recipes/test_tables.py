@@ -85,6 +85,11 @@ def test_every_face_counts_once_in_the_figures_by_frame() -> None:
     assert all(f.label == 1 and f.people == ("p",) for f in found)
 
 
+def test_a_system_that_points_the_wrong_way_gets_a_row_that_says_so() -> None:
+    (row,) = operating_table({"theirs": clips(-0.3)}).splitlines()[2:]
+    assert "reals score higher" in row
+
+
 def test_specialists_are_joined_as_the_workers_join_them() -> None:
     def told(raw: float) -> list[Scored]:
         return [clips(0.0)[0].model_copy(update={"raw": raw})]
