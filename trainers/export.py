@@ -27,6 +27,7 @@ from trainers.shards.files import MANIFEST, ShardSet
 from unmask.bundle import (
     CARD_FILE,
     WEIGHTS_FILE,
+    Aggregation,
     Finds,
 )
 from unmask.errors import BundleRefused, ConfigError
@@ -131,6 +132,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--heatmap-scale", type=float)
     parser.add_argument("--heatmap-threshold", type=float)
     parser.add_argument("--combination-weight", type=float)
+    parser.add_argument(
+        "--aggregation", choices=get_args(Aggregation), help="of a track; default: the policy's"
+    )
     parser.add_argument("--finds", choices=get_args(Finds), help="kind of forgery it was taught")
     parser.add_argument(
         "--notes", type=Path, help="JSON with fields of trainers.bundles.model_card.CardNotes"
@@ -145,7 +149,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--shards checks an --evaluation: name it")
     plugin = json.loads((args.checkpoint / CARD_FILE).read_text(encoding="utf-8"))["plugin"]
     updates: dict[str, Any] = {}
-    for field in ("name", "heatmap_scale", "heatmap_threshold", "combination_weight", "finds"):
+    for field in (
+        "name",
+        "heatmap_scale",
+        "heatmap_threshold",
+        "combination_weight",
+        "finds",
+        "aggregation",
+    ):
         if getattr(args, field) is not None:
             updates[field] = getattr(args, field)
     if args.calibration:

@@ -66,8 +66,8 @@ class Policy(Frozen):
 
 #: Thresholds of the shipped combination: the least that left at most 5 % (suspicious) and 1 % (fake)
 #: of 47 real clips of unseen people above it, as found and at crf 23 and 32. On other people expect
-#: 1 to 14 % suspicious: 4 % cross-fitted, of few clips (docs/reference/weights.md).
-DEFAULT = Policy(id="default", version="4", suspicious_at=0.655, fake_at=0.839)
+#: up to 14 % suspicious: 2 to 4 % cross-fitted, of few clips (docs/reference/weights.md).
+DEFAULT = Policy(id="default", version="5", suspicious_at=0.721, fake_at=0.814)
 
 
 def load_policy(spec: str) -> Policy:
