@@ -51,6 +51,7 @@ def _weights(key: str, folder: Path | None) -> dict[str, Any]:
         "name": card.name,
         "sha256": card.sha256,
         "calibrated": card.calibration is not None,
+        "finds": card.finds,
         "folder": str(folder),
     }
 
@@ -93,6 +94,8 @@ def _block(row: dict[str, Any]) -> Text:
     state = weights["state"].replace("_", " ")
     style = "green" if weights["state"] == "trained" else "yellow"
     found = f"{weights['name']}, {weights['sha256'][:12]}" if weights["sha256"] else state
+    if weights.get("finds", "any") != "any":
+        found += f", for {weights['finds']} faces"
     return Text.assemble(
         (row["key"], "bold"),
         (f"  {row['version']}  ", "dim"),

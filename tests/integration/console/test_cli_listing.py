@@ -87,6 +87,13 @@ def test_plugins_lists_all_five_for_programs(tmp_path: Path) -> None:
         assert row["engine"]["wanted"] == "auto"
 
 
+def test_plugins_says_which_kind_of_forgery_weights_were_taught(tmp_path: Path) -> None:
+    told = " ".join(_unmask(["plugins"], tmp_path).stdout.split())
+    if "demonstration weights" not in told:
+        pytest.skip("no plugin ships trained weights in this checkout")
+    assert "for generated faces" in told and "for pasted faces" in told
+
+
 def test_a_weights_folder_that_lies_is_shown_with_its_cause(tmp_path: Path) -> None:
     (tmp_path / "weights" / "sola").mkdir(parents=True)
     (tmp_path / "weights" / "sola" / "bundle.json").write_text("{}")
