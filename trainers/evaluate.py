@@ -26,6 +26,7 @@ from trainers.evaluation.report import draw, markdown
 from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
 from trainers.evaluation.score_crops import (
     Scored,
+    aggregation_of,
     map_pairs,
     score_crops,
     spread_over_videos,
@@ -37,7 +38,6 @@ from trainers.shards.files import ShardSet, write_json
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
 from unmask.plugin import Detector
-from unmask.policy import DEFAULT
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
 from workers.engines.base import Engine
@@ -58,8 +58,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Every figure as one JSON tree. Raises ConfigError where a data set has one class only."""
     scored = score_crops(shards, range(len(shards)), detector, engine)
-    own = detector.card.aggregation if detector.card else None
-    aggregation = aggregation or own or DEFAULT.aggregation
+    aggregation = aggregation or aggregation_of(detector)
     videos = video_scores(scored, aggregation)
     reports = {
         name: _report(scored, videos, dataset, method, rounds)

@@ -21,7 +21,7 @@ from trainers.bundles.load import load_from_folder
 from trainers.bundles.model_card import CardNotes
 from trainers.bundles.write import reexport, swap
 from trainers.calibrate import Fitted
-from trainers.evaluation.score_crops import score_crops, video_scores
+from trainers.evaluation.score_crops import aggregation_of, score_crops, video_scores
 from trainers.evaluation.scores import VideoScore, read_scores
 from trainers.shards.files import MANIFEST, ShardSet
 from unmask.bundle import (
@@ -31,7 +31,6 @@ from unmask.bundle import (
     Finds,
 )
 from unmask.errors import BundleRefused, ConfigError
-from unmask.policy import DEFAULT
 from workers.engines.parity import fixed_crops
 
 
@@ -93,8 +92,7 @@ def verify_evaluation(
         )
     indices = [i for score in chosen for i in crops[score.key]]
     scored = score_crops(shards, indices, detector, detector, with_maps=False)
-    own = detector.card.aggregation if detector.card else None
-    again = video_scores(scored, own or DEFAULT.aggregation)
+    again = video_scores(scored, aggregation_of(detector))
     expected = np.array([score.raw for score in chosen])
     return compare_scores(plugin, expected, np.array([v.raw for v in again]), tolerance)
 

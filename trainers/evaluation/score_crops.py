@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from trainers.evaluation.metrics import resize_map
 from trainers.evaluation.scores import VideoScore
 from trainers.shards.files import Crop, CropRecord, ShardSet, face_crop
+from unmask.bundle import Aggregation
 from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
+from unmask.policy import DEFAULT
 from workers.track_score import METHODS
 
 DIGITS = 5
@@ -82,6 +84,12 @@ def score_crops(
             if with_maps and crop.record.label and crop.mask is not None:
                 scored.maps.append((opinion.heatmap, _mask_seen(detector, face, crop)))
     return scored
+
+
+def aggregation_of(detector: Detector) -> Aggregation:
+    """How its frame scores become one: as its bundle says, else as the default policy does."""
+    own = detector.card.aggregation if detector.card else None
+    return own or DEFAULT.aggregation
 
 
 def video_scores(scored: Scored, aggregation: str = "track-mean-top20") -> list[VideoScore]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from trainers.bundles.load import load_from_folder
+from trainers.evaluation.score_crops import aggregation_of
 from trainers.recipes.validation_set import CropSet, JudgedCrop
 from unmask.bundle import Aggregation
 from unmask.frozen import Frozen
@@ -90,8 +91,7 @@ def judge(
 
     `aggregation` None: as the detector's bundle says, or the default policy.
     """
-    card = detector.card if detector else None
-    way = aggregation or (card.aggregation if card else None) or DEFAULT.aggregation
+    way = aggregation or (aggregation_of(detector) if detector else DEFAULT.aggregation)
     judged = []
     for clip, quality, members in crops.clips():
         if qualities and quality not in qualities:
