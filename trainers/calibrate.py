@@ -194,6 +194,7 @@ def fit(
     raw, labels = [v.raw for v in videos], [v.label for v in videos]
     reals = labels.count(0)
     fitted_on = f"{name}: {reals} real and {len(labels) - reals} forged videos"
+    fitted_on += "" if prior == 0.5 else f", then moved to a prior of {prior:g}"
     fitter = fit_platt if method == "platt" else fit_isotonic
     calibration = with_prior(fitter(raw, labels, fitted_on=fitted_on), prior)
     return Fitted(calibration=calibration, thresholds=thresholds(videos, calibration, fprs))
