@@ -5,7 +5,7 @@
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
 combination, and in WORK/tables every table of docs/reference/weights.md but the ablations
-(`trainers.recipes.ablate`). One thread a training, two at once, as the shipped ones ran: floating-point sums
+(`trainers.recipes.ablate`). One thread a step, two steps at once, as the shipped ones ran: floating-point sums
 then come out alike on a like machine. Each step is skipped where its result is there, so a killed run goes on
 where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from unmask.bundle import Aggregation, Finds
+from workers.engines.allocator import tuned_environment
 
 
 class Shipped(NamedTuple):
@@ -137,7 +138,14 @@ def _once(out: Path, module: str, *arguments: str) -> None:
 
 def _run(module: str, *arguments: str, into: TextIO | None = None) -> None:
     print(f"-- {module} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True, stdout=into)
+    subprocess.run(
+        [sys.executable, "-m", module, *arguments], check=True, stdout=into, env=_environment()
+    )
+
+
+def _environment() -> dict[str, str]:
+    """One thread, which yields its core where it waits: steps side by side else spin against each other."""
+    return {**tuned_environment(), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 
 
 if __name__ == "__main__":
