@@ -41,6 +41,8 @@ STILLS_SHARE = 0.38
 GAN_CROPS = {"train": 250, "val": 40}
 MIX = SyntheticConfig(share=0.5, self_blend=0.46, swap=0.24, generated=0.30, codec=1.0)
 AUTOENCODER_STEPS = 350
+AUTOENCODER_THREADS = 2
+"""Fixed, whatever the machine has: floating-point sums, and so the pool's bytes, depend on it."""
 
 
 def main() -> None:
@@ -177,6 +179,7 @@ def write_gans(
 
 def fit_autoencoders(pool: Pool, path: Path) -> None:
     """One small autoencoder a design, on patches of the real clips."""
+    torch.set_num_threads(AUTOENCODER_THREADS)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     reals = [
