@@ -17,7 +17,7 @@ def run_demo(out: Path, video: Path | None, settings: Settings) -> int:
             clips = make_clips(out / "clips")
         console.print(
             "Two clips made from one photo: [bold]real.mp4[/], and [bold]forged.mp4[/] with the "
-            "face blended over."
+            "face pasted over."
         )
         paths = list(clips)
     else:
@@ -27,8 +27,8 @@ def run_demo(out: Path, video: Path | None, settings: Settings) -> int:
     )
     if video is None:
         console.print(
-            "The shipped weights are for demonstration: they let most forgeries pass, this one too "
-            "where it is called authentic. docs/reference/weights.md says what they are worth."
+            "The shipped weights are for demonstration: they let most forgeries pass that are less "
+            "easy than this one. docs/reference/weights.md says what they are worth."
         )
     console.print(
         "Each folder there holds verdict.json, report.html and the pictures in evidence/. Open "

@@ -67,4 +67,5 @@ def test_the_shipped_weights_tell_the_two_clips_apart(
     out = installation.folder / "demo-out"
     real, forged = _complete(out, "real"), _complete(out, "forged")
     assert real["reliable"]
-    assert forged["p_fake"] > real["p_fake"]  # type: ignore[operator]
+    assert real["verdict"] == "authentic"
+    assert forged["verdict"] in ("suspicious", "fake")
