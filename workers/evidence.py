@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from unmask.messages import FaceScore
 from unmask.policy import Policy
-from unmask.verdict import Verdict
+from unmask.verdict import TrackVerdict, Verdict
 from workers.opinion import PluginResult
 
 
@@ -32,7 +32,8 @@ class Choice:
 def choose(verdict: Verdict, results: Sequence[PluginResult], policy: Policy) -> list[Choice]:
     """The strongest frames of the strongest tracks, once for each plugin that the verdict rests on.
 
-    Where it rests on none, whatever was scored is shown: a person may see what a rule may not use.
+    Where it rests on none, whatever was scored is shown, and where no track was judged, every track: a
+    person may see what a rule may not use.
     """
     resting = set(verdict.rests_on)
     shown = [r for r in results if r.scores and (r.ref in resting or not resting)]
@@ -40,10 +41,9 @@ def choose(verdict: Verdict, results: Sequence[PluginResult], policy: Policy) ->
     by_place = {
         (r.ref, s.crop.track_id, s.crop.frame_index): (s, r) for r in shown for s in r.scores
     }
-    tracks = sorted(
-        (track for track in verdict.tracks if track.timeline),
-        key=lambda t: (t.p_fake is None, -(t.p_fake or max(p.p for p in t.timeline)), t.id),
-    )
+    seen = [track for track in verdict.tracks if track.timeline]
+    judged = [track for track in seen if track.p_fake is not None]
+    tracks = sorted(judged or seen, key=lambda track: (-_strength(track), track.id))
     choices = []
     for track in tracks[: policy.evidence_tracks]:
         strongest = sorted(track.timeline, key=lambda point: (-point.p, point.frame_index))
@@ -53,3 +53,7 @@ def choose(verdict: Verdict, results: Sequence[PluginResult], policy: Policy) ->
                 if found is not None:
                     choices.append(Choice(score=found[0], caption=result.caption))
     return choices
+
+
+def _strength(track: TrackVerdict) -> float:
+    return max(p.p for p in track.timeline) if track.p_fake is None else track.p_fake
