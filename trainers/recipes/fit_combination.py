@@ -17,8 +17,7 @@ import numpy as np
 from trainers.calibrate import apply, fit
 from trainers.recipes.judge import JUDGED
 from trainers.recipes.ship import SET_NAME
-from trainers.recipes.tables import combined, scored, videos
-from unmask.bundle import read_card
+from trainers.recipes.tables import read_cards, together, videos
 from workers.combine import Combination
 
 
@@ -30,11 +29,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     judged = [j for path in args.judged for j in JUDGED.validate_json(path.read_bytes())]
-    cards = {}
-    for text in args.bundle:
-        plugin, _, folder = text.partition("=")
-        cards[plugin] = read_card(Path(folder), plugin)
-    clips = combined([(scored(judged, plugin), card) for plugin, card in cards.items()])
+    cards = read_cards(args.bundle)
+    clips = together(judged, cards)
     fitted = fit(videos(clips), name=SET_NAME)
     calibration = fitted.calibration
     combination = Combination(

@@ -4,7 +4,7 @@
     python -m trainers.recipes.reproduce sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
-combination, and in WORK/tables every table of docs/reference/weights.md but the ablations
+combination, and in WORK/tables what docs/reference/weights.md shows, but for the ablations
 (`trainers.recipes.ablate`). One thread a step, two steps at once, as the shipped ones ran: floating-point sums
 then come out alike on a like machine. Each step is skipped where its result is there, so a killed run goes on
 where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
@@ -120,6 +120,10 @@ def _judged_together(work: Path, crew: Executor) -> None:
             _run(f"trainers.recipes.{recipe}", *arguments, into=file)
 
     list(crew.map(report, reports))
+    _run(
+        "trainers.recipes.figure", *map(str, judged.values()), *options,
+        "--out", str(work / "tables" / "weights.svg"),
+    )  # fmt: skip
 
 
 def _finished(out: Path) -> Path:

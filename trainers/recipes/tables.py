@@ -105,6 +105,17 @@ def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
     ]
 
 
+def read_cards(bundles: Sequence[str]) -> dict[str, BundleCard]:
+    """The cards of PLUGIN=FOLDER pairs."""
+    pairs = [text.partition("=")[::2] for text in bundles]
+    return {plugin: read_card(Path(folder), plugin) for plugin, folder in pairs}
+
+
+def together(judged: Sequence[JudgedClip], cards: dict[str, BundleCard]) -> list[Scored]:
+    """The combination of these plugins on judged clips."""
+    return combined([(scored(judged, name), card) for name, card in cards.items()])
+
+
 def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:
     """Calibrated p of every clip, and the threshold it is held against, fitted on other people."""
     p, threshold = np.zeros(len(clips)), np.zeros(len(clips))
@@ -140,26 +151,34 @@ def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500, unit: str 
         for family in [*families, "all"]:
             cells, count = [], 0
             for quality in QUALITIES:
-                members = [
-                    c
-                    for c in clips
-                    if c.quality == quality and (not c.label or family in (c.family, "all"))
-                ]
+                members = against_reals(clips, family, quality)
                 count = max(count, sum(c.label for c in members))
                 cells.append(_auc_cell(members, rounds))
             lines.append(f"| {name} | {family} | {count} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def against_reals(clips: Sequence[Scored], family: str, quality: str) -> list[Scored]:
+    """A family's clips ("all": of every family) and the real ones, at one quality."""
+    return [
+        c for c in clips if c.quality == quality and (not c.label or family in (c.family, "all"))
+    ]
+
+
 def _auc_cell(members: Sequence[Scored], rounds: int) -> str:
-    labels, scores = [c.label for c in members], [c.raw for c in members]
+    found = auc_interval(members, rounds)
+    return "-" if found is None else "{:.2f} ({:.2f}-{:.2f})".format(*found)
+
+
+def auc_interval(members: Sequence[Scored], rounds: int) -> tuple[float, float, float] | None:
+    """AUC, and both ends of its 95 % interval; None without both classes."""
+    labels, scores = np.array([c.label for c in members], float), np.array([c.raw for c in members])
     if len(set(labels)) < 2:
-        return "-"
+        return None
     people = ["|".join(c.people) for c in members]
-    value = metrics.auc(np.array(labels, float), np.array(scores))
-    draws = _resampled(np.array(labels, float), np.array(scores), people, rounds)
+    draws = _resampled(labels, scores, people, rounds)
     low, high = (float(v) for v in np.percentile(draws, [2.5, 97.5]))
-    return f"{value:.2f} ({low:.2f}-{high:.2f})"
+    return metrics.auc(labels, scores), low, high
 
 
 def _resampled(labels: Vector, scores: Vector, people: Sequence[str], rounds: int) -> list[float]:
@@ -261,13 +280,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=500)
     args = parser.parse_args()
     judged = [j for path in args.judged for j in JUDGED.validate_json(path.read_bytes())]
-    cards = {}
-    for text in args.bundle:
-        name, _, folder = text.partition("=")
-        cards[name] = read_card(Path(folder), name)
+    cards = read_cards(args.bundle)
     systems = {name: scored(judged, name) for name in dict.fromkeys(j.plugin for j in judged)}
     if len(cards) > 1:
-        systems["combined"] = combined([(systems[name], card) for name, card in cards.items()])
+        systems["combined"] = together(judged, cards)
     print(auc_table(systems, rounds=args.rounds), end="\n\n")
     print("By frame, each plugin alone:\n")
     by_frame = {name: frames(judged, name) for name in systems if name != "combined"}
