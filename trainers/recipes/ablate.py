@@ -18,7 +18,8 @@ from trainers.bundles.load import load_from_folder
 from trainers.config import load_config
 from trainers.recipes.judge import JUDGED, JudgedClip, judge
 from trainers.recipes.reproduce import SHIPPED
-from trainers.recipes.tables import QUALITIES, Scored, auc_table, scored
+from trainers.recipes.scored import QUALITIES, Scored, scored
+from trainers.recipes.tables import auc_table
 from trainers.recipes.validation_set import CropSet
 from unmask.frozen import Frozen
 

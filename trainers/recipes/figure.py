@@ -13,14 +13,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from trainers.recipes.judge import JUDGED
-from trainers.recipes.tables import (
-    QUALITIES,
-    Scored,
-    against_reals,
-    auc_interval,
-    read_cards,
-    together,
-)
+from trainers.recipes.scored import QUALITIES, Scored, against_reals, read_cards, together
+from trainers.recipes.tables import auc_interval
 
 #: From the top row down.
 FAMILIES = {
@@ -32,9 +26,9 @@ FAMILIES = {
     "all": "the four kinds of tools",
 }
 MARKS = {
-    "found": ("o", "#1f4e9c", "as found"),
-    "crf23": ("s", "#c2571a", "crf 23"),
-    "crf32": ("D", "#6b7280", "crf 32"),
+    "found": ("o", "#1f4e9c"),
+    "crf23": ("s", "#c2571a"),
+    "crf32": ("D", "#6b7280"),
 }
 
 
@@ -55,12 +49,12 @@ def draw(sets: Sequence[Sequence[Scored]], path: Path, *, rounds: int = 500) -> 
         for shift, quality, judged in zip((-0.2, 0.0, 0.2), QUALITIES, members, strict=True):
             found = auc_interval(judged, rounds)
             if found is not None:
-                mark, colour, _ = MARKS[quality]
+                mark, colour = MARKS[quality]
                 value, *interval = found
                 axes.plot(interval, [row + shift] * 2, color=colour, alpha=0.5)
                 axes.plot(value, row + shift, mark, color=colour, markersize=5)
-    for mark, colour, words in MARKS.values():
-        axes.plot([], [], mark, color=colour, label=words)
+    for quality, (mark, colour) in MARKS.items():
+        axes.plot([], [], mark, color=colour, label=QUALITIES[quality])
     axes.axvline(0.5, linestyle=":", color="black", linewidth=1, label="chance")
     axes.set(xlim=(0.3, 1.0), xlabel="video AUC", yticks=range(len(rows)), yticklabels=names)
     axes.invert_yaxis()

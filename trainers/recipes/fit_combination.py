@@ -16,8 +16,8 @@ import numpy as np
 
 from trainers.calibrate import apply, fit
 from trainers.recipes.judge import JUDGED
+from trainers.recipes.scored import read_cards, together, videos
 from trainers.recipes.ship import SET_NAME
-from trainers.recipes.tables import read_cards, together, videos
 from workers.combine import Combination
 
 

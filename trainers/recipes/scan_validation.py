@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainers.recipes.research_data import DataFile, read_data
-from trainers.recipes.tables import QUALITIES, Scored, auc_table
+from trainers.recipes.scored import QUALITIES, Scored
+from trainers.recipes.tables import auc_table
 from trainers.recipes.validation_set import QUALITIES as CRF_OF
 from trainers.recipes.validation_set import reencode
 from unmask.frozen import Frozen

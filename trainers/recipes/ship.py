@@ -27,7 +27,7 @@ from trainers.config import TrainConfig
 from trainers.feed.batches import plain_view
 from trainers.recipes.judge import JUDGED, judge
 from trainers.recipes.research_data import FAMILIES_OF, manifest_sha256
-from trainers.recipes.tables import scored, videos
+from trainers.recipes.scored import scored, videos
 from trainers.recipes.validation_set import CropSet
 from trainers.synthetic.pool import Pool
 from unmask.bundle import Aggregation, BundleCard

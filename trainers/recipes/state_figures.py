@@ -16,10 +16,10 @@ from trainers.bundles.model_card import CardNotes
 from trainers.bundles.write import restate
 from trainers.evaluation import metrics
 from trainers.recipes.judge import JUDGED, JudgedClip
+from trainers.recipes.scored import QUALITIES, Scored, scored
 from trainers.recipes.ship import LIMITS
-from trainers.recipes.tables import QUALITIES, Scored, cross_fitted, scored
+from trainers.recipes.tables import cross_fitted
 
-QUALITY_NAMES = dict(zip(QUALITIES, ("as found", "crf 23", "crf 32"), strict=True))
 FAMILIES = {
     "lipsync": "lip sync", "swap": "face swaps", "reenact": "reenactment",
     "portrait": "portrait generators",
@@ -30,14 +30,14 @@ def figures(val: Sequence[Scored], blends: Sequence[Scored]) -> dict[str, float]
     """Named figures of one plugin, to two digits (shares: three)."""
     found: dict[str, float] = {}
     for clips, name in ((val, "unseen people"), (blends, "unseen blends")):
-        for quality, said in QUALITY_NAMES.items():
+        for quality, said in QUALITIES.items():
             found[f"video AUC, {name}, {said}"] = _auc(clips, quality)
     for family, said in FAMILIES.items():
         members = [clip for clip in val if not clip.label or clip.family == family]
         if any(clip.label for clip in members):
             found[f"video AUC, {said} (as found)"] = _auc(members, "found")
     p, threshold = cross_fitted(val)
-    for quality, said in QUALITY_NAMES.items():
+    for quality, said in QUALITIES.items():
         for label, name in ((0, "false alarms"), (1, "hits")):
             here = np.array([c.quality == quality and c.label == label for c in val])
             share = round(float(np.mean(p[here] >= threshold[here])), 3)

@@ -8,7 +8,6 @@ cross-fitted: people are split into five parts, each judged by numbers fitted on
 """
 
 import argparse
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,103 +16,22 @@ from numpy.typing import NDArray
 
 from trainers.calibrate import apply, fit_platt, threshold_at_fpr
 from trainers.evaluation import metrics
-from trainers.evaluation.scores import VideoScore
 from trainers.recipes.judge import JUDGED, JudgedClip
-from unmask.bundle import BundleCard, read_card
+from trainers.recipes.scored import (
+    PARTS,
+    QUALITIES,
+    Scored,
+    against_reals,
+    frames,
+    read_cards,
+    scored,
+    together,
+)
+from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
-from unmask.frozen import Frozen
-from workers.combine import Member, combine
 
 Vector = NDArray[np.float64]
-QUALITIES = ("found", "crf23", "crf32")
-PARTS = 5
 FPR = 0.05
-
-
-class Scored(Frozen):
-    """One clip at one quality with one raw score: of a plugin, or of a combination."""
-
-    clip: str
-    family: str
-    label: int
-    people: tuple[str, ...]
-    quality: str
-    raw: float
-    face_px: float
-    """Median longer side of the clip's faces."""
-
-    @property
-    def part(self) -> int:
-        """Which fifth of the people it belongs to."""
-        return hashlib.sha256("|".join(self.people).encode()).digest()[0] % PARTS
-
-
-def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
-    """A plugin's judged clips; those without a track to judge are left out."""
-    return [_row(j, j.clip, j.raw) for j in judged if j.plugin == plugin and j.raw is not None]
-
-
-def videos(clips: Sequence[Scored]) -> list[VideoScore]:
-    """The same clips as calibration and thresholds take them."""
-    return [
-        VideoScore(
-            key=f"{clip.family}/{clip.clip}",
-            dataset="research",
-            method=clip.family,
-            label=clip.label,
-            raw=clip.raw,
-            quality=clip.quality,
-            face_px=clip.face_px,
-        )
-        for clip in clips
-    ]
-
-
-def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
-    """A plugin's scored faces, each as if it were a clip of its own: for AUC by frame."""
-    return [
-        _row(j, f"{j.clip}#{number}", face.p)
-        for j in judged
-        if j.plugin == plugin
-        for number, face in enumerate(j.faces)
-    ]
-
-
-def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
-    return Scored(
-        clip=clip,
-        family=judged.family,
-        label=judged.label,
-        people=judged.people,
-        quality=judged.quality,
-        raw=raw,
-        face_px=judged.face_px,
-    )
-
-
-def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
-    """What the workers make of several calibrated plugins, before their calibration together."""
-    by_clip: dict[tuple[str, str], list[tuple[Scored, Member]]] = {}
-    for clips, card in parts:
-        p = apply(card.calibration, [c.raw for c in clips])
-        for clip, value in zip(clips, p, strict=True):
-            said = Member(float(value), card.combination_weight, card.finds)
-            by_clip.setdefault((clip.clip, clip.quality), []).append((clip, said))
-    return [
-        told[0][0].model_copy(update={"raw": combine(member for _, member in told)})
-        for told in by_clip.values()
-    ]
-
-
-def read_cards(bundles: Sequence[str]) -> dict[str, BundleCard]:
-    """The cards of PLUGIN=FOLDER pairs."""
-    pairs = [text.partition("=")[::2] for text in bundles]
-    return {plugin: read_card(Path(folder), plugin) for plugin, folder in pairs}
-
-
-def together(judged: Sequence[JudgedClip], cards: dict[str, BundleCard]) -> list[Scored]:
-    """The combination of these plugins on judged clips."""
-    return combined([(scored(judged, name), card) for name, card in cards.items()])
 
 
 def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:
@@ -156,13 +74,6 @@ def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500, unit: str 
                 cells.append(_auc_cell(members, rounds))
             lines.append(f"| {name} | {family} | {count} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def against_reals(clips: Sequence[Scored], family: str, quality: str) -> list[Scored]:
-    """A family's clips ("all": of every family) and the real ones, at one quality."""
-    return [
-        c for c in clips if c.quality == quality and (not c.label or family in (c.family, "all"))
-    ]
 
 
 def _auc_cell(members: Sequence[Scored], rounds: int) -> str:

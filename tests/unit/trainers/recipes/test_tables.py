@@ -7,13 +7,11 @@ import pytest
 
 from tests.fakes import make_card
 from trainers.recipes.judge import JudgedClip, JudgedFace, aggregated
+from trainers.recipes.scored import Scored, combined, frames
 from trainers.recipes.tables import (
-    Scored,
     _share,
     auc_table,
-    combined,
     cross_fitted,
-    frames,
     operating_table,
     worst_threshold,
 )
