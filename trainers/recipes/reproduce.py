@@ -6,8 +6,9 @@
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
 combination, and in WORK/tables what docs/reference/weights.md shows, but for the ablations
 (`trainers.recipes.ablate`). One thread a step, two steps at once, as the shipped ones ran: floating-point sums
-then come out alike on a like machine. Each step is skipped where its result is there, so a killed run goes on
-where it stopped. Hours and machine of the shipped bundles: docs/reference/weights.md.
+then come out alike on a like machine, and the last lines say whether the bundles are the shipped ones to the
+byte. Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and machine
+of the shipped bundles: docs/reference/weights.md.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from unmask.bundle import Aggregation, Finds
+from detect_plugins.catalogue import load_catalogue
+from unmask.bundle import Aggregation, Finds, read_card
 from workers.engines.allocator import tuned_environment
 
 
@@ -61,23 +63,28 @@ def main() -> None:
     data = ("--research-data", str(args.research_data))
     _once(work / "pool", "trainers.recipes.build_pool", *data)
     _once(work / "val", "trainers.recipes.validation_set", *data)
-    runs = work / "runs"
     with ThreadPoolExecutor(args.jobs) as crew:
-        list(crew.map(partial(_trained, runs, work / "pool"), plugins))
-        list(crew.map(partial(_calibrated, work, data), plugins))
+        list(crew.map(partial(_made, work, data), plugins))
         if set(plugins) == set(SHIPPED):
             _judged_together(work, crew)
+    print(*(beside_shipped(plugin, work / "bundles" / plugin) for plugin in plugins), sep="\n")
 
 
-def _trained(runs: Path, pool: Path, plugin: str) -> None:
+def beside_shipped(plugin: str, bundle: Path) -> str:
+    """Whether a bundle made here holds the weights that ship, in words."""
+    made, ships = read_card(bundle, plugin), load_catalogue().get(plugin).card(None)
+    if ships is not None and made.sha256 == ships.sha256:
+        return f"{plugin}: the shipped weights, byte for byte ({made.sha256[:12]})"
+    return f"{plugin}: other weights ({made.sha256[:12]}) than ship ({ships and ships.sha256[:12]})"
+
+
+def _made(work: Path, data: Sequence[str], plugin: str) -> None:
+    """One plugin's bundle, trained and calibrated."""
+    run, part = work / "runs" / plugin, SHIPPED[plugin]
     _once(
-        runs / plugin, "trainers.train", "--plugin", plugin, "--data", str(pool), "--no-val",
+        run, "trainers.train", "--plugin", plugin, "--data", str(work / "pool"), "--no-val",
         "--threads", "1",
     )  # fmt: skip
-
-
-def _calibrated(work: Path, data: Sequence[str], plugin: str) -> None:
-    run, part = work / "runs" / plugin, SHIPPED[plugin]
     _once(
         work / "bundles" / plugin, "trainers.recipes.ship", str(run),
         "--checkpoint", "checkpoint", "--set", str(work / "val"), "--pool", str(work / "pool"),
