@@ -25,6 +25,7 @@ from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
 from trainers.synthetic.pool import PoolWriter
 from trainers.training.losses import loss_for
+from trainers.training.optimiser import build_optimiser
 
 MIX = SyntheticConfig(share=1.0, self_blend=1.0, swap=0.3, generated=0.3)
 
@@ -89,7 +90,7 @@ def cached(plugin: str, steps: int, threads: int) -> float:
     detector = load_class(load_catalogue().get(plugin))
     architecture = detector.Config.model_validate(config.architecture)
     network = detector.build_network(architecture).train().to(memory_format=torch.channels_last)
-    optimiser, loss_of = train.build_optimiser(network, config), loss_for(config.loss, architecture)
+    optimiser, loss_of = build_optimiser(network, config), loss_for(config.loss, architecture)
     side, half = architecture.input_px, config.batch // 2
     batch = Batch(
         image=torch.randint(0, 256, (config.batch, 3, side, side), dtype=torch.uint8),

@@ -26,15 +26,16 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.tensorboard import SummaryWriter
 
 from detect_plugins.catalogue import load_catalogue, load_class
-from detect_plugins.layers.efficientnet import EfficientNetTrunk
 from trainers.bundles.from_run import bundle_of_run
-from trainers.config import ScheduleConfig, TrainConfig, load_config
+from trainers.config import TrainConfig, load_config
 from trainers.feed.batches import Batch, Crops, PoolBatches
 from trainers.feed.training_data import live_pairs, training_pool, validation_pool
 from trainers.plan import training_plan
+from trainers.training.average import average_into, averaged_network
 from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from trainers.training.imagenet_lite import fill_lite0
 from trainers.training.losses import Truth, loss_for
+from trainers.training.optimiser import build_optimiser, learning_rate
+from trainers.training.start import fill_pretrained, start_from
 from trainers.training.sync_norm import synchronise_norms
 from trainers.training.validation import clip_scores, summary
 from unmask.errors import ConfigError
@@ -250,90 +251,6 @@ def on_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tup
         has_seam=extent <= 1,
     )
     return image, truth
-
-
-def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only; ASRM slower and undecayed (models.md 2.3)."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    asrm: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        group = asrm if "asrm" in name else plain if parameter.ndim < 2 else decayed
-        group.append(parameter)
-    settings = config.optimiser
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "lr_factor": 1.0, "weight_decay": settings.weight_decay},
-        {"params": plain, "lr_factor": 1.0, "weight_decay": 0.0},
-        {"params": asrm, "lr_factor": settings.asrm_lr_factor, "weight_decay": 0.0},
-    ]
-    groups = [g for g in groups if g["params"]]
-    if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
-    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
-    return kind(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
-
-
-def learning_rate(step: int, steps: int, peak: float, schedule: ScheduleConfig) -> float:
-    """Rate of one step: linear warm-up, then constant, cosine to `min_lr`, or steps.
-
-    >>> learning_rate(0, 10, 1.0, ScheduleConfig(name="constant", warmup_steps=4))
-    0.25
-    """
-    if step < schedule.warmup_steps:
-        return peak * (step + 1) / schedule.warmup_steps
-    if schedule.name == "cosine":
-        done = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
-        return schedule.min_lr + (peak - schedule.min_lr) * 0.5 * (1 + math.cos(math.pi * done))
-    if schedule.name == "step" and schedule.step_every:
-        return float(peak * schedule.factor ** (step // schedule.step_every))
-    return peak
-
-
-@torch.no_grad()
-def average_into(average: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
-    """Exponential moving average of the weights, with a warm-up so that the start is forgotten.
-
-    Counters and other integers are copied. decay 0 copies everything.
-    """
-    keep = min(decay, (1 + step) / (10 + step))
-    for name, value in network.state_dict().items():
-        if decay > 0 and value.is_floating_point():
-            average[name].lerp_(value, 1.0 - keep)
-        else:
-            average[name].copy_(value)
-
-
-def averaged_network(network: nn.Module, average: dict[str, Tensor]) -> nn.Module:
-    """The averaged weights in a network of their own, ready to be evaluated."""
-    network.load_state_dict(average)
-    return network.eval()
-
-
-def fill_pretrained(network: nn.Module) -> None:
-    """ImageNet weights that a package carries, for the trunk that has them. Nothing is fetched."""
-    trunk = getattr(network, "trunk", None)
-    if not isinstance(trunk, EfficientNetTrunk):
-        raise ConfigError(
-            "there are no ImageNet weights at hand for this network.",
-            fix="Set pretrained = false, or give a bundle as init.",
-        )
-    fill_lite0(trunk)
-
-
-def start_from(network: nn.Module, bundle: Path) -> None:
-    """Load what fits of a bundle's tensors; says nothing about the rest, which stays random."""
-    from safetensors.torch import load_file  # noqa: PLC0415  (only a warm start needs it)
-
-    path = bundle if bundle.is_file() else bundle / "weights.safetensors"
-    own = network.state_dict()
-    found = {k: v for k, v in load_file(path).items() if k in own and own[k].shape == v.shape}
-    if not found:
-        raise ConfigError(
-            f"nothing in {path} fits this network.", fix="Check init and architecture."
-        )
-    network.load_state_dict({k: v.to(own[k].dtype) for k, v in found.items()}, strict=False)
 
 
 def describe_run(

@@ -1,0 +1,48 @@
+"""Which parameters learn how fast, and how the rate runs over the steps."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainers.config import ScheduleConfig, TrainConfig
+
+
+def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Weight decay on matrices and kernels only; ASRM slower and undecayed (models.md 2.3)."""
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    asrm: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        group = asrm if "asrm" in name else plain if parameter.ndim < 2 else decayed
+        group.append(parameter)
+    settings = config.optimiser
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "lr_factor": 1.0, "weight_decay": settings.weight_decay},
+        {"params": plain, "lr_factor": 1.0, "weight_decay": 0.0},
+        {"params": asrm, "lr_factor": settings.asrm_lr_factor, "weight_decay": 0.0},
+    ]
+    groups = [g for g in groups if g["params"]]
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: ScheduleConfig) -> float:
+    """Rate of one step: linear warm-up, then constant, cosine to `min_lr`, or steps.
+
+    >>> learning_rate(0, 10, 1.0, ScheduleConfig(name="constant", warmup_steps=4))
+    0.25
+    """
+    if step < schedule.warmup_steps:
+        return peak * (step + 1) / schedule.warmup_steps
+    if schedule.name == "cosine":
+        done = (step - schedule.warmup_steps) / max(1, steps - schedule.warmup_steps)
+        return schedule.min_lr + (peak - schedule.min_lr) * 0.5 * (1 + math.cos(math.pi * done))
+    if schedule.name == "step" and schedule.step_every:
+        return float(peak * schedule.factor ** (step // schedule.step_every))
+    return peak
