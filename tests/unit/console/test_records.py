@@ -1,7 +1,5 @@
 """The JSON lines of a scan, and where reports are put."""
 
-import doctest
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,14 +28,6 @@ def _outcome(path: str, verdict: Verdict | None, evidence: Path | None = None) -
         reasons=(GONE,) if verdict is None else verdict.reasons,
         evidence_dir=evidence,
     )
-
-
-@pytest.mark.parametrize(
-    "module",
-    ["console.wording", "console.deliver", "console.api.jobs", "console.report"],
-)
-def test_the_examples_of_the_docstrings_hold(module: str) -> None:
-    assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 def test_a_failed_input_has_the_same_fields_as_a_judged_one(make_verdict: Make) -> None:

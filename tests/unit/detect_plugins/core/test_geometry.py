@@ -1,14 +1,11 @@
 """One cut, one resize, and the way back to the frame."""
 
-import doctest
-
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import detect_plugins.geometry
 from detect_plugins.geometry import compose, cut, face_square, network_input
 from unmask.messages import Affine
 from unmask.plugin import FaceCrop
@@ -94,9 +91,3 @@ def test_corners_of_the_input_go_back_to_the_corners_of_the_square(
     assert apply(affine, 0, 0) == pytest.approx(apply(to_frame, left, top), abs=1e-6)
     far = apply(to_frame, left + width, top + width)
     assert apply(affine, input_px, input_px) == pytest.approx(far, abs=1e-6)
-
-
-def test_the_doctests_of_the_geometry_hold() -> None:
-    failed, tried = doctest.testmod(detect_plugins.geometry)
-    assert tried > 0
-    assert failed == 0
