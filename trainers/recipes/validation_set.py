@@ -19,6 +19,7 @@ import numpy as np
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import iter_face_crops
 from trainers.recipes.research_data import DataFile, read_data
+from trainers.synthetic.codec import REPEATABLE
 from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
 from unmask.messages import CropMeta
@@ -102,7 +103,7 @@ def reencode(source: Path, target: Path, crf: int) -> None:
         video = given.streams.video[0]
         rate = video.average_rate or 25
         stream = made.add_stream("libx264", rate=rate)
-        stream.options = {"crf": str(crf), "preset": "medium", "threads": "1"}
+        stream.options = {"crf": str(crf), "preset": "medium", **REPEATABLE}
         stream.pix_fmt = "yuv420p"
         pixels = 0
         for number, frame in enumerate(given.decode(video)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 #: The fast lookahead rounds by where its buffers lie in memory: the same frames came back in up to
 #: six versions, and a resumed run was another run.
-_REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}
+REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def h264(frames: Sequence[Images], *, crf: int, preset: str = "veryfast") -> lis
         stream = container.add_stream("libx264", rate=25)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf), "preset": preset, **_REPEATABLE}
+        stream.options = {"crf": str(crf), "preset": preset, **REPEATABLE}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
