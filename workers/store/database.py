@@ -1,5 +1,7 @@
 """Open the database: SQLite so that readers and a writer get along, or any other by its driver."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from unmask.errors import StoreError
 
 _BUSY_S = 30.0
+_RETRY_S = 0.02
 
 
 def open_database(url: str) -> Engine:
@@ -31,12 +34,30 @@ def open_database(url: str) -> Engine:
     def _pragmas(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         # WAL lets the page read while a verdict is written; NORMAL survives a killed process.
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _use_wal(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     return engine
+
+
+def _use_wal(cursor: sqlite3.Cursor) -> None:
+    """Turn a new database to WAL; waits for whoever writes to it, as SQLite itself does not.
+
+    The change first reads the file, and from reading to writing SQLite never waits (two that both do
+    would wait for each other): of two workers started together one would see "database is locked".
+    """
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def unreachable(error: Exception) -> StoreError:

@@ -1,8 +1,9 @@
 """The database keeps one truth a job, whoever writes it how often."""
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,21 @@ def test_stores_opened_together_on_a_new_database_migrate_it_once(database_url: 
     assert opened[5].job("a") is not None
     for each in opened:
         each.close()
+
+
+def test_a_store_waits_while_another_writes_to_a_database_not_yet_in_wal(tmp_path: Path) -> None:
+    file = tmp_path / "new.sqlite3"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Store, f"sqlite:///{file}")
+        with pytest.raises(TimeoutError):
+            opening.result(timeout=0.5)
+        other.execute("COMMIT")
+        opening.result(timeout=20).close()
+    other.close()
+    with closing(sqlite3.connect(file)) as after:
+        assert after.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_database_of_a_newer_unmask_is_refused(store: Store) -> None:
