@@ -1,5 +1,6 @@
 """timm EfficientNets run stage by stage, for plugins that tap their middle features."""
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -81,6 +82,31 @@ class EfficientNetTrunk(nn.Module):
             if index in TAPPED_STAGES:
                 taps.append(x)
         return taps, self.head(x)
+
+
+class EfficientNetStages(nn.Module):
+    """The first layers of a trunk, as `stem` and three `stages` that end at strides 4, 8 and 16.
+
+    The modules are the trunk's own, not copies.
+    """
+
+    signed = True
+    """Stages end in linear bottlenecks: they give both signs."""
+
+    def __init__(self, trunk: EfficientNetTrunk) -> None:
+        super().__init__()
+        self.stem = trunk.stem
+        edges = (0, *(index + 1 for index in TAPPED_STAGES[:-1]))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*trunk.stages[start:end]) for start, end in pairwise(edges)
+        )
+        self.channels = trunk.tap_channels[:-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        return x
 
 
 def pooled(feature_map: Tensor) -> Tensor:

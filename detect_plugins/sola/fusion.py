@@ -10,15 +10,18 @@ class Dcam(nn.Module):
     """Dual channel attention: attention, 1x1 fusion of the two streams, attention again.
 
     rgb, noise: (B, C, H, W) each -> (B, C, H, W). Without `attention` only the fusion is left.
+    `signed` is for trunks whose stages give both signs: the fusion then keeps them, and starts as the
+    RGB stream alone, so that what a pretrained stage after it expects arrives from the first step on.
     """
 
-    def __init__(self, channels: int, *, attention: bool = True) -> None:
+    def __init__(self, channels: int, *, attention: bool = True, signed: bool = False) -> None:
         super().__init__()
         self.before = ChannelAttention(2 * channels) if attention else nn.Identity()
+        fuse = nn.Conv2d(2 * channels, channels, 1, bias=False)
+        if signed:
+            nn.init.dirac_(fuse.weight)
         self.fuse = nn.Sequential(
-            nn.Conv2d(2 * channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
+            fuse, nn.BatchNorm2d(channels), nn.Identity() if signed else nn.ReLU()
         )
         self.after = ChannelAttention(channels) if attention else nn.Identity()
 

@@ -10,7 +10,7 @@ from detect_plugins.sola.anomaly import SecondOrderAnomaly
 from detect_plugins.sola.asrm import Asrm
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.fusion import Dcam, Lem
-from detect_plugins.sola.trunk import ResNetStages
+from detect_plugins.sola.trunk import Stages, stages_for
 
 _CLASSIFIER_CHANNELS = 64
 
@@ -29,15 +29,17 @@ class Sola(nn.Module):
             raise ValueError("There are no ImageNet weights for half width: train from scratch.")
         self.config = config
         self.normalise = Normalise() if config.normalize == "imagenet" else nn.Identity()
-        self.rgb = ResNetStages(config, 3, pretrained=pretrained)
+        self.rgb = stages_for(config, 3, pretrained=pretrained)
         channels = self.rgb.channels
         self.asrm: Asrm | None = None
-        self.noise: ResNetStages | None = None
+        self.noise: Stages | None = None
         self.dcam = nn.ModuleList()
         if config.use_noise_stream:
             self.asrm = Asrm(config)
-            self.noise = ResNetStages(config, self.asrm.out_channels, pretrained=pretrained)
-            self.dcam.extend(Dcam(width, attention=config.use_dcam) for width in channels)
+            self.noise = stages_for(config, self.asrm.out_channels, pretrained=pretrained)
+            self.dcam.extend(
+                Dcam(width, attention=config.use_dcam, signed=self.rgb.signed) for width in channels
+            )
         self.lem = nn.ModuleList(self._lem(index) for index in range(len(channels)))
         self.pool = nn.AvgPool2d(config.trunk_px // config.cells)
         self.anomaly = SecondOrderAnomaly(channels[-1], difference=config.delta_abs)

@@ -1,9 +1,10 @@
-"""The first three stages of a timm ResNet, run one at a time."""
+"""The first three stages of a timm ResNet or EfficientNet, run one at a time."""
 
 from typing import Any
 
 from torch import Tensor, nn
 
+from detect_plugins.layers.efficientnet import EfficientNetStages, EfficientNetTrunk
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.torchvision_guard import timm
 
@@ -21,6 +22,9 @@ class ResNetStages(nn.Module):
     At 256: stem 128x128 (64x64 with `fast`), stages 128/64/32 (64/32/16).
     """
 
+    signed = False
+    """Whether stages give both signs; a ResNet's end in ReLU."""
+
     def __init__(self, config: SolaConfig, in_chans: int, *, pretrained: bool) -> None:
         super().__init__()
         net = _full_width(config, in_chans, pretrained=pretrained)
@@ -36,6 +40,17 @@ class ResNetStages(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return x
+
+
+Stages = ResNetStages | EfficientNetStages
+
+
+def stages_for(config: SolaConfig, in_chans: int, *, pretrained: bool) -> Stages:
+    """One stream's trunk."""
+    if config.backbone == "efficientnet_lite0":
+        whole = EfficientNetTrunk(config.backbone, in_chans=in_chans, pretrained=pretrained)
+        return EfficientNetStages(whole)
+    return ResNetStages(config, in_chans, pretrained=pretrained)
 
 
 def _full_width(config: SolaConfig, in_chans: int, *, pretrained: bool) -> dict[str, Any]:

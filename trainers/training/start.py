@@ -5,20 +5,33 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from detect_plugins.layers.efficientnet import EfficientNetTrunk
+from detect_plugins.layers.efficientnet import EfficientNetStages, EfficientNetTrunk
 from trainers.training.imagenet_lite import fill_lite0
 from unmask.errors import ConfigError
 
 
 def fill_pretrained(network: nn.Module) -> None:
-    """ImageNet weights that a package carries, for the trunk that has them. Nothing is fetched."""
-    trunk = getattr(network, "trunk", None)
-    if not isinstance(trunk, EfficientNetTrunk):
+    """ImageNet weights that a package carries, for every trunk that has them. Nothing is fetched."""
+    trunks = [m for m in network.modules() if isinstance(m, EfficientNetTrunk)]
+    parts = [m for m in network.modules() if isinstance(m, EfficientNetStages)]
+    if not trunks and not parts:
         raise ConfigError(
             "there are no ImageNet weights at hand for this network.",
             fix="Set pretrained = false, or give a bundle as init.",
         )
-    fill_lite0(trunk)
+    for trunk in trunks:
+        fill_lite0(trunk)
+    if parts:
+        whole = EfficientNetTrunk("efficientnet_lite0")
+        fill_lite0(whole)
+        given = EfficientNetStages(whole).state_dict()
+        for part in parts:
+            if part.stem[0].in_channels != whole.stem[0].in_channels:
+                raise ConfigError(
+                    f"no ImageNet weights fit a stream of {part.stem[0].in_channels} channels.",
+                    fix="Set architecture.depthwise = false, or pretrained = false.",
+                )
+            part.load_state_dict(given)
 
 
 def start_from(network: nn.Module, bundle: Path) -> None:

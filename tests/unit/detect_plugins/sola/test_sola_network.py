@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.fusion import Lem
+from detect_plugins.sola.fusion import Dcam, Lem
 from detect_plugins.sola.network import Sola, build_network
 from detect_plugins.sola.targets import pairwise_correlation
 
@@ -134,6 +134,35 @@ def test_a_grid_that_does_not_divide_the_features_is_refused() -> None:
 def test_pretrained_half_width_is_refused_before_anything_is_fetched() -> None:
     with pytest.raises(ValueError, match="half width"):
         build_network(SolaConfig(width=0.5), pretrained=True)
+
+
+def test_the_small_trunk_ends_where_the_fast_one_does() -> None:
+    network = on_meta(backbone="efficientnet_lite0", preset="fast", input_px=192)
+    seen = shapes(network)
+    for index, (channels, side) in enumerate(zip((24, 40, 112), (48, 24, 12), strict=True)):
+        for part in (f"rgb.stages.{index}", f"noise.stages.{index}", f"dcam.{index}"):
+            assert seen[part] == (1, channels, side, side)
+    assert [type(one) for one in network.lem] == [Lem, Lem, nn.Identity]
+    assert seen["pool"] == (1, 112, 12, 12)
+
+
+@pytest.mark.parametrize("changes", [{"preset": "faithful"}, {"preset": "fast", "width": 0.5}])
+def test_the_small_trunk_takes_no_other_shape(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="preset fast and width"):
+        SolaConfig(backbone="efficientnet_lite0", **changes)
+
+
+def test_fusion_of_a_signed_trunk_starts_as_the_colours_alone() -> None:
+    torch.manual_seed(0)
+    dcam = Dcam(24, signed=True).eval()
+    rgb = torch.randn(2, 24, 8, 8)
+    with torch.no_grad():
+        quiet, loud = (
+            dcam.fuse(torch.cat((rgb, torch.zeros_like(rgb)), 1)),
+            dcam.fuse(torch.cat((rgb, 9.0 * torch.randn_like(rgb)), 1)),
+        )
+    torch.testing.assert_close(quiet, loud)
+    torch.testing.assert_close(quiet, rgb, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
