@@ -215,7 +215,7 @@ class TrainConfig(Frozen):
     architecture: dict[str, Any] = Field(default_factory=dict)
     """Handed to the plugin's own config class, which refuses what it does not know."""
     pretrained: bool = False
-    """Start trunks from timm's ImageNet weights (fetched by timm: needs a network or its cache)."""
+    """Start trunks from ImageNet weights of a package (EfficientNet-Lite0 alone); nothing is fetched."""
     init: str = ""
     """Bundle folder to start from instead."""
     input_px: int | None = Field(default=None, gt=0)

@@ -113,7 +113,7 @@ def _steps(config: TrainConfig) -> list[str]:
         f"  {config.optimiser.name} {config.optimiser.lr:g}, {shape}{warm}, {config.precision}, "
         f"EMA {config.ema or 'off'}",
         f"  loss: {config.loss.model_dump()}",
-        f"  trunks start from {'ImageNet weights (fetched by timm)' if config.pretrained else config.init or 'random weights'}",
+        f"  trunks start from {'ImageNet weights (of a package)' if config.pretrained else config.init or 'random weights'}",
     ]
 
 
