@@ -48,8 +48,20 @@ _BOTH_KINDS = (
     "synthetic.swap=0.25",
     "synthetic.generated=0.3",
 )
+_LITE0 = (
+    "architecture.backbone=efficientnet_lite0",
+    "architecture.width=1.0",
+    "architecture.normalize=imagenet",
+    "pretrained=true",
+)
 VARIANTS = (
     Variant(name="sola", plugin="sola"),
+    Variant(name="sola on EfficientNet-Lite0", plugin="sola", changes=_LITE0),
+    Variant(
+        name="sola on EfficientNet-Lite0, with differences",
+        plugin="sola",
+        changes=(*_LITE0, "architecture.delta_abs=true"),
+    ),
     Variant(name="sola without ASRM", plugin="sola", changes=("architecture.use_asrm=false",)),
     Variant(name="sola without LEM", plugin="sola", changes=("architecture.use_lem=false",)),
     Variant(name="sola, weak", plugin="sola", changes=("loss.mode=weak",)),
