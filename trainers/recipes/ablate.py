@@ -141,6 +141,12 @@ def chosen(only: Sequence[str]) -> tuple[Variant, ...]:
     )
 
 
+def seeded(variant: Variant, seed: int) -> Variant:
+    """The same row drawn anew: how much of a difference is chance."""
+    changes = (*variant.changes, f"seed={seed}")
+    return variant.model_copy(update={"name": f"{variant.name}, seed {seed}", "changes": changes})
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -153,8 +159,11 @@ def main() -> None:
     parser.add_argument(
         "--qualities", nargs="*", default=[], choices=QUALITIES, help="default: all"
     )
+    parser.add_argument("--seed", type=int, help="another than the recipes', in rows of its own")
     args = parser.parse_args()
     variants = chosen(args.only)
+    if args.seed is not None:
+        variants = tuple(seeded(variant, args.seed) for variant in variants)
     found: dict[Path, dict[str, list[Scored]]] = {folder: {} for folder in args.sets}
     for variant in variants:
         for folder, systems in found.items():

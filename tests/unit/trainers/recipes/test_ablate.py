@@ -4,7 +4,7 @@ import pytest
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.config import load_config
-from trainers.recipes.ablate import RECIPES, VARIANTS, Variant, chosen, slug
+from trainers.recipes.ablate import RECIPES, VARIANTS, Variant, chosen, seeded, slug
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: slug(v.name))
@@ -29,3 +29,12 @@ def test_words_choose_variants() -> None:
     }
     assert [v.name for v in chosen(["sola"])] == ["sola"]  # a whole name is that one alone
     assert chosen([]) == VARIANTS
+
+
+def test_another_seed_is_a_row_of_its_own_that_differs_in_the_seed_alone() -> None:
+    row = next(v for v in VARIANTS if v.name == "sola, weak")
+    again = seeded(row, 7)
+    assert slug(again.name) == "sola-weak-seed-7"
+    was, now = (load_config(RECIPES / "sola.toml", v.changes) for v in (row, again))
+    assert now == was.model_copy(update={"seed": 7})
+    assert was.seed != 7
