@@ -43,7 +43,7 @@ def _environment(tmp_path: Path) -> dict[str, str]:
 def _unmask(arguments: list[str], tmp_path: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "console.cli", *arguments],
-        capture_output=True, text=True, timeout=60, env=_environment(tmp_path) | extra, check=False,
+        capture_output=True, text=True, timeout=180, env=_environment(tmp_path) | extra, check=False,
     )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def _unmask(arguments: list[str], tmp_path: Path, **extra: str) -> subprocess.Co
 def test_looking_around_imports_nothing_heavy(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROBE, *command],
-        capture_output=True, text=True, timeout=60, env=_environment(tmp_path), check=True,
+        capture_output=True, text=True, timeout=180, env=_environment(tmp_path), check=True,
     )  # fmt: skip
     loaded = set(done.stdout.rpartition("LOADED ")[2].split())
     assert "console.cli" in loaded

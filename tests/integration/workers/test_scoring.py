@@ -105,7 +105,7 @@ def scoring(
     assert loop.fault is None, loop.fault
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "nothing happened in time"
@@ -155,7 +155,7 @@ def test_a_part_filled_batch_does_not_wait_for_company_for_ever(
 ) -> None:
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
         publish(redis, "a", [50])
-        wait_for(lambda: settled == ["a"], 5)
+        wait_for(lambda: settled == ["a"])
     assert engine.sizes == [1]
 
 
@@ -254,14 +254,14 @@ def test_what_a_dead_worker_left_unacked_is_taken_over(redis: Redis, engine: Eng
 
 def test_a_slow_worker_that_still_speaks_is_not_robbed(redis: Redis) -> None:
     publish(redis, "a", [10] * 8)
-    slow = GroupConsumer(redis, REF.slug, "slow", claim_idle_ms=200)
-    quick = GroupConsumer(redis, REF.slug, "quick", claim_idle_ms=200)
+    slow = GroupConsumer(redis, REF.slug, "slow", claim_idle_ms=800)
+    quick = GroupConsumer(redis, REF.slug, "quick", claim_idle_ms=800)
     assert slow.read(1, 1)
     for _ in range(4):
-        time.sleep(0.1)
+        time.sleep(0.4)
         slow.beat()  # what a worker does between batches
         assert quick.claim() == (None, [])
-    time.sleep(0.25)
+    time.sleep(1.0)
     assert quick.claim()[0] is not None
 
 
