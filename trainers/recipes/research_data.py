@@ -44,7 +44,11 @@ class DataFile(Frozen):
 
 
 def read_data(folder: Path) -> list[DataFile]:
-    """Every file of MANIFEST.csv with its family, people and split. Raises ConfigError."""
+    """Every row of MANIFEST.csv with its family, people and split. Raises ConfigError.
+
+    The manifest names some files twice, and they are here twice: the pool of the shipped weights was
+    drawn so (eleven photos are likelier than others in it).
+    """
     manifest = folder / "MANIFEST.csv"
     try:
         rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines()))
@@ -73,6 +77,12 @@ def read_data(folder: Path) -> list[DataFile]:
         )
         for row in rows
     ]
+
+
+def validation_clips(folder: Path) -> list[DataFile]:
+    """The clips of unseen people, each once. Raises ConfigError."""
+    files = [f for f in read_data(folder) if f.split == "val" and f.path.startswith("videos/")]
+    return list({file.path: file for file in files}.values())
 
 
 def manifest_sha256(folder: Path) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from trainers.recipes.research_data import DataFile, read_data
+from trainers.recipes.research_data import DataFile, validation_clips
 from trainers.recipes.scored import QUALITIES, Scored
 from trainers.recipes.tables import auc_table
 from trainers.recipes.validation_set import QUALITIES as CRF_OF
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     data: Path = args.research_data
-    files = [f for f in read_data(data) if f.split == "val" and f.path.startswith("videos/")]
+    files = validation_clips(data)
     found = scan(files, data, args.out)
     print(f"{auc_table({SYSTEM: scores(found)})}\n\n{outcome_table(found)}")
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import iter_face_crops
-from trainers.recipes.research_data import DataFile, read_data
+from trainers.recipes.research_data import DataFile, validation_clips
 from trainers.synthetic.codec import REPEATABLE
 from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
@@ -121,7 +121,7 @@ def reencode(source: Path, target: Path, crf: int) -> None:
 
 def build(data: Path, out: Path, detector: FaceDetector, settings: Settings) -> dict[str, int]:
     """Write the set; returns counts, clips without a face among them."""
-    files = [f for f in read_data(data) if f.split == "val" and f.path.startswith("videos/")]
+    files = validation_clips(data)
     counts = {"clips": len(files), "crops": 0, "no_face": 0}
     with CropSetWriter(out) as writer, tempfile.TemporaryDirectory() as scratch:
         for number, file in enumerate(files):

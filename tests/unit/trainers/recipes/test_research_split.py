@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainers.recipes import research_data
-from trainers.recipes.research_data import read_data
+from trainers.recipes.research_data import read_data, validation_clips
 from unmask.errors import ConfigError
 
 HEADER = "path,label,method,width,height,seconds,faces,source_repo,licence,identity,pair_of\n"
@@ -42,6 +42,18 @@ def test_a_group_follows_swapped_faces_and_originals(split: None, tmp_path: Path
     }  # fmt: skip
     assert found["ab"].family == "swap"
     assert found["c"].family == "lipsync"
+
+
+def test_a_clip_that_the_manifest_names_twice_is_judged_once(split: None, tmp_path: Path) -> None:
+    twice = row("videos/real/a.mp4", "real", "footage", "Ann")
+    folder = manifest(
+        tmp_path,
+        twice,
+        row("videos/fake/a.mp4", "fake", "Wav2Lip", "Ann"),
+        row("videos/real/d.mp4", "real", "footage", "dora"),
+        twice,
+    )
+    assert [f.path for f in validation_clips(folder)] == ["videos/real/a.mp4", "videos/fake/a.mp4"]
 
 
 def test_a_name_nobody_has_is_refused(split: None, tmp_path: Path) -> None:
