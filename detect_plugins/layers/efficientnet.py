@@ -102,12 +102,6 @@ class EfficientNetStages(nn.Module):
         )
         self.channels = trunk.tap_channels[:-1]
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-        return x
-
 
 def pooled(feature_map: Tensor) -> Tensor:
     """Global average, (B, C, h, w) -> (B, C)."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from detect_plugins.layers.efficientnet import EfficientNetStages, EfficientNetTrunk
 from detect_plugins.sola.config import SolaConfig
@@ -34,12 +34,6 @@ class ResNetStages(nn.Module):
         self.stem = nn.Sequential(net["conv1"], net["bn1"], nn.ReLU(), pool)
         self.stages = nn.ModuleList(net["stages"])
         self.channels: tuple[int, ...] = tuple(net["channels"])
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-        return x
 
 
 Stages = ResNetStages | EfficientNetStages

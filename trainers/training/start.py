@@ -1,5 +1,6 @@
 """What a network's weights are before the first step, where not random."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -11,27 +12,31 @@ from unmask.errors import ConfigError
 
 
 def fill_pretrained(network: nn.Module) -> None:
-    """ImageNet weights that a package carries, for every trunk that has them. Nothing is fetched."""
-    trunks = [m for m in network.modules() if isinstance(m, EfficientNetTrunk)]
-    parts = [m for m in network.modules() if isinstance(m, EfficientNetStages)]
-    if not trunks and not parts:
+    """ImageNet weights that a package carries, for the trunk or streams that have them. Nothing is fetched."""
+    trunk = getattr(network, "trunk", None)
+    streams = [m for m in network.modules() if isinstance(m, EfficientNetStages)]
+    if isinstance(trunk, EfficientNetTrunk):
+        fill_lite0(trunk)
+    elif streams:
+        _fill_streams(streams)
+    else:
         raise ConfigError(
             "there are no ImageNet weights at hand for this network.",
             fix="Set pretrained = false, or give a bundle as init.",
         )
-    for trunk in trunks:
-        fill_lite0(trunk)
-    if parts:
-        whole = EfficientNetTrunk("efficientnet_lite0")
-        fill_lite0(whole)
-        given = EfficientNetStages(whole).state_dict()
-        for part in parts:
-            if part.stem[0].in_channels != whole.stem[0].in_channels:
-                raise ConfigError(
-                    f"no ImageNet weights fit a stream of {part.stem[0].in_channels} channels.",
-                    fix="Set architecture.depthwise = false, or pretrained = false.",
-                )
-            part.load_state_dict(given)
+
+
+def _fill_streams(streams: Sequence[EfficientNetStages]) -> None:
+    whole = EfficientNetTrunk("efficientnet_lite0")
+    fill_lite0(whole)
+    given = EfficientNetStages(whole).state_dict()
+    for stream in streams:
+        if stream.stem[0].in_channels != whole.stem[0].in_channels:
+            raise ConfigError(
+                f"no ImageNet weights fit a stream of {stream.stem[0].in_channels} channels.",
+                fix="Set architecture.depthwise = false, or pretrained = false.",
+            )
+        stream.load_state_dict(given)
 
 
 def start_from(network: nn.Module, bundle: Path) -> None:

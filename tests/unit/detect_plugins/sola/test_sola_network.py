@@ -144,6 +144,10 @@ def test_the_small_trunk_ends_where_the_fast_one_does() -> None:
             assert seen[part] == (1, channels, side, side)
     assert [type(one) for one in network.lem] == [Lem, Lem, nn.Identity]
     assert seen["pool"] == (1, 112, 12, 12)
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(1.5, rel=0.02)
+    with FlopCounterMode(display=False) as flops:
+        network(torch.zeros(1, 3, 192, 192, device="meta"))
+    assert flops.get_total_flops() / 2e9 == pytest.approx(0.39, rel=0.02)
 
 
 @pytest.mark.parametrize("changes", [{"preset": "faithful"}, {"preset": "fast", "width": 0.5}])

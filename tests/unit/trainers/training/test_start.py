@@ -49,12 +49,10 @@ def test_both_streams_of_sola_and_the_trunk_of_the_classifier_start_alike() -> N
     fill_pretrained(two_streams)
     classifier = build_fpn(EfficientNetFpnConfig(backbone="efficientnet_lite0", input_px=96)).eval()
     fill_pretrained(classifier)
-    wanted = EfficientNetStages(filled())
-    image = torch.randn(1, 3, 96, 96)
-    with torch.no_grad():
-        for stream in (two_streams.rgb, two_streams.noise, EfficientNetStages(classifier.trunk)):
-            assert stream is not None
-            torch.testing.assert_close(stream(image), wanted(image))
+    wanted = EfficientNetStages(filled()).state_dict()
+    for stream in (two_streams.rgb, two_streams.noise, EfficientNetStages(classifier.trunk)):
+        assert stream is not None
+        torch.testing.assert_close(stream.state_dict(), wanted, rtol=0, atol=0)
 
 
 def test_streams_do_not_share_their_weights() -> None:
