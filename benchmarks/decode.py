@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from skimage.data import astronaut
 
-from ingest.sandbox import Decoding
+from ingest.sandbox.parent import Decoding
 from ingest.sources import open_source
 from unmask.settings import Settings
 

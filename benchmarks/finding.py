@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ingest.decode import Frame
+from ingest.decoding.decode import Frame
 from ingest.faces import build_face_detector
-from ingest.sandbox import Decoding
-from ingest.searching import Searcher
+from ingest.faces.quick_search import Searcher
+from ingest.sandbox.parent import Decoding
 from ingest.sources import open_source
 from unmask.settings import Settings
 

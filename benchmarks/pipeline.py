@@ -35,7 +35,7 @@ from random_bundles import write_random
 from detect_plugins.catalogue import load_catalogue
 from unmask.settings import Settings
 from workers.engines.machine import cpu_has_bf16, cpu_name
-from workers.local import LocalPipeline
+from workers.run.local import LocalPipeline
 
 ENGINES = ["torch-fp32", "torch-fp32-default-malloc", "onnxruntime-fp32", "openvino-fp32"]
 

@@ -21,7 +21,7 @@ import psutil
 import structlog
 
 from unmask.settings import Settings
-from workers.local import LocalPipeline
+from workers.run.local import LocalPipeline
 
 
 def spent() -> Counter[str]:

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers import train
-from trainers.config import SyntheticConfig, load_config
+from trainers.config import SMALL, SyntheticConfig, load_config
 from trainers.feed.batches import Batch
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
@@ -86,7 +86,7 @@ def main() -> None:
 def cached(plugin: str, steps: int, threads: int) -> float:
     """Images a second of the same step on one batch that is already in memory."""
     torch.set_num_threads(threads)
-    config = load_config(train.RECIPES / f"{plugin}.toml")
+    config = load_config(SMALL / f"{plugin}.toml")
     detector = load_class(load_catalogue().get(plugin))
     architecture = detector.Config.model_validate(config.architecture)
     network = detector.build_network(architecture).train().to(memory_format=torch.channels_last)

@@ -137,7 +137,7 @@ def scan(
     Exit code 0: every input was judged, or shows nothing that can be judged (no face, say).
     1: some input could not be judged for a technical reason. 2: the command line is wrong.
     """
-    from console.scan import run_scan  # noqa: PLC0415
+    from console.commands.scan import run_scan  # noqa: PLC0415
 
     settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
     code = run_scan(paths, settings, json_path=json, out=out, allow_untrained=allow_untrained)
@@ -154,7 +154,7 @@ def demo(
     ] = None,
 ) -> None:
     """Make two short clips, one real and one forged, and judge them. Nothing is downloaded."""
-    from console.demo import run_demo  # noqa: PLC0415
+    from console.commands.demo import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(out, video, load_settings()))
 
@@ -177,7 +177,7 @@ def serve(
 
     With UNMASK_REDIS_URL and UNMASK_DATABASE_URL set, those servers are used instead.
     """
-    from console.serve import run_server  # noqa: PLC0415
+    from console.commands.serve import run_server  # noqa: PLC0415
 
     settings = load_settings()
     raise typer.Exit(
@@ -195,7 +195,7 @@ def serve(
 @workers_app.command("ingest")
 def worker_ingest() -> None:
     """Take videos from the queue, find faces, send crops to the scoring workers."""
-    from workers.roles import run_role  # noqa: PLC0415
+    from workers.run.roles import run_role  # noqa: PLC0415
 
     raise typer.Exit(run_role("ingest", load_settings()))
 
@@ -208,7 +208,7 @@ def worker_score(
     ] = None,
 ) -> None:
     """Score crops in batches on one device. Start one process a device."""
-    from workers.roles import run_role  # noqa: PLC0415
+    from workers.run.roles import run_role  # noqa: PLC0415
 
     raise typer.Exit(run_role("score", load_settings(plugins=plugin_keys(plugins), device=device)))
 
@@ -216,7 +216,7 @@ def worker_score(
 @workers_app.command("verdict")
 def worker_verdict() -> None:
     """Turn scores into verdicts, and finish or retry what other workers left behind."""
-    from workers.roles import run_role  # noqa: PLC0415
+    from workers.run.roles import run_role  # noqa: PLC0415
 
     raise typer.Exit(run_role("verdict", load_settings()))
 
@@ -242,7 +242,7 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
 ) -> None:
     """Send videos to a running server; prints a job id each."""
-    from console.remote import run_submit  # noqa: PLC0415
+    from console.commands.submit import run_submit  # noqa: PLC0415
 
     options = {"plugins": plugins, "policy": policy, "sample": sample}
     raise typer.Exit(run_submit(paths, server, options, key=key, wait=wait))
@@ -255,7 +255,7 @@ def verdict(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until there is one.")] = False,
 ) -> None:
     """Print the verdict of a job on a running server, as JSON."""
-    from console.remote import run_verdict  # noqa: PLC0415
+    from console.commands.submit import run_verdict  # noqa: PLC0415
 
     raise typer.Exit(run_verdict(job, server, wait=wait))
 
@@ -265,7 +265,7 @@ def plugins(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the detectors: paper, input, size, map, weights, engine. Broken ones with the cause."""
-    from console.listing import run_plugins  # noqa: PLC0415
+    from console.show.listing import run_plugins  # noqa: PLC0415
 
     run_plugins(load_settings(), as_json=json)
 
@@ -278,7 +278,7 @@ def doctor(
 
     Exit code 1 when something that a scan needs is missing.
     """
-    from console.doctor import run_doctor  # noqa: PLC0415
+    from console.commands.doctor import run_doctor  # noqa: PLC0415
 
     raise typer.Exit(run_doctor(load_settings(), as_json=json))
 
@@ -291,7 +291,7 @@ def decisions(
 
     Only videos with consent on which nobody differs. Moderators' names stay in the database.
     """
-    from console.decisions import run_decisions  # noqa: PLC0415
+    from console.commands.decisions import run_decisions  # noqa: PLC0415
 
     raise typer.Exit(run_decisions(load_settings(), out))
 
@@ -299,7 +299,7 @@ def decisions(
 @app.command(rich_help_panel=_LOOK)
 def schema() -> None:
     """Print the JSON Schema of verdict.json."""
-    from console.schema import verdict_schema_text  # noqa: PLC0415
+    from console.show.schema import verdict_schema_text  # noqa: PLC0415
 
     sys.stdout.write(verdict_schema_text())
 
@@ -307,7 +307,7 @@ def schema() -> None:
 @engines_app.command("list")
 def engines_list() -> None:
     """List the engines of this machine and what the cache holds."""
-    from console.engines import run_list  # noqa: PLC0415
+    from console.commands.engines import run_list  # noqa: PLC0415
 
     run_list(load_settings())
 
@@ -324,7 +324,7 @@ def engines_build(
 
     Exit code 1 where a plugin got no engine at all.
     """
-    from console.engines import run_build  # noqa: PLC0415
+    from console.commands.engines import run_build  # noqa: PLC0415
 
     raise typer.Exit(run_build(load_settings(plugins=plugin_keys(plugins)), every=every))
 
@@ -332,7 +332,7 @@ def engines_build(
 @engines_app.command("verify")
 def engines_verify() -> None:
     """Check owner, permissions and every hash of the cached engines. Exit code 1: one is off."""
-    from console.engines import run_verify  # noqa: PLC0415
+    from console.commands.engines import run_verify  # noqa: PLC0415
 
     raise typer.Exit(run_verify(load_settings()))
 
@@ -342,7 +342,7 @@ def engines_clear(
     plugin: Annotated[str | None, typer.Option("--plugin", help="Only this plugin's.")] = None,
 ) -> None:
     """Delete cached engines; they are built again when they are next needed."""
-    from console.engines import run_clear  # noqa: PLC0415
+    from console.commands.engines import run_clear  # noqa: PLC0415
 
     run_clear(load_settings(), plugin)
 
@@ -352,7 +352,7 @@ def models_fetch(
     name: Annotated[str, typer.Argument(help="Only `retinaface` so far.")],
 ) -> None:
     """Download a face detector's weights. The only command of Unmask that downloads anything."""
-    from console.models import run_fetch  # noqa: PLC0415
+    from console.commands.models import run_fetch  # noqa: PLC0415
 
     run_fetch(name, load_settings())
 

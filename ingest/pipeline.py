@@ -6,14 +6,14 @@ from pathlib import Path
 
 import structlog
 
-from ingest.decode import Finished, Frame, Opened
+from ingest.decoding.decode import Finished, Frame, Opened
+from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
-from ingest.looking import Looker
+from ingest.faces.frame_faces import Looker
 from ingest.publish import Publisher
-from ingest.record import Record
-from ingest.sampling import parse_policy
-from ingest.sandbox import Decoding
+from ingest.sandbox.parent import Decoding
 from ingest.sources import open_source
+from ingest.summary import Record
 from unmask.errors import InputError
 from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
 from unmask.plugin import FaceCrop

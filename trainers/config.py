@@ -17,6 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 
+#: Recipes for small pools and two cores, one per plugin: `train.py` takes these unless told.
+SMALL = Path(__file__).parent / "configs" / "small"
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MapSource = Literal["focus", "ssim", "pixel", "pixel-threshold", "blend", "mask"]
 

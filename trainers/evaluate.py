@@ -22,7 +22,7 @@ from trainers.bundles.load import load_from_folder
 from trainers.calibrate import apply
 from trainers.datasets import READERS, Split
 from trainers.evaluation import metrics, paper_tables
-from trainers.evaluation.report import draw, markdown
+from trainers.evaluation.evaluation_report import draw, markdown
 from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
 from trainers.evaluation.score_crops import (
     Scored,
@@ -41,7 +41,7 @@ from unmask.plugin import Detector
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
 from workers.engines.base import Engine
-from workers.track_score import METHODS
+from workers.verdicts.track_score import METHODS
 
 log = structlog.get_logger(__name__)
 

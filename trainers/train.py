@@ -27,7 +27,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.bundles.from_run import bundle_of_run
-from trainers.config import TrainConfig, load_config
+from trainers.config import SMALL, TrainConfig, load_config
 from trainers.feed.batches import Batch, Crops, PoolBatches
 from trainers.feed.training_data import live_pairs, training_pool, validation_pool
 from trainers.plan import training_plan
@@ -40,13 +40,11 @@ from trainers.training.sync_norm import synchronise_norms
 from trainers.training.validation import clip_scores, summary
 from unmask.errors import ConfigError
 
-RECIPES = Path(__file__).parent / "recipes"
-
 
 def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  (a training script reads top to bottom)
     """Command line."""
     args = _arguments(argv)
-    config = load_config(args.config or RECIPES / f"{args.plugin}.toml", args.set)
+    config = load_config(args.config or SMALL / f"{args.plugin}.toml", args.set)
     if config.plugin != args.plugin:
         raise ConfigError(f"{args.config} trains {config.plugin!r}, not {args.plugin!r}.")
     entry = load_catalogue().get(config.plugin)
@@ -297,7 +295,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--data", type=Path, help="pool, shards or folder of faces; default: what the config names"
     )
     parser.add_argument("--out", default="run", help="run folder: checkpoints, log, TensorBoard")
-    parser.add_argument("--config", type=Path, help="default: trainers/recipes/PLUGIN.toml")
+    parser.add_argument("--config", type=Path, help="default: trainers/configs/small/PLUGIN.toml")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--max-steps", type=int)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
-from console.demo_clips import SIDE_PX, camera
+from console.commands.demo_clips import SIDE_PX, camera
 
 Image = NDArray[np.uint8]
 

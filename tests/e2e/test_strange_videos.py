@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from detect_plugins.catalogue import load_catalogue
+from research.strange_inputs import cartoon, heavy_blur, text_page
 from tests.e2e import clips
 from tests.e2e.conftest import Installation
-from trainers.recipes.strange_inputs import cartoon, heavy_blur, text_page
 
 #: A blurred face may be found on a few frames only, and text on none.
 WHY = {"out_of_distribution", "face_too_small", "no_face", "too_few_frames"}

@@ -14,7 +14,7 @@ from trainers.shards.files import Crop, CropRecord, ShardSet, face_crop
 from unmask.bundle import Aggregation
 from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
 from unmask.policy import DEFAULT
-from workers.track_score import METHODS
+from workers.verdicts.track_score import METHODS
 
 DIGITS = 5
 """Frame scores are rounded as the workers round them."""

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ingest.decode import Frame, Limits, decode
+from ingest.decoding.decode import Frame, Limits, decode
+from ingest.decoding.sampling import SamplingPolicy
 from ingest.faces import Face, FaceDetector
-from ingest.looking import Looker
+from ingest.faces.frame_faces import Looker
 from ingest.pipeline import iter_face_crops
-from ingest.sampling import SamplingPolicy
 from ingest.sources import open_source
 from trainers.datasets.sample import Sample
 from trainers.shards.files import Crop, Skipped

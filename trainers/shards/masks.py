@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.crops import cut_crop
+from ingest.faces.crops import cut_crop
 from unmask.messages import CropMeta
 from unmask.plugin import Images
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.crops import cut_crop
-from ingest.sampling import SamplingPolicy
+from ingest.decoding.sampling import SamplingPolicy
+from ingest.faces.crops import cut_crop
 from trainers.shards.masks import Mask, cut_mask_like, fit_mask
 from trainers.shards.records import Outcome
 from unmask.errors import DecodeFailed

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.crops import cut_crop
 from ingest.faces import FaceDetector
+from ingest.faces.crops import cut_crop
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter
 from unmask.errors import ConfigError

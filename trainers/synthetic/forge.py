@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trainers.synthetic import appearance, masks
 from trainers.synthetic.generated import Rebuild, regenerated
-from trainers.synthetic.geometry import REGIONS, FaceGeometry, face_geometry, region_mask
+from trainers.synthetic.warps import REGIONS, FaceGeometry, face_geometry, region_mask
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -14,9 +14,9 @@ from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
 from workers.engines.base import BucketEngine, default_buckets
 from workers.engines.cache import EngineCache
-from workers.engines.export import OPSET, write_onnx
 from workers.engines.fingerprint import engine_key
 from workers.engines.machine import inference_threads
+from workers.engines.torch_export import OPSET, write_onnx
 
 MODEL = "model.onnx"
 _WARNINGS_AND_WORSE = 3

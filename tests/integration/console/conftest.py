@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from console.api.app import create_app
-from console.api.state import Service
+from console.web.app import create_app
+from console.web.services import Service
 from tests.unit.console.conftest import evidence_folder, make_verdict
 from unmask.settings import Settings
 from unmask.verdict import Verdict
-from workers.broker import connect
+from workers.broker.connect import connect
 from workers.store import Store
 
 __all__ = ["evidence_folder", "make_verdict"]

@@ -17,7 +17,7 @@ from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.verdict import PluginStatus
 from workers.engines.parity import fixed_crops
-from workers.local import LocalPipeline
+from workers.run.local import LocalPipeline
 
 CONFIG = """
 plugin = "sola"

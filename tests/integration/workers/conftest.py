@@ -10,9 +10,9 @@ import structlog
 from redis import Redis
 
 from tests.fakes import install_brightness
+from unmask import logs
 from unmask.settings import Settings
-from workers import logs
-from workers.embedded import EmbeddedRedis
+from workers.broker.embedded import EmbeddedRedis
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ _REPOSITORY = Path(__file__).resolve().parents[3]
 _RUN = """
 import os, sys
 from unmask.settings import Settings
-from workers.lifeline import follow_parent
-from workers.roles import run_role
+from workers.run.lifeline import follow_parent
+from workers.run.roles import run_role
 follow_parent(int(sys.argv[2]))
 sys.exit(run_role(sys.argv[1], Settings(), claim_idle_ms=800, believed_s=3, sweep_every_s=0.4))
 """

@@ -12,7 +12,7 @@ from unmask.messages import (
     PluginRef,
     TrackSummary,
 )
-from workers.opinion import PluginResult
+from workers.verdicts.plugin_verdict import PluginResult
 
 REF = PluginRef(key=KEY, weights="0" * 12)
 MEDIA = MediaInfo(

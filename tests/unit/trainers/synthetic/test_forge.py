@@ -5,7 +5,7 @@ import pytest
 from skimage.data import astronaut
 
 from trainers.synthetic.forge import Face, ForgedPair, forge
-from trainers.synthetic.geometry import REGIONS, face_geometry, region_mask
+from trainers.synthetic.warps import REGIONS, face_geometry, region_mask
 
 BOX = (62.0, 40.0, 150.0, 160.0)
 POINTS = np.array([[88, 92], [124, 90], [107, 112], [92, 132], [122, 131]], np.float32)

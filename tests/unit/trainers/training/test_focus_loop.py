@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainers.recipes.focus_loop import SOURCES, focus_loop, table
+from research.focus_loop import SOURCES, focus_loop, table
 from trainers.synthetic.pool import Pool, PoolWriter
 
 

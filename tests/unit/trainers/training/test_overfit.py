@@ -1,4 +1,4 @@
-"""The cheapest plugin learns 32 images by heart; `trainers.recipes.overfit` does it for all five."""
+"""The cheapest plugin learns 32 images by heart; `research.overfit` does it for all five."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from research.overfit import LESSONS, PAIRS, Learnt, Lesson, overfit, pairs_of, table
 from tests.miniature_trees import write_image
-from trainers.recipes.overfit import LESSONS, PAIRS, Learnt, Lesson, overfit, pairs_of, table
 from trainers.synthetic.pool import Pool
 from unmask.errors import ConfigError
 

@@ -1,0 +1,1 @@
+"""What you type: one module per command of `unmask`."""

@@ -1,0 +1,164 @@
+"""`unmask scan`: judge files on this machine, and say so on a terminal, as JSON and as reports."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from console.show import wording
+from console.show.folder import Delivery
+from console.show.lines import line, record, shown_path
+from ingest.decoding.sampling import parse_policy
+from unmask import logs
+from unmask.errors import ConfigError
+from unmask.settings import Settings
+from unmask.verdict import VerdictLabel
+from workers.run import local
+
+_COLOURS = {
+    VerdictLabel.FAKE: "bold red",
+    VerdictLabel.SUSPICIOUS: "yellow",
+    VerdictLabel.AUTHENTIC: "green",
+    VerdictLabel.INCONCLUSIVE: "dim",
+}
+_PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "concluding"}
+
+
+def run_scan(
+    paths: Sequence[Path],
+    settings: Settings,
+    *,
+    json_path: Path | None,
+    out: Path | None,
+    allow_untrained: bool,
+) -> int:
+    """Judge every path in order; 1 where some could not be judged for a technical reason."""
+    # Bars and tables share the terminal with the log: warnings only, unless more was asked for.
+    quiet = {} if "log_level" in settings.model_fields_set else {"log_level": "warning"}
+    settings = settings.model_copy(update=quiet)
+    logs.configure(settings)
+    parse_policy(settings.sample)
+    to_stdout = json_path is not None and str(json_path) == "-"
+    # Standard output belongs to the JSON where that was asked for.
+    console = Console(stderr=to_stdout)
+    delivery = Delivery(out) if out is not None else None
+    table = _table()
+    unjudged = False
+    with (
+        _lines(json_path) as lines,
+        local.LocalPipeline(
+            settings, settings.plugins, allow_untrained=allow_untrained
+        ) as pipeline,
+        _bars() as bars,
+    ):
+        tasks: dict[int, TaskID] = {}
+        show = _shower(bars, tasks)
+        for outcome in pipeline.judge_all(paths, show):
+            unjudged |= wording.could_not_judge(outcome.job_status, outcome.verdict)
+            if lines is not None:
+                values = record(
+                    outcome.input,
+                    outcome.job_status,
+                    outcome.verdict,
+                    outcome.reasons,
+                    pipeline.policy,
+                )
+                lines.write(line(values))
+                lines.flush()
+            folder = delivery.add(outcome) if delivery is not None else None
+            table.add_row(*_row(outcome, folder))
+    console.print(table)
+    if delivery is not None:
+        console.print(f"\nReports: [bold]{delivery.finish()}[/]", highlight=False, soft_wrap=True)
+    return int(unjudged)
+
+
+@contextmanager
+def _lines(path: Path | None) -> Iterator[TextIO | None]:
+    if path is None:
+        yield None
+    elif str(path) == "-":
+        yield sys.stdout
+    else:
+        try:
+            file = path.open("w", encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"--json {path}: {error.strerror}.", fix="Name a file you may write to."
+            ) from error
+        with file:
+            yield file
+
+
+def _bars() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("[dim]{task.fields[phase]}[/]"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _shower(bars: Progress, tasks: dict[int, TaskID]) -> local.OnEvent:
+    """A bar for each video under way; the finished ones make room."""
+
+    def show(event: local.Progress) -> None:
+        if event.phase == "done":
+            if event.index in tasks:
+                bars.remove_task(tasks.pop(event.index))
+            return
+        if event.index not in tasks:
+            name = shown_path(Path(event.input.name))
+            tasks[event.index] = bars.add_task(escape(name), phase="")
+        final = event.phase != "ingest" and event.total > 0
+        bars.update(
+            tasks[event.index],
+            total=event.total if final else None,
+            completed=event.scored,
+            phase=_phase(event),
+        )
+
+    return show
+
+
+def _phase(event: local.Progress) -> str:
+    said = _PHASES.get(event.phase, event.phase)
+    return f"{said}, {event.sampled} frames" if event.phase == "ingest" else said
+
+
+def _table() -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("video", overflow="fold")
+    table.add_column("verdict")
+    table.add_column("p_fake", justify="right")
+    table.add_column("faces", justify="right")
+    table.add_column("why, or where", overflow="fold")
+    return table
+
+
+def _row(outcome: local.Outcome, folder: Path | None) -> tuple[Text, Text, Text, Text, Text]:
+    name = Text(shown_path(outcome.input))
+    verdict = outcome.verdict
+    reason = Text(outcome.reasons[0].message) if outcome.reasons else Text()
+    if verdict is None:
+        return name, Text("failed", style="bold magenta"), Text("–"), Text("–"), reason
+    label = Text(verdict.verdict.value, style=_COLOURS[verdict.verdict])
+    if not verdict.reliable:
+        label.append(" (not to be relied on)", style="yellow")
+    where = Text(str(folder / "report.html")) if folder is not None else Text()
+    return (
+        name,
+        label,
+        Text(wording.probability(verdict.p_fake)),
+        Text(str(len(verdict.tracks))),
+        reason if verdict.p_fake is None else where,
+    )

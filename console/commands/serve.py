@@ -1,0 +1,120 @@
+"""`unmask serve`: API, page and workers on one machine, with Redis and a database where none are set."""
+
+import signal
+import socket
+import sys
+from contextlib import nullcontext, suppress
+from types import FrameType
+
+import structlog
+import uvicorn
+from rich.console import Console
+
+from console.web.app import create_app
+from detect_plugins.catalogue import load_catalogue
+from unmask import logs
+from unmask.errors import ConfigError
+from unmask.settings import Settings
+from workers.broker.connect import connect
+from workers.jobs.selection import select
+from workers.run.supervisor import Supervisor
+from workers.store import Store
+
+log = structlog.get_logger(__name__)
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def run_server(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    ingest_workers: int,
+    score_workers: int,
+    verdict_workers: int,
+) -> int:
+    """Serve until told to stop by Ctrl-C or SIGTERM; stops every process it started.
+
+    Raises ConfigError, BrokerError, StoreError.
+    """
+    alone = ingest_workers + score_workers + verdict_workers == 0
+    if alone and settings.redis_url is None:
+        raise ConfigError(
+            "--api-only needs the Redis that the workers share.",
+            fix="Set UNMASK_REDIS_URL (and UNMASK_DATABASE_URL), or leave --api-only out.",
+        )
+    logs.configure(settings)
+    # Also for the children, whose working directory may be another one day.
+    settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+    listening = _listen(host, port)
+    signal.signal(signal.SIGTERM, _stop)
+    with listening, connect(settings) as found:
+        shared = settings.model_copy(update={"redis_url": found.url})
+        store = Store(shared.database())
+        crew = (
+            nullcontext()
+            if alone
+            else Supervisor(
+                shared,
+                ingest=ingest_workers,
+                score=_scorers(shared, score_workers),
+                verdict=verdict_workers,
+            )
+        )
+        app = create_app(
+            shared,
+            store=store,
+            redis=found.redis,
+            allowed_hosts=sorted(_LOOPBACK | {host}) if host in _LOOPBACK else ("*",),
+        )
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        with suppress(KeyboardInterrupt, SystemExit), crew:
+            _announce(listening, host)
+            uvicorn.Server(config).run(sockets=[listening])
+        store.close()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before anything is started, so that a taken port costs nothing. Raises ConfigError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}.",
+            fix="Name another with --port, or --port 0 for a free one.",
+        ) from error
+    return listening
+
+
+def _announce(listening: socket.socket, host: str) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"Unmask is at http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
+    sys.stdout.flush()
+    if host not in _LOOPBACK:
+        console.print(
+            "It asks nobody who they are: put a proxy with a login in front of it.", style="yellow"
+        )
+
+
+def _scorers(settings: Settings, wanted: int) -> int:
+    """How many scoring processes make sense: none where there is nothing to score with."""
+    if (
+        wanted == 0
+        or select(load_catalogue(), settings, allow_untrained=bool(settings.plugins)).scoring
+    ):
+        return wanted
+    log.warning(
+        "serve.no_weights", fix="Every verdict will be inconclusive: train or fetch a bundle."
+    )
+    return 0
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -1,1 +1,0 @@
-"""The moderators' page: server-rendered, no build step, no script but a refresh."""

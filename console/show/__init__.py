@@ -1,0 +1,1 @@
+"""What a person reads: wording, report, timeline, listing."""

@@ -1,0 +1,101 @@
+"""What a scan leaves on disk: a folder a video, and an index over all."""
+
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from console.show import report
+from console.show.lines import shown_path
+from unmask.errors import ConfigError
+from unmask.messages import Reason
+from workers.run.local import Outcome
+
+_MAX_STEM = 80
+
+
+@dataclass
+class Delivery:
+    """Writes reports into `out`, one folder a verdict; `finish` writes the index."""
+
+    out: Path
+    rows: list[report.IndexRow] = field(default_factory=list)
+    _taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Make the folder. Raises ConfigError where it cannot be written to."""
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--out {self.out}: {error.strerror}.", fix="Name a folder you may write to."
+            ) from error
+
+    def add(self, outcome: Outcome) -> Path | None:
+        """Write verdict.json, evidence/*.png and report.html; the folder, or None without a verdict."""
+        folder = None
+        if outcome.verdict is not None:
+            folder = self.out / self._name(outcome.input)
+            write_verdict(folder, outcome)
+        reasons: tuple[Reason, ...] = outcome.reasons
+        self.rows.append(
+            report.IndexRow(
+                name=shown_path(outcome.input),
+                state=outcome.job_status,
+                verdict=outcome.verdict,
+                reasons=reasons,
+                folder=None if folder is None else folder.name,
+            )
+        )
+        return folder
+
+    def finish(self) -> Path:
+        """Write index.html over everything added; returns its path."""
+        path = self.out / "index.html"
+        path.write_text(report.render_index(self.rows), encoding="utf-8")
+        return path
+
+    def _name(self, path: Path) -> str:
+        base = folder_name(path)
+        name, number = base, 1
+        # Compared without case: on some file systems a folder's name has none.
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{base}-{number}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def folder_name(path: Path) -> str:
+    """A folder name for a video: its own name, without what shells and browsers stumble over.
+
+    >>> folder_name(Path("it's a \\"clip\\" (1).mp4")), folder_name(Path("名前.mp4"))
+    ('it_s a _clip_ (1)', '名前')
+    >>> folder_name(Path("...")), folder_name(Path("index.html.mp4"))
+    ('video', 'index.html')
+    """
+    stem = shown_path(Path(path.stem))
+    clean = re.sub(r"[^\w ().,+@-]", "_", stem)[:_MAX_STEM].strip(" .")
+    return clean or "video"
+
+
+def write_verdict(folder: Path, outcome: Outcome) -> None:
+    """One video's folder: verdict.json, its evidence pictures, and the report that shows both."""
+    verdict = outcome.verdict
+    if verdict is None:
+        return
+    evidence = folder / "evidence"
+    # What an earlier scan left here belongs to another verdict.
+    shutil.rmtree(evidence, ignore_errors=True)
+    evidence.mkdir(parents=True)
+    for name in {Path(u).name for e in verdict.evidence for u in (e.face_url, e.heatmap_url)}:
+        if outcome.evidence_dir is not None:
+            # A picture that is gone leaves its note in the report, not a scan that stops.
+            with suppress(FileNotFoundError):
+                shutil.copyfile(outcome.evidence_dir / name, evidence / name)
+    (folder / "verdict.json").write_text(verdict.canonical_json(), encoding="utf-8")
+    html = report.render_report(
+        verdict, name=shown_path(Path(outcome.input.name)), picture=report.embedded(evidence)
+    )
+    (folder / "report.html").write_text(html, encoding="utf-8")

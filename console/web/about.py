@@ -1,0 +1,84 @@
+"""/v1/plugins, /v1/schema and /health: what this server is, and whether it works."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Response
+from redis.exceptions import RedisError
+
+from console.show.listing import describe
+from console.web.answers import Part, Readiness
+from console.web.examples import PROBLEMS, VERDICT_SCHEMA
+from console.web.services import Service, ServiceDep, text
+from detect_plugins.catalogue import load_catalogue
+from unmask import queues
+from unmask.errors import UnmaskError
+
+router = APIRouter()
+
+#: A scoring process whose last sign of life is older is taken for gone.
+_HEARTBEAT_MS = 30_000
+
+
+@router.get("/v1/plugins", tags=["about"], summary="The detectors", responses=PROBLEMS)
+def plugins(found: ServiceDep) -> dict[str, Any]:
+    """The same as `unmask plugins --json`: each detector with paper, size, map and weights."""
+    return {"plugins": [describe(entry, found.settings) for entry in load_catalogue().entries]}
+
+
+@router.get("/v1/schema/verdict", tags=["about"], summary="JSON Schema of a verdict")
+def schema() -> dict[str, Any]:
+    """The published schema, version 1."""
+    return VERDICT_SCHEMA
+
+
+@router.get("/health/live", tags=["health"], summary="Does this process answer?")
+def live() -> dict[str, str]:
+    """Always 200 while it does."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/health/ready",
+    tags=["health"],
+    summary="Would a new job be worked on?",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "No; `parts` says why."}},
+)
+def ready(found: ServiceDep, response: Response) -> Readiness:
+    """Database, Redis and at least one scoring process; 503 while one of them is missing."""
+    parts = (_database(found), _redis(found), _scorers(found))
+    is_ready = all(part.state == "ok" for part in parts)
+    response.status_code = 200 if is_ready else 503
+    broken = tuple(f"{entry.key}: {entry.error}" for entry in load_catalogue().broken())
+    return Readiness(ready=is_ready, parts=parts, plugins_broken=broken)
+
+
+def _database(found: Service) -> Part:
+    try:
+        found.store.jobs(limit=1)
+    except UnmaskError as error:
+        return Part(name="database", state="bad", detail=str(error))
+    return Part(name="database", state="ok", detail="answers")
+
+
+def _redis(found: Service) -> Part:
+    try:
+        found.redis.ping()
+    except RedisError as error:
+        return Part(name="redis", state="bad", detail=str(error))
+    return Part(name="redis", state="ok", detail="answers")
+
+
+def _scorers(found: Service) -> Part:
+    try:
+        beats = found.redis.hgetall(queues.HEARTBEATS)
+    except RedisError as error:
+        return Part(name="scoring", state="bad", detail=str(error))
+    now = time.time() * 1000
+    alive = sorted(text(slug) for slug, beat in beats.items() if now - float(beat) < _HEARTBEAT_MS)
+    if not alive:
+        return Part(
+            name="scoring", state="bad", detail="no scoring process: start `unmask worker score`"
+        )
+    return Part(name="scoring", state="ok", detail=", ".join(alive))

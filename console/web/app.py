@@ -1,0 +1,79 @@
+"""The web application: API and page over one store and one Redis."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import FastAPI, Request, Response
+from redis import Redis
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from console.web import about, decisions, jobs, page, problems
+from console.web.services import Service
+from unmask import __version__
+from unmask.settings import Settings
+from workers.store import Store
+
+_DESCRIPTION = """Hand in videos, follow the jobs, read verdicts with heatmaps.
+
+`p_fake` is between 0 and 1 everywhere, and higher means more likely forged; null where a video
+cannot be judged, with a reason code. Errors are problem documents (RFC 9457)."""
+
+_CSP = (
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def create_app(
+    settings: Settings, *, store: Store, redis: Redis, allowed_hosts: Sequence[str] = ("*",)
+) -> FastAPI:
+    """Assemble the application. `allowed_hosts`: names a browser may call this server by."""
+    # No interactive docs: their pages load scripts from another host, which this one never does.
+    app = FastAPI(
+        title="Unmask",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.service = Service(settings=settings, store=store, redis=redis)
+    problems.install(app)
+    app.include_router(jobs.router)
+    app.include_router(decisions.router)
+    app.include_router(about.router)
+    app.include_router(page.router)
+    app.middleware("http")(_guard)
+    # Refuses a foreign name that was made to point at this machine (DNS rebinding).
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    return app
+
+
+async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse posts that another site's page makes a browser send; add the security headers."""
+    if request.method not in {"GET", "HEAD", "OPTIONS"} and _is_foreign(request):
+        response: Response = problems.problem(
+            request,
+            status=403,
+            code="forbidden",
+            title="Forbidden",
+            detail="This request comes from another site's page.",
+            fix="Use this server's own page, or a client that is not a browser.",
+        )
+    else:
+        response = await proceed(request)
+    response.headers.setdefault("Content-Security-Policy", _CSP)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    # Not no-referrer: with that, browsers hide the origin of the page's own form ("Origin: null").
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a browser says so. Sec-Fetch-Site decides where it is sent: no page can forge it, and
+    it holds behind a proxy that renames the host; older browsers send the origin alone."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")

@@ -1,0 +1,1 @@
+"""From an open file to upright frames at chosen times."""

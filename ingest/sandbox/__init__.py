@@ -1,0 +1,1 @@
+"""The decoder in a process that can do nothing but decode."""

@@ -1,0 +1,72 @@
+"""The decoding process's work: decode.py's events as messages, frames into shared memory."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, BinaryIO, Protocol
+
+import av.logging
+import av.subtitles.stream  # PyAV imports it at the first open, when no file can be read any more
+
+from ingest.decoding.decode import Finished, Frame, Limits, Opened, decode
+from ingest.decoding.sampling import parse_policy
+from unmask.errors import InputError
+
+#: Frames in flight: enough to keep both processes busy, little enough for 8k frames.
+_RING_BYTES = 48 << 20
+_MAX_SLOTS = 8
+
+
+class FrameMemory(Protocol):
+    """Where frames go; the parent reads them there."""
+
+    def size(self, slot_bytes: int, slots: int) -> None:
+        """Agree on the slots."""
+
+    def put(self, pixels: memoryview) -> None:
+        """Fill the next slot."""
+
+
+def slots_for(frame_bytes: int) -> int:
+    """How many frames may wait in shared memory. Both sides compute it.
+
+    >>> slots_for(256 * 256 * 3), slots_for(8192 * 4320 * 3)
+    (8, 2)
+    """
+    return max(2, min(_MAX_SLOTS, _RING_BYTES // frame_bytes))
+
+
+def run(
+    file: BinaryIO,
+    job: dict[str, Any],
+    say: Callable[[dict[str, object]], None],
+    memory: FrameMemory,
+) -> None:
+    """Decode `file` as `job` says and report through `say`."""
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        for event in decode(
+            file,
+            job["container"],
+            parse_policy(job["sample"]),
+            Limits(**job["limits"]),
+            seek=job["seek"],
+        ):
+            if isinstance(event, Opened):
+                say({"kind": "opened", **asdict(event)})
+                frame_bytes = event.width * event.height * 3
+                memory.size(frame_bytes, slots_for(frame_bytes))
+            elif isinstance(event, Frame):
+                memory.put(event.rgb.reshape(-1).data)
+                say({"kind": "frame", "index": event.index, "pts_ms": event.pts_ms})
+            elif isinstance(event, Finished):
+                say({"kind": "finished", **asdict(event)})
+    except InputError as error:
+        say(
+            {
+                "kind": "refused",
+                "error": type(error).__name__,
+                "code": error.code.value,
+                "message": error.message,
+                "fix": error.fix,
+            }
+        )

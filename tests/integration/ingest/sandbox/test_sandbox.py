@@ -1,0 +1,185 @@
+"""The decoder's cage: what gets out of it, what cannot, and what becomes of a dead decoder."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.decoding.decode import Finished, Frame, decode
+from ingest.decoding.sampling import parse_policy
+from ingest.sandbox.parent import Decoding, limits_of
+from ingest.sources import open_source
+from tests.unit.ingest.clips import cut_short, numbered, write_clip
+from unmask.errors import DecodeFailed, InputError, MediaRefused, ReasonCode
+from unmask.settings import Settings
+
+SETTINGS = Settings()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "a.mp4", numbered(60, 320, 240))
+
+
+@pytest.mark.parametrize("sample", ["uniform:9", "all", "keyframes"])
+def test_the_sandbox_changes_no_pixel(clip: Path, sample: str) -> None:
+    with open_source(clip, SETTINGS) as source:
+        with Decoding(source, sample, SETTINGS) as decoding:
+            caged = list(decoding.events())
+        policy = parse_policy(sample)
+        free = list(decode(source.file, source.container, policy, limits_of(SETTINGS)))
+    assert caged[0] == free[0]
+    assert caged[-1] == free[-1]
+    for one, other in zip(caged[1:-1], free[1:-1], strict=True):
+        assert isinstance(one, Frame)
+        assert isinstance(other, Frame)
+        assert (one.index, one.pts_ms) == (other.index, other.pts_ms)
+        assert np.array_equal(one.rgb, other.rgb)
+
+
+def test_a_frame_stays_as_it_was_when_the_next_ones_arrive(clip: Path) -> None:
+    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+        frames = [e for e in decoding.events() if isinstance(e, Frame)]
+    means = [f.rgb.mean() for f in frames]
+    assert len({round(m, 3) for m in means}) > 5
+    assert len(frames) == 60
+
+
+def test_a_refusal_comes_out_as_itself(tmp_path: Path) -> None:
+    broken = cut_short(write_clip(tmp_path / "t.mp4", numbered(60)), 0.5)
+    sound = write_clip(tmp_path / "s.mp4", [], audio_s=1.0)
+    for path, kind, code in (
+        (broken, DecodeFailed, ReasonCode.TRUNCATED),
+        (sound, MediaRefused, ReasonCode.NO_VIDEO_STREAM),
+    ):
+        with (
+            open_source(path, SETTINGS) as source,
+            Decoding(source, "all", SETTINGS) as decoding,
+            pytest.raises(kind) as refused,
+        ):
+            list(decoding.events())
+        assert refused.value.code is code
+        assert refused.value.fix
+
+
+def test_a_killed_decoder_is_a_reason_and_not_a_hang(clip: Path) -> None:
+    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+        events = decoding.events()
+        next(events)
+        next(events)
+        os.kill(decoding.pid, signal.SIGKILL)
+        with pytest.raises(DecodeFailed, match="SIGKILL") as failed:
+            list(events)
+    assert failed.value.code is ReasonCode.DECODE_ERROR
+
+
+def test_a_decoder_that_hangs_runs_out_of_time(clip: Path) -> None:
+    hasty = SETTINGS.model_copy(update={"decode_timeout_s": 1.5})
+    with open_source(clip, hasty) as source, Decoding(source, "all", hasty) as decoding:
+        os.kill(decoding.pid, signal.SIGSTOP)
+        with pytest.raises(DecodeFailed) as failed:
+            list(decoding.events())
+    assert failed.value.code is ReasonCode.DECODE_TIMEOUT
+    assert "UNMASK_DECODE_TIMEOUT_S" in failed.value.fix
+
+
+def test_a_decoder_without_memory_says_so_or_dies_with_a_reason(tmp_path: Path) -> None:
+    large = write_clip(tmp_path / "l.mp4", numbered(3, 3840, 2160), options={"preset": "ultrafast"})
+    poor = SETTINGS.model_copy(update={"decode_memory_bytes": 240 << 20})
+    with (
+        open_source(large, poor) as source,
+        Decoding(source, "all", poor) as decoding,
+        pytest.raises(InputError) as failed,
+    ):
+        list(decoding.events())
+    assert failed.value.code in (ReasonCode.DECODE_ERROR, ReasonCode.TRUNCATED)
+
+
+def test_a_decoder_that_cannot_start_blames_the_machine_and_not_the_file(clip: Path) -> None:
+    cramped = SETTINGS.model_copy(update={"decode_memory_bytes": 40 << 20})
+    with (
+        open_source(clip, cramped) as source,
+        Decoding(source, "all", cramped) as decoding,
+        pytest.raises(DecodeFailed) as failed,
+    ):
+        list(decoding.events())
+    assert failed.value.code in (ReasonCode.INTERNAL, ReasonCode.DECODE_ERROR)
+    assert "UNMASK_DECODE_MEMORY_BYTES" in failed.value.fix
+
+
+def test_leaving_half_way_leaves_no_process_and_no_descriptor(clip: Path) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    with open_source(clip, SETTINGS) as source:
+        with Decoding(source, "all", SETTINGS) as decoding:
+            next(decoding.events())
+            pid = decoding.pid
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+def test_two_decodings_of_one_source_after_each_other_agree(clip: Path) -> None:
+    with open_source(clip, SETTINGS) as source:
+        ends = []
+        for _ in range(2):
+            with Decoding(source, "uniform:5", SETTINGS) as decoding:
+                ends.append(list(decoding.events())[-1])
+    assert ends[0] == ends[1]
+    assert isinstance(ends[0], Finished)
+
+
+def test_no_secret_of_the_environment_reaches_the_decoder(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNMASK_DATABASE_URL", "postgresql://secret")
+    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+        environment = Path(f"/proc/{decoding.pid}/environ").read_bytes()
+        list(decoding.events())
+    assert b"secret" not in environment
+
+
+_ESCAPES = textwrap.dedent("""
+    import os, socket, sys
+    from ingest.sandbox.confine import confine, seal
+    held = confine(2 << 30, 60)
+    def tried(name, attempt):
+        try:
+            attempt()
+        except (OSError, PermissionError):
+            return
+        print(f"{name} got out")
+    tried("write", lambda: open(sys.argv[1] + "/new", "wb").write(b"x"))
+    tried("connect", lambda: socket.create_connection(("127.0.0.1", int(sys.argv[2])), 2))
+    tried("datagram", lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("10.1.2.3", 9)))
+    if "landlock" in held:
+        tried("unlink", lambda: os.unlink(sys.argv[1] + "/old"))
+        tried("run", lambda: os.execv("/bin/true", ["true"]))
+    if seal():
+        tried("read", lambda: open("/etc/passwd"))
+    print(" ".join(held))
+""")
+
+
+def test_nothing_can_be_written_reached_or_run_from_inside(tmp_path: Path) -> None:
+    import socket
+
+    (tmp_path / "old").write_text("still here")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", _ESCAPES, str(tmp_path), str(server.getsockname()[1])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={"OPENBLAS_NUM_THREADS": "1"},
+            check=False,
+        )
+    assert "got out" not in done.stdout
+    assert "limits" in done.stdout, done.stderr
+    # The file may come to be, but not a byte gets into it.
+    assert not (tmp_path / "new").exists() or (tmp_path / "new").stat().st_size == 0
+    assert (tmp_path / "old").read_text() == "still here"

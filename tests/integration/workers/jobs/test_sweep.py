@@ -1,0 +1,217 @@
+"""Whatever was left behind is finished or enqueued again; the database says what should be."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from detect_plugins.catalogue import load_catalogue
+from tests.fakes import KEY
+from tests.integration.workers.scoring.test_scoring import publish
+from tests.unit.workers.making import closed, crop
+from unmask import queues
+from unmask.errors import ReasonCode
+from unmask.messages import (
+    FaceScore,
+    IngestClosed,
+    JobState,
+    PluginRef,
+    Reason,
+    Submission,
+)
+from unmask.policy import DEFAULT
+from unmask.settings import Settings
+from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
+from workers.jobs.submit import enqueue_ingest, ingest_job_name
+from workers.jobs.sweep import Sweeper, alive_plugins
+from workers.store import Store
+from workers.verdicts.make import Desk, conclude
+
+
+@pytest.fixture
+def desk(redis: Redis, site: Path, tmp_path: Path) -> Iterator[Desk]:
+    settings = Settings(data_dir=tmp_path / "data", database_url=None, weights_dir=None)
+    store = Store(settings.database())
+    yield Desk(redis=redis, store=store, catalogue=load_catalogue(), settings=settings)
+    store.close()
+
+
+@pytest.fixture
+def ref(desk: Desk) -> PluginRef:
+    return desk.catalogue.get(KEY).ref(None)
+
+
+def accept(desk: Desk, ref: PluginRef, job_id: str) -> Submission:
+    submission = Submission(job_id=job_id, path="/x", filename="x", plugins=(ref,), crop_scale=1.3)
+    desk.store.create_job(submission, plugins=(ref,), policy=DEFAULT)
+    return submission
+
+
+def answer(redis: Redis, job_id: str, ref: PluginRef, frames: int) -> None:
+    for frame in range(frames):
+        found = FaceScore(
+            crop=crop(frame), plugin=ref, p=0.5, map_height=8, map_width=8, entry_id="0-1"
+        )
+        redis.hset(queues.scores(job_id, 0, ref.slug), found.crop.key, found.model_dump_json())
+
+
+def queued(redis: Redis, name: str) -> list[str]:
+    return Queue(name, connection=redis, serializer=JSONSerializer).job_ids
+
+
+def test_a_job_that_rq_never_heard_of_is_enqueued_at_the_second_look(
+    desk: Desk, ref: PluginRef
+) -> None:
+    accept(desk, ref, "a")
+    sweeper = Sweeper(desk)
+    assert sweeper.sweep()["ingest_enqueued"] == 0, "it may be about to be enqueued"
+    assert sweeper.sweep()["ingest_enqueued"] == 1
+    assert queued(desk.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
+    assert sweeper.sweep()["ingest_enqueued"] == 0, "it is in RQ now"
+
+
+def test_a_job_whose_worker_died_between_taking_and_starting_it_is_enqueued_again(
+    desk: Desk, ref: PluginRef
+) -> None:
+    enqueue_ingest(desk.redis, accept(desk, ref, "a"))
+    desk.redis.lmove(
+        f"rq:queue:{queues.INGEST_QUEUE}", f"rq:queue:{queues.INGEST_QUEUE}:intermediate"
+    )
+    sweeper = Sweeper(desk)
+    sweeper.sweep()
+    assert sweeper.sweep()["ingest_enqueued"] == 1
+    assert queued(desk.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
+
+
+def test_a_job_whose_ingest_failed_for_good_fails_and_says_so(desk: Desk, ref: PluginRef) -> None:
+    enqueue_ingest(desk.redis, accept(desk, ref, "a"))
+    job = Job.fetch(ingest_job_name("a", 0), connection=desk.redis, serializer=JSONSerializer)
+    job.set_status("failed")
+    assert Sweeper(desk).sweep()["given_up"] == 1
+    row = desk.store.job("a")
+    assert row is not None and row.state is JobState.FAILED
+    assert row.reasons[0].code is ReasonCode.INTERNAL
+
+
+def test_a_settled_job_that_nobody_asked_a_verdict_for_gets_one(desk: Desk, ref: PluginRef) -> None:
+    accept(desk, ref, "a")
+    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
+    answer(desk.redis, "a", ref, 6)
+    sweeper = Sweeper(desk)
+    assert sweeper.sweep()["verdict_enqueued"] == 1, "all is in, and nobody had noticed"
+    assert queued(desk.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
+    # Whoever settled it died before it could ask: only the mark is there.
+    desk.redis.delete(f"rq:queue:{queues.VERDICT_QUEUE}", f"rq:job:{verdict_job_name('a', 0)}")
+    sweeper.sweep()
+    assert sweeper.sweep()["verdict_enqueued"] == 1
+
+
+def test_a_job_that_is_being_scored_is_left_alone_and_shown_as_running(
+    desk: Desk, ref: PluginRef
+) -> None:
+    accept(desk, ref, "a")
+    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
+    answer(desk.redis, "a", ref, 5)
+    sweeper = Sweeper(desk)
+    assert not sweeper.sweep() and not sweeper.sweep()
+    row = desk.store.job("a")
+    assert row is not None and row.state is JobState.RUNNING
+    assert desk.redis.xlen(queues.CROPS) == 1
+
+
+def test_a_plugin_that_nobody_serves_is_given_up_and_the_verdict_says_so(
+    desk: Desk, ref: PluginRef
+) -> None:
+    accept(desk, ref, "a")
+    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
+    answer(desk.redis, "a", ref, 2)
+    patient = Sweeper(desk, abandoned_after_s=60)
+    patient.sweep()
+    assert not desk.redis.exists(queues.failures("a", 0, ref.slug))
+    assert Sweeper(desk, abandoned_after_s=0).sweep()["plugin_given_up"] == 1
+    assert desk.redis.hlen(queues.failures("a", 0, ref.slug)) == 4
+    assert queued(desk.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
+
+
+def test_a_plugin_with_a_live_worker_is_waited_for_however_long(desk: Desk, ref: PluginRef) -> None:
+    accept(desk, ref, "a")
+    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
+    desk.redis.hset(queues.HEARTBEATS, ref.slug, str(int((time.time() + 60) * 1000)))
+    assert alive_plugins(desk.redis) == {ref.slug: True}
+    assert not Sweeper(desk, abandoned_after_s=0).sweep()
+
+
+def test_crops_of_jobs_that_are_over_are_deleted(desk: Desk, ref: PluginRef) -> None:
+    publish(desk.redis, "gone", [9] * 16, plugins=(ref,))
+    accept(desk, ref, "open")
+    publish(desk.redis, "open", [9] * 8, plugins=(ref,))
+    assert Sweeper(desk).sweep()["entries_deleted"] == 2
+    assert desk.redis.xlen(queues.CROPS) == 1
+
+
+def test_a_retry_that_is_due_is_enqueued_without_a_scheduler_of_rqs(
+    desk: Desk, ref: PluginRef
+) -> None:
+    accept(desk, ref, "a")
+    enqueue_verdict(desk.redis, "a", 0)
+    name = verdict_job_name("a", 0)
+    queue = Queue(queues.VERDICT_QUEUE, connection=desk.redis, serializer=JSONSerializer)
+    job = Job.fetch(name, connection=desk.redis, serializer=JSONSerializer)
+    queue.remove(job)
+    queue.scheduled_job_registry.add(job, -1)
+    desk.redis.zadd(queue.scheduled_job_registry.key, {name: time.time() - 1})
+    job.set_status("scheduled")
+    assert Sweeper(desk).sweep()["retried"] == 1
+    assert queue.job_ids == [name]
+    assert queue.scheduled_job_registry.count == 0
+
+
+def test_the_sweeper_deletes_an_upload_whose_time_is_up(desk: Desk, ref: PluginRef) -> None:
+    settings = desk.settings.model_copy(update={"upload_retention_hours": 0.0})
+    path = settings.uploads() / ("f" * 32)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"video")
+    sent = Submission(job_id="a", path=str(path), filename="x", plugins=(ref,), crop_scale=1.3)
+    desk.store.create_job(sent, plugins=(ref,), policy=DEFAULT, upload=path.name)
+    desk.store.set_state("a", JobState.FAILED)
+    own = Desk(redis=desk.redis, store=desk.store, catalogue=desk.catalogue, settings=settings)
+    assert Sweeper(own).sweep()["uploads_deleted"] == 1
+    assert not path.exists()
+
+
+def test_a_verdict_made_twice_is_the_same_and_its_crops_are_deleted(
+    desk: Desk, ref: PluginRef
+) -> None:
+    accept(desk, ref, "a")
+    publish(desk.redis, "a", [9] * 6, plugins=(ref,), close=False)
+    answer(desk.redis, "a", ref, 6)
+    end = closed({1: 6}).model_copy(update={"job_id": "a", "plugins": (ref,)})
+    desk.redis.set(queues.closed("a", 0), end.model_dump_json())
+    assert settle(desk.redis, "a", 0)
+    assert not settle(desk.redis, "a", 0)
+    first = conclude(desk, "a", 0)
+    assert first is not None and first.p_fake is not None
+    assert desk.redis.xlen(queues.CROPS) == 0
+    assert 0 < desk.redis.ttl(queues.scores("a", 0, ref.slug)) <= 3600
+    again = conclude(desk, "a", 0)
+    assert again == first == desk.store.verdict("a")
+    # A second run that began before the first ended finds no pictures left; the first stands.
+    assert desk.store.save_verdict("a", 0, first.model_copy(update={"p_fake": 0.0}))
+    assert desk.store.verdict("a") == first
+
+
+def test_a_job_whose_media_is_refused_fails_with_that_reason(desk: Desk, ref: PluginRef) -> None:
+    accept(desk, ref, "a")
+    why = Reason(code=ReasonCode.TRUNCATED, message="cut off")
+    end = IngestClosed(job_id="a", generation=0, crops=0, plugins=(ref,), error=why)
+    desk.redis.set(queues.closed("a", 0), end.model_dump_json())
+    assert Sweeper(desk).sweep()["verdict_enqueued"] == 1
+    assert conclude(desk, "a", 0) is None
+    row = desk.store.job("a")
+    assert row is not None
+    assert (row.state, row.reasons) == (JobState.FAILED, (why,))

@@ -1,0 +1,96 @@
+"""The drawing of scores over time."""
+
+from collections.abc import Callable
+
+import pytest
+
+from console.show import timeline
+from unmask.verdict import FramePoint, TrackVerdict, Verdict
+
+Make = Callable[..., Verdict]
+
+
+def _track(points: list[tuple[int, float]], **changes: object) -> TrackVerdict:
+    base = TrackVerdict(
+        id=1,
+        status="judged",
+        p_fake=0.5,
+        segments_ms=((points[0][0], points[-1][0]),),
+        faces=len(points),
+        median_face_px=100.0,
+        timeline=tuple(FramePoint(frame_index=i, pts_ms=t, p=p) for i, (t, p) in enumerate(points)),
+    )
+    return base.model_copy(update=changes)
+
+
+def test_higher_scores_are_drawn_higher(make_verdict: Make) -> None:
+    track = _track([(0, 0.0), (100, 0.5), (200, 1.0)])
+    lane = timeline.draw(make_verdict(tracks=(track,))).lanes[0]
+    assert [dot.y for dot in lane.dots] == [
+        lane.top + timeline.LANE_HEIGHT, lane.top + timeline.LANE_HEIGHT / 2, lane.top,
+    ]  # fmt: skip
+    assert lane.dots[0].x < lane.dots[1].x < lane.dots[2].x
+
+
+def test_a_line_is_never_drawn_across_a_gap(make_verdict: Make) -> None:
+    track = _track(
+        [(0, 0.1), (100, 0.2), (900, 0.3), (1000, 0.4)], segments_ms=((0, 100), (900, 1000))
+    )
+    assert len(timeline.draw(make_verdict(tracks=(track,))).lanes[0].lines) == 2
+
+
+def test_a_peak_survives_thinning(make_verdict: Make) -> None:
+    points = [(i * 40, 0.1) for i in range(5000)]
+    points[2718] = (2718 * 40, 0.97)
+    lane = timeline.draw(make_verdict(tracks=(_track(points),))).lanes[0]
+    assert lane.thinned
+    assert len(lane.dots) <= timeline.MAX_POINTS
+    assert max(dot.p for dot in lane.dots) == 0.97
+
+
+def test_everything_lies_inside_the_drawing(make_verdict: Make) -> None:
+    drawing = timeline.draw(make_verdict())
+    for lane in drawing.lanes:
+        for dot in lane.dots:
+            assert drawing.left <= dot.x <= drawing.right
+            assert 0 <= dot.y <= drawing.height
+        for x, width in lane.bands:
+            assert drawing.left <= x
+            assert x + width <= drawing.right + 2
+    assert all(drawing.left <= x <= drawing.right for x, _ in drawing.ticks)
+
+
+def test_evidence_is_numbered_where_it_was_taken(make_verdict: Make) -> None:
+    lane = timeline.draw(make_verdict()).lanes[0]
+    numbered = {dot.evidence: dot.pts_ms for dot in lane.dots if dot.evidence}
+    assert numbered == {1: 2400, 2: 2800}
+
+
+@pytest.mark.parametrize("end_ms", [1, 40, 999, 10_000, 61_000, 3_600_000, 14_400_000])
+def test_the_time_axis_has_a_few_round_ticks(make_verdict: Make, end_ms: int) -> None:
+    media = make_verdict().media.model_copy(update={"duration_ms": end_ms})
+    drawing = timeline.draw(make_verdict(tracks=(_track([(0, 0.2)]),), media=media))
+    assert 1 <= len(drawing.ticks) <= 9
+
+
+def test_faces_beyond_what_can_be_read_are_counted(make_verdict: Make) -> None:
+    tracks = tuple(_track([(0, 0.2), (40, 0.3)], id=i + 1) for i in range(30))
+    drawing = timeline.draw(make_verdict(tracks=tracks))
+    assert len(drawing.lanes) == timeline.MAX_LANES
+    assert drawing.undrawn == 30 - timeline.MAX_LANES
+
+
+def test_the_strongest_face_comes_first_and_the_unjudged_last(make_verdict: Make) -> None:
+    points = [(0, 0.2), (40, 0.3)]
+    tracks = tuple(_track(points, id=i, p_fake=p) for i, p in enumerate([0.2, None, 0.9, 0.0], 1))
+    drawing = timeline.draw(make_verdict(tracks=tracks))
+    assert [lane.track.id for lane in drawing.lanes] == [3, 1, 4, 2]
+
+
+def test_a_crowd_gets_lower_lanes(make_verdict: Make) -> None:
+    tracks = tuple(_track([(0, 0.0), (40, 1.0)], id=i + 1) for i in range(9))
+    drawing = timeline.draw(make_verdict(tracks=tracks))
+    assert {lane.height for lane in drawing.lanes} == {timeline.CROWDED_LANE_HEIGHT}
+    assert all(
+        lane.top <= dot.y <= lane.top + lane.height for lane in drawing.lanes for dot in lane.dots
+    )

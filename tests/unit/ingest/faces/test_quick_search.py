@@ -1,0 +1,170 @@
+"""A quick look confirms faces that are known; everything else is searched for all over the frame."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.faces import Face
+from ingest.faces.quick_search import Searcher
+from ingest.faces.tracks import iou
+from unmask.messages import Box
+from unmask.plugin import Images
+
+WIDTH, HEIGHT = 1200, 800
+LEAST_PX = 20
+QUICK_PX = 400
+
+
+@dataclass
+class Squares:
+    """Finds bright squares of at least 20 px of whatever picture it is given, and notes its size."""
+
+    name: str = "squares"
+    weak: bool = False
+    quick_px: int = QUICK_PX
+    looked_at: list[int] = field(default_factory=list)
+
+    def detect(self, rgb: Images) -> list[Face]:
+        self.looked_at.append(rgb.shape[1])
+        _, _, stats, _ = cv2.connectedComponentsWithStats((rgb[..., 0] > 128).astype(np.uint8))
+        return [
+            Face(box=(float(x), float(y), float(x + w), float(y + h)), score=0.9)
+            for x, y, w, h in sorted(stats[1:, :4].tolist())
+            if min(w, h) >= LEAST_PX
+        ]
+
+
+class SlowSquares:
+    """The same without a quick look."""
+
+    name, weak = "slow squares", False
+
+    def detect(self, rgb: Images) -> list[Face]:
+        return Squares().detect(rgb)
+
+
+def frame(*boxes: Box) -> Images:
+    rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        rgb[round(y0) : round(y1), round(x0) : round(x1)] = 255
+    return rgb
+
+
+def square(x: float, y: float, side: float) -> Box:
+    return (x, y, x + side, y + side)
+
+
+def near(found: list[Face], *boxes: Box) -> bool:
+    return len(found) == len(boxes) and all(
+        iou(face.box, box) > 0.9 for face, box in zip(found, sorted(boxes), strict=True)
+    )
+
+
+def test_a_large_face_is_followed_on_the_reduced_frame_and_all_is_searched_every_third_time() -> (
+    None
+):
+    detector = Squares()
+    searcher = Searcher(detector)
+    for number in range(7):
+        box = square(300 + 20 * number, 200, 240)
+        assert near(searcher.find(frame(box), 500 * number), box)
+    assert detector.looked_at == [WIDTH, QUICK_PX, QUICK_PX] * 2 + [WIDTH]
+
+
+def test_a_small_face_is_looked_at_close_up_and_keeps_its_box() -> None:
+    detector = Squares()
+    searcher = Searcher(detector)
+    boxes = [square(300 + 5 * number, 200, 50) for number in range(2)]
+    for number, box in enumerate(boxes):
+        assert near(searcher.find(frame(box), 40 * number), box)
+    assert detector.looked_at[:2] == [WIDTH, QUICK_PX]
+    assert detector.looked_at[2] < 200
+
+
+def test_a_face_at_the_edge_of_the_frame_is_followed_there() -> None:
+    searcher = Searcher(Squares())
+    boxes = [square(0, HEIGHT - 50, 50), square(3, HEIGHT - 48, 48)]
+    for number, box in enumerate(boxes):
+        assert near(searcher.find(frame(box), 40 * number), box)
+
+
+def test_a_large_newcomer_is_seen_at_once_with_everybody_small_beside_it() -> None:
+    searcher = Searcher(Squares())
+    known, newcomer, small = square(300, 200, 240), square(800, 100, 200), square(50, 50, 30)
+    searcher.find(frame(known), 0)
+    assert near(searcher.find(frame(known, newcomer, small), 40), known, newcomer, small)
+
+
+def test_a_small_newcomer_is_seen_two_frames_later_at_most() -> None:
+    searcher = Searcher(Squares())
+    known, newcomer = square(300, 200, 240), square(800, 100, 30)
+    searcher.find(frame(known), 0)
+    found = [len(searcher.find(frame(known, newcomer), 40 * number)) for number in range(1, 4)]
+    assert found == [1, 1, 2]
+
+
+def test_a_face_that_left_or_jumped_is_looked_for_everywhere() -> None:
+    detector = Squares()
+    searcher = Searcher(detector)
+    searcher.find(frame(square(300, 200, 240)), 0)
+    jumped = square(900, 500, 100)
+    assert near(searcher.find(frame(jumped), 40), jumped)
+    assert searcher.find(frame(), 80) == []
+    assert detector.looked_at.count(WIDTH) == 3
+
+
+def test_sampled_frames_that_are_seconds_apart_say_nothing_about_each_other() -> None:
+    detector = Squares()
+    searcher = Searcher(detector)
+    for number in range(4):
+        searcher.find(frame(square(300, 200, 240)), 2000 * number)
+    assert detector.looked_at == [WIDTH] * 4
+
+
+def test_small_frames_crowds_and_detectors_without_a_quick_look_are_searched_whole() -> None:
+    crowd = [square(100 + 60 * number, 300, 30) for number in range(8)]
+    searcher = Searcher(Squares())
+    for number in range(3):
+        assert near(searcher.find(frame(*crowd), 40 * number), *crowd)
+    detector = Squares()
+    searcher = Searcher(detector)
+    for number in range(3):
+        searcher.find(frame(square(100, 100, 200))[:400, :500], 40 * number)
+    assert detector.looked_at == [500] * 3
+    slow = Searcher(SlowSquares())
+    for number in range(3):
+        assert near(slow.find(frame(*crowd), 40 * number), *crowd)
+
+
+places = st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(25, 150))
+people = st.lists(
+    st.tuples(places, st.integers(0, 5), st.integers(1, 6)),
+    max_size=5,
+    unique_by=lambda person: person[0][:2],
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(people=people, step_ms=st.integers(20, 2500))
+def test_large_faces_are_never_late_small_ones_hardly_and_nobody_is_imagined(
+    people: list[tuple[tuple[int, int, int], int, int]], step_ms: int
+) -> None:
+    # Everybody has a place of 200 px of their own, comes at some frame, and stays for a while.
+    large_px = 1.1 * LEAST_PX * WIDTH / QUICK_PX
+    searcher = Searcher(Squares())
+    for number in range(6):
+        there = {
+            square(200 * x + 10 + 2 * number, 200 * y + 10, side): came
+            for (x, y, side), came, stays in people
+            if came <= number < came + stays
+        }
+        found = searcher.find(frame(*there), step_ms * number)
+        seen = [[box for box in there if iou(face.box, box) > 0.75] for face in found]
+        assert all(len(boxes) == 1 for boxes in seen)
+        assert len({boxes[0] for boxes in seen}) == len(found)
+        for box, came in there.items():
+            late = number - came >= 2 or box[2] - box[0] >= large_px
+            assert [box] in seen or not late

@@ -1,0 +1,1 @@
+"""The Redis in force, and a private one for one machine."""

@@ -1,0 +1,1 @@
+"""A job's life: submitted, selected, settled, swept, decided."""

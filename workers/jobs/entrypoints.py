@@ -1,0 +1,44 @@
+"""What RQ runs for the verdict role. Each may run twice, or be killed half way, without harm."""
+
+from functools import cache
+
+import structlog
+from redis import Redis
+
+from detect_plugins.catalogue import load_catalogue
+from unmask import logs
+from unmask.errors import ConfigError
+from unmask.settings import Settings
+from workers.store import Store
+from workers.verdicts.make import Desk, conclude
+
+log = structlog.get_logger(__name__)
+
+
+def verdict_job(job_id: str, generation: int) -> None:
+    """RQ's entry point: settled scores -> stored verdict, crops deleted."""
+    desk = desk_from_environment()
+    conclude(desk, job_id, generation)
+
+
+@cache
+def desk_from_environment() -> Desk:
+    """Connections for one process, from UNMASK_ settings. Raises ConfigError, StoreError."""
+    settings = Settings()
+    logs.configure(settings)
+    return Desk(
+        redis=Redis.from_url(shared_url(settings)),
+        store=Store(settings.database()),
+        catalogue=load_catalogue(),
+        settings=settings,
+    )
+
+
+def shared_url(settings: Settings) -> str:
+    """The Redis that several processes share. Raises ConfigError where none is named."""
+    if settings.redis_url is None:
+        raise ConfigError(
+            "workers on their own share a Redis, and none is named.",
+            fix="Set UNMASK_REDIS_URL, or run `unmask serve`, which starts one.",
+        )
+    return settings.redis_url

@@ -1,0 +1,45 @@
+"""What RQ runs for the ingest role. It may be killed half way and run again without harm."""
+
+from functools import cache
+
+import structlog
+from rq import get_current_job
+
+from ingest.faces import FaceDetector, build_face_detector
+from ingest.pipeline import ingest_video
+from ingest.publish import RedisPublisher
+from unmask.errors import BrokerError
+from unmask.messages import Submission
+from unmask.settings import Settings
+from workers.jobs.settle import enqueue_verdict, settle
+
+
+def ingest_job(submission_json: str) -> None:
+    """RQ's entry point: a Submission as JSON -> crops and a closing message in the job's Redis.
+
+    Raises BrokerError outside RQ. Bad media is a closing message, not an exception.
+    """
+    submission = Submission.model_validate_json(submission_json)
+    job = get_current_job()
+    if job is None:
+        raise BrokerError("ingest_job runs as an RQ job.", fix="Run `unmask worker ingest`.")
+    redis, settings = job.connection, Settings()
+    with structlog.contextvars.bound_contextvars(
+        job_id=submission.job_id, video=submission.filename
+    ):
+        publisher = RedisPublisher(redis, settings)
+        closed = ingest_video(
+            submission,
+            settings=settings,
+            publisher=publisher,
+            face_detector=_face_detector(settings.face_detector),
+        )
+        publisher.close(closed)
+        if settle(redis, submission.job_id, submission.generation):
+            enqueue_verdict(redis, submission.job_id, submission.generation)
+
+
+@cache
+def _face_detector(spec: str) -> FaceDetector:
+    """One a process: loading takes longer than a short video."""
+    return build_face_detector(spec, Settings())

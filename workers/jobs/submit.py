@@ -1,0 +1,145 @@
+"""Accept one video: a job row first, for the database is the truth, then a message to ingest."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from redis import Redis
+from rq import Queue, Retry
+from rq.serializers import JSONSerializer
+
+from detect_plugins.catalogue import Catalogue, load_catalogue
+from unmask.messages import Submission
+from unmask.policy import Policy, load_policy
+from unmask.queues import INGEST_QUEUE
+from unmask.settings import Settings
+from workers.jobs.selection import select
+from workers.jobs.uploads import upload_name
+from workers.store import JobRow, Store
+
+#: Dotted name of ingest's entry point; workers never import what they only enqueue.
+INGEST_JOB = "workers.jobs.ingest_entrypoint.ingest_job"
+_RETRY_AFTER_S = (5, 20, 60)
+#: RQ's limit on one ingest, over the decoder's own and the time it may wait for slow scoring.
+_PATIENCE_S = 6 * 3600
+
+
+def submit(
+    store: Store,
+    redis: "Redis | None",
+    settings: Settings,
+    path: Path,
+    *,
+    filename: str | None = None,
+    plugins: Sequence[str] = (),
+    policy: str | Policy | None = None,
+    sample: str | None = None,
+    allow_untrained: bool = False,
+    idempotency_key: str | None = None,
+    body_sha256: str | None = None,
+    job_id: str | None = None,
+    catalogue: Catalogue | None = None,
+) -> JobRow:
+    """Create the job and enqueue its ingest; the same key and body give the job there already is.
+
+    `body_sha256` is the media's hash where the caller has it (an upload); with a key and without
+    it, the file is hashed here. Without `redis` the job is only written down.
+    Raises IdempotencyConflict, PluginBroken, ConfigError, StoreError, OSError.
+    """
+    row, created = create(
+        store,
+        settings,
+        path,
+        filename=filename,
+        plugins=plugins,
+        policy=policy,
+        sample=sample,
+        allow_untrained=allow_untrained,
+        idempotency_key=idempotency_key,
+        body_sha256=body_sha256,
+        job_id=job_id,
+        catalogue=catalogue,
+    )
+    if created and redis is not None:
+        enqueue_ingest(redis, row.submission)
+    return row
+
+
+def create(
+    store: Store,
+    settings: Settings,
+    path: Path,
+    *,
+    filename: str | None = None,
+    plugins: Sequence[str] = (),
+    policy: str | Policy | None = None,
+    sample: str | None = None,
+    allow_untrained: bool = False,
+    idempotency_key: str | None = None,
+    body_sha256: str | None = None,
+    job_id: str | None = None,
+    catalogue: Catalogue | None = None,
+) -> tuple[JobRow, bool]:
+    """Write the job down without enqueueing it; True where it is new. Raises as `submit` does."""
+    rules = policy if isinstance(policy, Policy) else load_policy(policy or settings.policy)
+    chosen = select(
+        catalogue or load_catalogue(), settings, plugins, allow_untrained=allow_untrained
+    )
+    submission = Submission(
+        job_id=job_id or secrets.token_hex(12),
+        path=str(path.absolute()),
+        filename=filename or path.name,
+        sample=sample or settings.sample,
+        plugins=chosen.scoring,
+        crop_scale=chosen.crop_scale,
+        min_face_px=chosen.min_face_px,
+    )
+    body = None
+    if idempotency_key is not None:
+        body = _body_hash(
+            body_sha256 or _file_hash(path),
+            submission.filename,
+            submission.sample,
+            sorted(plugins),
+            rules.model_dump(mode="json"),
+            allow_untrained,
+        )
+    return store.create_job(
+        submission,
+        plugins=chosen.refs,
+        policy=rules,
+        allow_untrained=allow_untrained,
+        idempotency_key=idempotency_key,
+        body_sha256=body,
+        upload=upload_name(settings, path),
+    )
+
+
+def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
+    """Hand the video to ingest. The RQ job's name is fixed, so that twice is once."""
+    Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call(
+        INGEST_JOB,
+        args=(submission.model_dump_json(),),
+        job_id=ingest_job_name(submission.job_id, submission.generation),
+        retry=Retry(max=len(_RETRY_AFTER_S), interval=list(_RETRY_AFTER_S)),
+        timeout=_PATIENCE_S,
+        result_ttl=3600,
+        failure_ttl=24 * 3600,
+    )
+
+
+def ingest_job_name(job_id: str, generation: int) -> str:
+    """The name RQ knows this ingest by."""
+    return f"ingest-{job_id}-{generation}"
+
+
+def _body_hash(*parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

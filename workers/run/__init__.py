@@ -1,0 +1,1 @@
+"""How processes live: roles, the local pipeline, the supervisor."""

@@ -1,0 +1,1 @@
+"""From crops to scores: read, batch, infer, write."""

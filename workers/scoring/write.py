@@ -1,0 +1,78 @@
+"""Write what became of crops to Redis: each (crop, plugin) holds one score or one failure.
+
+Idempotent: written again after a crash, the same field gets the same value. A score and a failure
+never stand side by side, for both count as answered.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis import Redis
+
+from unmask import queues
+from unmask.messages import PluginRef, Reason
+from workers.scoring.scorer import Scored
+
+Job = tuple[str, int]
+
+#: A failure never displaces a score that another delivery of the same crop wrote.
+_FAIL = """
+for i = 1, #ARGV - 1, 2 do
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
+end
+redis.call('EXPIRE', KEYS[2], ARGV[#ARGV])
+"""
+
+
+def record(
+    redis: "Redis", ref: PluginRef, outcomes: Sequence[Scored], engine: str | None
+) -> list[Job]:
+    """Write outcomes in one transaction; the jobs they belong to, each once, in order."""
+    by_job: dict[Job, list[Scored]] = defaultdict(list)
+    for outcome in outcomes:
+        by_job[outcome.item.job_id, outcome.item.generation].append(outcome)
+    with redis.pipeline(transaction=True) as pipe:
+        for job, found in by_job.items():
+            _write(pipe, job, ref, found, engine)
+        pipe.execute()
+    return list(by_job)
+
+
+def _write(pipe: Any, job: Job, ref: PluginRef, found: list[Scored], engine: str | None) -> None:
+    job_id, generation = job
+    scores = queues.scores(job_id, generation, ref.slug)
+    failures = queues.failures(job_id, generation, ref.slug)
+    good = [(o.item.meta.key, o.score, o.heatmap) for o in found if o.score is not None]
+    if good:
+        maps = queues.maps(job_id, generation, ref.slug)
+        engines = queues.engines(job_id, generation, ref.slug)
+        pipe.hset(scores, mapping={key: score.model_dump_json() for key, score, _ in good})
+        pipe.hset(maps, mapping={key: heatmap for key, _, heatmap in good})
+        pipe.hdel(failures, *(key for key, _, _ in good))
+        if engine is not None:
+            pipe.sadd(engines, engine)
+        for name in (scores, maps, engines):
+            pipe.expire(name, queues.JOB_TTL_S)
+    bad = [(o.item.meta.key, o.failure) for o in found if o.failure is not None]
+    if bad:
+        _fail(pipe, scores, failures, bad)
+    event = {"job_id": job_id, "generation": generation, "phase": "scoring", "plugin": ref.slug}
+    pipe.publish(queues.EVENTS, json.dumps({**event, "answered": len(found)}))
+
+
+def record_failures(
+    redis: "Redis", job: Job, slug: str, keys: Iterable[str], reason: Reason
+) -> None:
+    """Note crops that a plugin never answered for."""
+    scores = queues.scores(*job, slug)
+    failures = queues.failures(*job, slug)
+    _fail(redis, scores, failures, [(key, reason) for key in keys])
+
+
+def _fail(client: Any, scores: str, failures: str, bad: list[tuple[str, Reason]]) -> None:
+    flat = [part for key, reason in bad for part in (key, reason.model_dump_json())]
+    client.eval(_FAIL, 2, scores, failures, *flat, queues.JOB_TTL_S)

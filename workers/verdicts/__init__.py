@@ -1,0 +1,1 @@
+"""From scores to a verdict, and the pictures that show why."""

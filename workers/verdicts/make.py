@@ -1,0 +1,117 @@
+"""From a settled job to its stored verdict. Done twice, it leaves the same as done once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis import Redis
+
+from detect_plugins.catalogue import Catalogue
+from unmask import queues
+from unmask.messages import JobState, PluginRef
+from unmask.settings import Settings
+from unmask.verdict import Verdict
+from workers.store import JobRow, Store
+from workers.verdicts import combine, pictures
+from workers.verdicts.aggregate import aggregate
+from workers.verdicts.evidence import Choice, choose
+from workers.verdicts.gather import closing, gather, heatmap
+
+log = structlog.get_logger(__name__)
+
+#: A scoring process that was slow to die may still write; what it writes goes away by itself.
+_AFTERGLOW_S = 3600
+_CHUNK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What concluding needs at hand."""
+
+    redis: "Redis"
+    store: Store
+    catalogue: Catalogue
+    settings: Settings
+
+
+def conclude(desk: Desk, job_id: str, generation: int) -> Verdict | None:
+    """Aggregate, draw, store, and delete the crops. The verdict, or None where the job failed.
+
+    Also None where ingest has not closed it, or where the job was re-run or removed meanwhile.
+    """
+    row = desk.store.job(job_id)
+    if row is None or row.generation != generation:
+        forget(desk.redis, job_id, generation)
+        return None
+    with structlog.contextvars.bound_contextvars(job_id=job_id, video=row.filename):
+        known = desk.store.verdict(job_id, generation)
+        if known is None and row.state not in (JobState.FAILED, JobState.CANCELLED):
+            closed = closing(desk.redis, job_id, generation)
+            if closed is None:
+                return None
+            if closed.error is not None:
+                desk.store.set_state(job_id, JobState.FAILED, [closed.error], generation=generation)
+                log.info("job.failed", code=closed.error.code)
+            else:
+                known = _judge(desk, row)
+        forget(desk.redis, job_id, generation, row.submission.plugins)
+        return known
+
+
+def _judge(desk: Desk, row: JobRow) -> Verdict | None:
+    closed = closing(desk.redis, row.id, row.generation)
+    if closed is None:
+        return None
+    gathered = gather(desk.redis, row, closed, desk.catalogue, desk.settings)
+    verdict = aggregate(
+        closed,
+        gathered.results,
+        row.policy,
+        allow_untrained=row.allow_untrained,
+        combinations=combine.shipped(),
+    )
+
+    def stored_map(choice: Choice) -> bytes | None:
+        return heatmap(desk.redis, row, choice.score)
+
+    evidence = pictures.paint(
+        desk.redis,
+        choose(verdict, gathered.results, row.policy),
+        stored_map,
+        verdict.media,
+        pictures.folder(desk.settings.data_dir, row.id, row.generation),
+    )
+    verdict = verdict.model_copy(update={"evidence": evidence})
+    scores = [score for result in gathered.results for score in result.scores]
+    if not desk.store.save_verdict(row.id, row.generation, verdict, scores):
+        return None
+    verdict = desk.store.verdict(row.id, row.generation) or verdict  # the first one stands
+    log.info("job.verdict", verdict=verdict.verdict.value, p_fake=verdict.p_fake)
+    return verdict
+
+
+def forget(
+    redis: "Redis", job_id: str, generation: int, plugins: tuple[PluginRef, ...] = ()
+) -> None:
+    """Delete the job's crops at once; let the rest of its keys expire within the hour."""
+    entries = queues.entries(job_id, generation)
+    members: Any = redis.smembers(entries)
+    ids = sorted(members)
+    for start in range(0, len(ids), _CHUNK):
+        redis.xdel(queues.CROPS, *ids[start : start + _CHUNK])
+    with redis.pipeline(transaction=False) as pipe:
+        for ref in plugins:
+            names = (job_id, generation, ref.slug)
+            pipe.unlink(queues.maps(*names))
+            for part in (queues.scores, queues.failures, queues.engines):
+                pipe.expire(part(*names), _AFTERGLOW_S)
+        for whole in (
+            queues.entries,
+            queues.published,
+            queues.progress,
+            queues.closed,
+            queues.settled,
+        ):
+            pipe.expire(whole(job_id, generation), _AFTERGLOW_S)
+        pipe.hdel(queues.ACTIVE, f"{job_id}:{generation}")
+        pipe.execute()
