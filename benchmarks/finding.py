@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingest.decoding.decode import Frame
 from ingest.faces import build_face_detector
-from ingest.faces.quick_search import Searcher
+from ingest.faces.quick_search import QuickSearch
 from ingest.sandbox.parent import Decoding
 from ingest.sources import open_source
 from unmask.settings import Settings
@@ -46,7 +46,7 @@ def measure(
     detector.detect(frames[0].rgb)  # the first search of a process also compiles
     best, faces = float("inf"), 0
     for _ in range(rounds):
-        searcher = Searcher(detector)
+        searcher = QuickSearch(detector)
         begin = time.process_time()
         faces = sum(len(searcher.find(frame.rgb, frame.pts_ms)) for frame in frames)
         best = min(best, time.process_time() - begin)

@@ -26,7 +26,7 @@ from unmask.frozen import Frozen
 from unmask.plugin import (
     DetectorManifest,
     FaceCrop,
-    FaceOpinion,
+    FaceReading,
     Floats,
     Prepared,
     RawOutput,
@@ -121,12 +121,12 @@ class TorchDetector:
         p, maps, *ood = (output.float().cpu().numpy() for output in outputs)
         return RawOutput(p=p, maps=maps, ood=ood[0] if ood else None)
 
-    def interpret(self, raw: RawOutput) -> Sequence[FaceOpinion]:
+    def interpret(self, raw: RawOutput) -> Sequence[FaceReading]:
         """Divide maps by the bundle's constant and clamp to 0..1. Pure."""
         scale = self.card.heatmap_scale if self.card is not None else 1.0
         maps = np.clip(raw.maps / np.float32(scale), 0.0, 1.0).astype(np.float32)
         return [
-            FaceOpinion(
+            FaceReading(
                 p=float(np.clip(p, 0.0, 1.0)),
                 heatmap=maps[index],
                 ood=None if raw.ood is None else float(raw.ood[index]),

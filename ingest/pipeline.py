@@ -9,7 +9,7 @@ import structlog
 from ingest.decoding.decode import Finished, Frame, Opened
 from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
-from ingest.faces.frame_faces import Looker
+from ingest.faces.frame_faces import FaceFollower
 from ingest.publish import Publisher
 from ingest.sandbox.parent import Decoding
 from ingest.sources import open_source
@@ -43,7 +43,7 @@ def ingest_video(
     unknown sampling policy, and whatever the publisher raises when its broker is gone.
     """
     parse_policy(submission.sample)
-    looker = Looker(
+    looker = FaceFollower(
         face_detector,
         crop_scale=submission.crop_scale,
         cap_px=settings.crop_cap_px,
@@ -95,7 +95,7 @@ def iter_face_crops(
     Raises MediaRefused, DecodeFailed, ConfigError.
     """
     parse_policy(sample)
-    looker = Looker(
+    looker = FaceFollower(
         face_detector, crop_scale=crop_scale, cap_px=settings.crop_cap_px, min_face_px=min_face_px
     )
     with open_source(path, settings) as source, Decoding(source, sample, settings) as decoding:

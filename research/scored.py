@@ -9,7 +9,7 @@ from trainers.calibrate import apply
 from trainers.evaluation.scores import VideoScore
 from unmask.bundle import BundleCard, read_card
 from unmask.frozen import Frozen
-from workers.verdicts.combine import Member, combine
+from workers.verdicts.combine import Vote, combine
 
 #: As keys name them, and as people do.
 QUALITIES = {"found": "as found", "crf23": "crf 23", "crf32": "crf 32"}
@@ -80,11 +80,11 @@ def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
 
 def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
     """What the workers make of several calibrated plugins, before their calibration together."""
-    by_clip: dict[tuple[str, str], list[tuple[Scored, Member]]] = {}
+    by_clip: dict[tuple[str, str], list[tuple[Scored, Vote]]] = {}
     for clips, card in parts:
         p = apply(card.calibration, [c.raw for c in clips])
         for clip, value in zip(clips, p, strict=True):
-            said = Member(float(value), card.combination_weight, card.finds)
+            said = Vote(float(value), card.combination_weight, card.finds)
             by_clip.setdefault((clip.clip, clip.quality), []).append((clip, said))
     return [
         told[0][0].model_copy(update={"raw": combine(member for _, member in told)})

@@ -18,7 +18,7 @@ import numpy as np
 
 from detect_plugins.geometry import network_input
 from unmask.bundle import CARD_FILE, WEIGHTS_FILE, Abstention, BundleCard, Calibration, read_card
-from unmask.plugin import DetectorManifest, FaceCrop, FaceOpinion, Floats, Prepared, RawOutput
+from unmask.plugin import DetectorManifest, FaceCrop, FaceReading, Floats, Prepared, RawOutput
 
 KEY = "brightness"
 INPUT_PX = 32
@@ -86,10 +86,10 @@ class BrightnessDetector:
         p = maps.mean(axis=(1, 2))
         return RawOutput(p=p, maps=maps, ood=np.abs(p - 0.5))
 
-    def interpret(self, raw: RawOutput) -> Sequence[FaceOpinion]:
+    def interpret(self, raw: RawOutput) -> Sequence[FaceReading]:
         ood = raw.ood if raw.ood is not None else [None] * len(raw.p)
         return [
-            FaceOpinion(
+            FaceReading(
                 p=float(p), heatmap=np.clip(m, 0.0, 1.0), ood=None if o is None else float(o)
             )
             for p, m, o in zip(raw.p, raw.maps, ood, strict=True)

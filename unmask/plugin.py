@@ -5,7 +5,7 @@ that holds `manifest.toml`. Reading the manifest imports nothing of the plugin's
 
     prepare   face crops -> input array      (numpy, the one and only resize)
     infer     input array -> scores and maps (torch reference, or an engine built from `serving`)
-    interpret scores and maps -> FaceOpinion (fixed scaling of the map from the bundle)
+    interpret scores and maps -> FaceReading (fixed scaling of the map from the bundle)
 """
 
 import tomllib
@@ -136,7 +136,7 @@ class RawOutput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceOpinion:
+class FaceReading:
     """A plugin's opinion of one crop."""
 
     p: float
@@ -169,7 +169,7 @@ class Detector(Protocol):
         """The reference forward pass: deterministic, batch-independent within float rounding."""
         ...
 
-    def interpret(self, raw: RawOutput) -> Sequence[FaceOpinion]:
+    def interpret(self, raw: RawOutput) -> Sequence[FaceReading]:
         """Scale maps by the bundle's constant and clamp. Pure."""
         ...
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.show import wording
-from console.show.folder import Delivery
+from console.show.folder import ReportFolder
 from console.show.lines import line, record, shown_path
 from ingest.decoding.sampling import parse_policy
 from unmask import logs
@@ -48,7 +48,7 @@ def run_scan(
     to_stdout = json_path is not None and str(json_path) == "-"
     # Standard output belongs to the JSON where that was asked for.
     console = Console(stderr=to_stdout)
-    delivery = Delivery(out) if out is not None else None
+    delivery = ReportFolder(out) if out is not None else None
     table = _table()
     unjudged = False
     with (
@@ -145,7 +145,7 @@ def _table() -> Table:
     return table
 
 
-def _row(outcome: local.Outcome, folder: Path | None) -> tuple[Text, Text, Text, Text, Text]:
+def _row(outcome: local.ScanResult, folder: Path | None) -> tuple[Text, Text, Text, Text, Text]:
     name = Text(shown_path(outcome.input))
     verdict = outcome.verdict
     reason = Text(outcome.reasons[0].message) if outcome.reasons else Text()

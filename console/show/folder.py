@@ -10,13 +10,13 @@ from console.show import report
 from console.show.lines import shown_path
 from unmask.errors import ConfigError
 from unmask.messages import Reason
-from workers.run.local import Outcome
+from workers.run.local import ScanResult
 
 _MAX_STEM = 80
 
 
 @dataclass
-class Delivery:
+class ReportFolder:
     """Writes reports into `out`, one folder a verdict; `finish` writes the index."""
 
     out: Path
@@ -32,7 +32,7 @@ class Delivery:
                 f"--out {self.out}: {error.strerror}.", fix="Name a folder you may write to."
             ) from error
 
-    def add(self, outcome: Outcome) -> Path | None:
+    def add(self, outcome: ScanResult) -> Path | None:
         """Write verdict.json, evidence/*.png and report.html; the folder, or None without a verdict."""
         folder = None
         if outcome.verdict is not None:
@@ -80,7 +80,7 @@ def folder_name(path: Path) -> str:
     return clean or "video"
 
 
-def write_verdict(folder: Path, outcome: Outcome) -> None:
+def write_verdict(folder: Path, outcome: ScanResult) -> None:
     """One video's folder: verdict.json, its evidence pictures, and the report that shows both."""
     verdict = outcome.verdict
     if verdict is None:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from console.show.listing import describe
 from console.web.answers import Part, Readiness
 from console.web.examples import PROBLEMS, VERDICT_SCHEMA
-from console.web.services import Service, ServiceDep, text
+from console.web.services import WebServices, WebServicesDep, text
 from detect_plugins.catalogue import load_catalogue
 from unmask import queues
 from unmask.errors import UnmaskError
@@ -21,7 +21,7 @@ _HEARTBEAT_MS = 30_000
 
 
 @router.get("/v1/plugins", tags=["about"], summary="The detectors", responses=PROBLEMS)
-def plugins(found: ServiceDep) -> dict[str, Any]:
+def plugins(found: WebServicesDep) -> dict[str, Any]:
     """The same as `unmask plugins --json`: each detector with paper, size, map and weights."""
     return {"plugins": [describe(entry, found.settings) for entry in load_catalogue().entries]}
 
@@ -45,7 +45,7 @@ def live() -> dict[str, str]:
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "No; `parts` says why."}},
 )
-def ready(found: ServiceDep, response: Response) -> Readiness:
+def ready(found: WebServicesDep, response: Response) -> Readiness:
     """Database, Redis and at least one scoring process; 503 while one of them is missing."""
     parts = (_database(found), _redis(found), _scorers(found))
     is_ready = all(part.state == "ok" for part in parts)
@@ -54,7 +54,7 @@ def ready(found: ServiceDep, response: Response) -> Readiness:
     return Readiness(ready=is_ready, parts=parts, plugins_broken=broken)
 
 
-def _database(found: Service) -> Part:
+def _database(found: WebServices) -> Part:
     try:
         found.store.jobs(limit=1)
     except UnmaskError as error:
@@ -62,7 +62,7 @@ def _database(found: Service) -> Part:
     return Part(name="database", state="ok", detail="answers")
 
 
-def _redis(found: Service) -> Part:
+def _redis(found: WebServices) -> Part:
     try:
         found.redis.ping()
     except RedisError as error:
@@ -70,7 +70,7 @@ def _redis(found: Service) -> Part:
     return Part(name="redis", state="ok", detail="answers")
 
 
-def _scorers(found: Service) -> Part:
+def _scorers(found: WebServices) -> Part:
     try:
         beats = found.redis.hgetall(queues.HEARTBEATS)
     except RedisError as error:

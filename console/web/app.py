@@ -7,7 +7,7 @@ from redis import Redis
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from console.web import about, decisions, jobs, page, problems
-from console.web.services import Service
+from console.web.services import WebServices
 from unmask import __version__
 from unmask.settings import Settings
 from workers.store import Store
@@ -36,7 +36,7 @@ def create_app(
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.state.service = Service(settings=settings, store=store, redis=redis)
+    app.state.service = WebServices(settings=settings, store=store, redis=redis)
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(decisions.router)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from console.web.examples import PROBLEMS
-from console.web.services import ServiceDep
+from console.web.services import WebServicesDep
 from unmask.decision import Decision, DecisionGiven
 from unmask.frozen import Frozen
 from workers.jobs.decide import decide
@@ -25,7 +25,7 @@ class DecisionList(Frozen):
     summary="Decide on a verdict",
     responses=PROBLEMS,
 )
-def add(job_id: str, given: DecisionGiven, found: ServiceDep) -> JSONResponse:
+def add(job_id: str, given: DecisionGiven, found: WebServicesDep) -> JSONResponse:
     """Uphold, overturn or skip a verdict. Decisions are added; none can be changed or deleted."""
     made = decide(found.store, job_id, given)
     return JSONResponse(
@@ -41,6 +41,6 @@ def add(job_id: str, given: DecisionGiven, found: ServiceDep) -> JSONResponse:
     summary="The decisions on a job",
     responses=PROBLEMS,
 )
-def index(job_id: str, found: ServiceDep) -> DecisionList:
+def index(job_id: str, found: WebServicesDep) -> DecisionList:
     """Who found what, when and why, on every generation of the job; the oldest first."""
     return DecisionList(decisions=tuple(found.store.decisions.of(found.job(job_id).id)))

@@ -16,7 +16,7 @@ from console.web.answers import JobList, JobView, PathSubmission, shown_reasons
 from console.web.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY, VERDICT_RESPONSES
 from console.web.media_roots import allowed_path
 from console.web.problems import problem
-from console.web.services import Service, ServiceDep
+from console.web.services import WebServices, WebServicesDep
 from console.web.uploads import receive
 from ingest.decoding.sampling import parse_policy
 from unmask.errors import ConfigError, InputError, ReasonCode
@@ -46,7 +46,7 @@ _MAX_NAME = 255
 )
 async def hand_in(
     request: Request,
-    found: ServiceDep,
+    found: WebServicesDep,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -80,7 +80,7 @@ async def short_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _by_path(request: Request, found: Service, key: str | None) -> tuple[JobRow, bool]:
+async def _by_path(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:
     try:
         wanted = PathSubmission.model_validate_json(await short_body(request))
     except ValidationError as error:
@@ -97,7 +97,7 @@ async def _by_path(request: Request, found: Service, key: str | None) -> tuple[J
     )
 
 
-async def by_upload(request: Request, found: Service, key: str | None) -> tuple[JobRow, bool]:
+async def by_upload(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:
     """Stream the form's file to disk and submit it; it is removed where a job has it already."""
     upload = await receive(request, found.settings.uploads(), found.settings.max_bytes)
     given = {name: value for name, value in upload.fields.items() if value}
@@ -139,7 +139,7 @@ class Options:
 
 
 def _submit(
-    found: Service,
+    found: WebServices,
     path: Path,
     name: str,
     options: Options,
@@ -191,7 +191,7 @@ def shown_name(name: str) -> str:
 
 @router.get("/jobs", response_model=JobList, summary="The newest jobs", responses=PROBLEMS)
 def index(
-    found: ServiceDep,
+    found: WebServicesDep,
     state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
     undecided: Annotated[
         bool,
@@ -210,14 +210,14 @@ def index(
     summary="One job",
     responses={200: {"content": {"application/json": JOB_EXAMPLE}}, **PROBLEMS},
 )
-def show(job_id: str, found: ServiceDep) -> JobView:
+def show(job_id: str, found: WebServicesDep) -> JobView:
     """State and progress; 200 for every job there is, running, failed or done."""
     job = found.job(job_id)
     return JobView.of(job, found.progress(job))
 
 
 @router.get("/jobs/{job_id}/verdict", summary="The verdict of a job", responses=VERDICT_RESPONSES)
-def verdict(job_id: str, request: Request, found: ServiceDep) -> Response:
+def verdict(job_id: str, request: Request, found: WebServicesDep) -> Response:
     """The same bytes as verdict.json, valid against the published schema.
 
     404 `verdict_not_ready` while the job is waiting or running, 404 `no_verdict` where it failed:
@@ -249,7 +249,7 @@ def verdict(job_id: str, request: Request, found: ServiceDep) -> Response:
     response_class=FileResponse,
     responses={200: {"content": {"image/png": {}}}, **PROBLEMS},
 )
-def evidence(job_id: str, name: str, found: ServiceDep) -> FileResponse:
+def evidence(job_id: str, name: str, found: WebServicesDep) -> FileResponse:
     """A PNG that the verdict's `face_url` or `heatmap_url` names."""
     path = found.picture(found.job(job_id), name)
     if path is None:

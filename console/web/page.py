@@ -14,7 +14,7 @@ from console.show import timeline, wording
 from console.show.report import environment, stylesheet
 from console.web.answers import Progress, shown_reasons
 from console.web.jobs import by_upload, short_body
-from console.web.services import Service, ServiceDep
+from console.web.services import WebServices, WebServicesDep
 from unmask.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
@@ -58,7 +58,7 @@ class Row:
         return self.job.state in {JobState.QUEUED, JobState.RUNNING}
 
 
-def _row(found: Service, job: JobRow, decision: Decision | None = None) -> Row:
+def _row(found: WebServices, job: JobRow, decision: Decision | None = None) -> Row:
     verdict = found.store.verdict(job.id) if job.state is JobState.SUCCEEDED else None
     return Row(job=job, progress=found.progress(job), verdict=verdict, decision=decision)
 
@@ -68,18 +68,18 @@ def _html(template: str, **values: object) -> HTMLResponse:
 
 
 @router.get("/")
-def jobs(found: ServiceDep) -> HTMLResponse:
+def jobs(found: WebServicesDep) -> HTMLResponse:
     """The newest jobs."""
     return _list_page(found, found.store.jobs(limit=_SHOWN), queue=False)
 
 
 @router.get("/undecided")
-def undecided(found: ServiceDep) -> HTMLResponse:
+def undecided(found: WebServicesDep) -> HTMLResponse:
     """The moderators' queue."""
     return _list_page(found, found.store.undecided(limit=_SHOWN), queue=True)
 
 
-def _list_page(found: Service, listed: list[JobRow], *, queue: bool) -> HTMLResponse:
+def _list_page(found: WebServices, listed: list[JobRow], *, queue: bool) -> HTMLResponse:
     decided = found.store.decisions.newest([job.id for job in listed])
     rows = [_row(found, job, decided.get(job.id)) for job in listed]
     return _html(
@@ -92,20 +92,20 @@ def _list_page(found: Service, listed: list[JobRow], *, queue: bool) -> HTMLResp
 
 
 @router.post("/")
-async def upload(request: Request, found: ServiceDep) -> Response:
+async def upload(request: Request, found: WebServicesDep) -> Response:
     """The upload form; then the new job's own page."""
     job, _ = await by_upload(request, found, None)
     return RedirectResponse(f"/jobs/{job.id}", status_code=303)
 
 
 @router.get("/jobs/{job_id}")
-def job(job_id: str, found: ServiceDep) -> HTMLResponse:
+def job(job_id: str, found: WebServicesDep) -> HTMLResponse:
     """One job: its verdict and decisions, or how far it is, or why it failed."""
     return _job_page(found, job_id)
 
 
 def _job_page(
-    found: Service, job_id: str, *, typed: Mapping[str, str] | None = None, problem: str = ""
+    found: WebServices, job_id: str, *, typed: Mapping[str, str] | None = None, problem: str = ""
 ) -> HTMLResponse:
     """`typed`: what a form held that was not taken, for the reason `problem`."""
     row = _row(found, found.job(job_id))
@@ -133,14 +133,14 @@ def _job_page(
 
 
 @router.post("/jobs/{job_id}/decisions")
-async def decided(job_id: str, request: Request, found: ServiceDep) -> Response:
+async def decided(job_id: str, request: Request, found: WebServicesDep) -> Response:
     """The decision form; then the job's page again, with what was typed where it is not taken."""
     sent = parse_qs((await short_body(request)).decode("utf-8", "replace"))
     typed = {name: values[0] for name, values in sent.items()}
     return await run_in_threadpool(_decided, found, job_id, typed)
 
 
-def _decided(found: Service, job_id: str, typed: dict[str, str]) -> Response:
+def _decided(found: WebServices, job_id: str, typed: dict[str, str]) -> Response:
     try:
         given = DecisionGiven.model_validate(typed | {"consent": "consent" in typed})
         decide(found.store, job_id, given)

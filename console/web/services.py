@@ -17,7 +17,7 @@ from workers.store import JobRow, Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class WebServices:
     """Settings and the two servers everything rests on."""
 
     settings: Settings
@@ -81,10 +81,10 @@ def text(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def service(request: Request) -> Service:
+def service(request: Request) -> WebServices:
     """The service of this application."""
-    found: Service = request.app.state.service
+    found: WebServices = request.app.state.service
     return found
 
 
-ServiceDep = Annotated[Service, Depends(service)]
+WebServicesDep = Annotated[WebServices, Depends(service)]

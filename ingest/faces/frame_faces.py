@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ingest.decoding.decode import Frame
 from ingest.faces import FaceDetector
 from ingest.faces.crops import cut_crop
-from ingest.faces.quick_search import Searcher
+from ingest.faces.quick_search import QuickSearch
 from ingest.faces.tracks import Tracker, describe
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
@@ -23,13 +23,13 @@ class Seen:
     """Those of at least the smallest size that a plugin assesses, in order of track id."""
 
 
-class Looker:
+class FaceFollower:
     """Looks at the frames of one video, in order; keeps the tracks."""
 
     def __init__(
         self, face_detector: FaceDetector, *, crop_scale: float, cap_px: int, min_face_px: float
     ) -> None:
-        self._searcher = Searcher(face_detector)
+        self._searcher = QuickSearch(face_detector)
         self._tracker = Tracker()
         self._crop_scale = crop_scale
         self._cap_px = cap_px

@@ -34,7 +34,7 @@ _MOST_CLOSE_UPS = 3
 _SAME = 0.2
 
 
-class Searcher:
+class QuickSearch:
     """Finds the faces of one video's sampled frames, in order. The same frames, the same faces."""
 
     def __init__(self, detector: FaceDetector) -> None:

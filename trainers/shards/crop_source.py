@@ -14,7 +14,7 @@ import numpy as np
 from ingest.decoding.decode import Frame, Limits, decode
 from ingest.decoding.sampling import SamplingPolicy
 from ingest.faces import Face, FaceDetector
-from ingest.faces.frame_faces import Looker
+from ingest.faces.frame_faces import FaceFollower
 from ingest.pipeline import iter_face_crops
 from ingest.sources import open_source
 from trainers.datasets.sample import Sample
@@ -29,7 +29,7 @@ from trainers.shards.masks import (
     fit_mask,
 )
 from trainers.shards.ready_crops import keep_ready_made, read_picture, sequences, spread
-from trainers.shards.records import Outcome
+from trainers.shards.records import ScanResult
 from unmask.errors import UnmaskError
 from unmask.messages import Box, CropMeta
 from unmask.plugin import FaceCrop, Images
@@ -71,7 +71,7 @@ class CropSource:
 
     def crops(self, sample: Sample) -> tuple[list[Crop], list[Skipped]]:
         """All crops of one sample, and what could not be used. Never raises for bad media."""
-        outcome = Outcome(self._root, sample)
+        outcome = ScanResult(self._root, sample)
         try:
             if sample.kind == "video" and sample.label and (sample.pair_of or sample.mask_path):
                 self._with_company(outcome)
@@ -89,7 +89,7 @@ class CropSource:
             outcome.leave_out("not_readable", str(error))
         return outcome.made, outcome.skipped()
 
-    def _alone(self, outcome: Outcome) -> None:
+    def _alone(self, outcome: ScanResult) -> None:
         """A video by itself: exactly what ingest would publish."""
         path = outcome.sample.path
         found = list(
@@ -105,7 +105,7 @@ class CropSource:
         for meta, crop in self._kept(found, min(self._how.frames, self._length(path)), outcome):
             outcome.keep(meta, crop.pixels, None)
 
-    def _with_company(self, outcome: Outcome) -> None:
+    def _with_company(self, outcome: ScanResult) -> None:
         """A forgery beside its original and its mask, frame by frame up to the shortest of them."""
         sample = outcome.sample
         paths = (sample.path, sample.pair_of, sample.mask_path)
@@ -140,7 +140,7 @@ class CropSource:
             outcome.keep(meta, crop.pixels, mask, original=original)
 
     def _mask(
-        self, meta: CropMeta, frames: tuple[Frame, Frame | None, Frame | None], outcome: Outcome
+        self, meta: CropMeta, frames: tuple[Frame, Frame | None, Frame | None], outcome: ScanResult
     ) -> tuple[Mask, str] | None:
         """The crop's mask and its kind; None, counted, where there is none to trust.
 
@@ -169,25 +169,25 @@ class CropSource:
                 outcome.leave_out("empty mask", kind)
         return None
 
-    def _picture(self, outcome: Outcome) -> None:
+    def _picture(self, outcome: ScanResult) -> None:
         frame = Frame(index=0, pts_ms=0, rgb=read_picture(outcome.sample.path))
         for meta, crop in self._kept(self._look({0: frame}, self._detector, outcome), 1, outcome):
             outcome.keep(meta, crop.pixels, None)
 
-    def _frames(self, outcome: Outcome) -> None:
+    def _frames(self, outcome: ScanResult) -> None:
         sample = outcome.sample
         for index in spread(len(sample.frames), self._how.frames):
             wanted = sample.masks and self._how.masks != "none"
             mask = read_picture(sample.masks[index])[..., 0] if wanted else None
             self._ready_made(outcome, index, read_picture(sample.frames[index]), mask)
 
-    def _archive(self, outcome: Outcome) -> None:
+    def _archive(self, outcome: ScanResult) -> None:
         """Sequences of a tar, each a video of its own."""
         for name, index, rgb in sequences(outcome.sample.path, self._how.frames):
             self._ready_made(outcome, index, rgb, None, video=f"{outcome.sample.video}-{name}")
 
     def _ready_made(
-        self, outcome: Outcome, index: int, rgb: Images, mask: Mask | None, *, video: str = ""
+        self, outcome: ScanResult, index: int, rgb: Images, mask: Mask | None, *, video: str = ""
     ) -> None:
         keep_ready_made(
             outcome,
@@ -203,9 +203,9 @@ class CropSource:
         self,
         frames: dict[int, Frame],
         detector: "FaceDetector | _Recorded",
-        outcome: Outcome | None,
+        outcome: ScanResult | None,
     ) -> list[Found]:
-        looker = Looker(
+        looker = FaceFollower(
             detector,
             crop_scale=self._how.crop_scale,
             cap_px=self._settings.crop_cap_px,
@@ -221,7 +221,7 @@ class CropSource:
                 outcome.leave_out("face_too_small", count=len(seen.faces) - len(seen.crops))
         return found
 
-    def _kept(self, found: list[Found], sampled: int, outcome: Outcome) -> list[Found]:
+    def _kept(self, found: list[Found], sampled: int, outcome: ScanResult) -> list[Found]:
         kept = found if self._how.faces == "all" else _main(found)
         outcome.leave_out("other face", count=len(found) - len(kept))
         seen = len({meta.frame_index for meta, _ in kept})

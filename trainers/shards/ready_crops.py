@@ -10,7 +10,7 @@ import numpy as np
 from ingest.decoding.sampling import SamplingPolicy
 from ingest.faces.crops import cut_crop
 from trainers.shards.masks import Mask, cut_mask_like, fit_mask
-from trainers.shards.records import Outcome
+from trainers.shards.records import ScanResult
 from unmask.errors import DecodeFailed
 from unmask.messages import Box, CropMeta
 from unmask.plugin import Images
@@ -54,7 +54,7 @@ def sequences(path: Path, frames: int) -> Iterator[tuple[str, int, Images]]:
 
 
 def keep_ready_made(
-    outcome: Outcome,
+    outcome: ScanResult,
     index: int,
     rgb: Images,
     mask: Mask | None,

@@ -13,7 +13,7 @@ from unmask.plugin import Images
 
 
 @dataclass
-class Outcome:
+class ScanResult:
     """The crops of one sample as they are made, and what could not be used."""
 
     root: Path

@@ -10,23 +10,23 @@ from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from workers.store import Store
-from workers.verdicts.make import Desk, conclude
+from workers.verdicts.make import Services, make_verdict
 
 log = structlog.get_logger(__name__)
 
 
 def verdict_job(job_id: str, generation: int) -> None:
     """RQ's entry point: settled scores -> stored verdict, crops deleted."""
-    desk = desk_from_environment()
-    conclude(desk, job_id, generation)
+    services = services_from_environment()
+    make_verdict(services, job_id, generation)
 
 
 @cache
-def desk_from_environment() -> Desk:
+def services_from_environment() -> Services:
     """Connections for one process, from UNMASK_ settings. Raises ConfigError, StoreError."""
     settings = Settings()
     logs.configure(settings)
-    return Desk(
+    return Services(
         redis=Redis.from_url(shared_url(settings)),
         store=Store(settings.database()),
         catalogue=load_catalogue(),

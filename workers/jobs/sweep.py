@@ -26,7 +26,7 @@ from workers.jobs.uploads import delete_old_uploads
 from workers.scoring.write import record_failures
 from workers.store import JobRow
 from workers.verdicts.gather import closing
-from workers.verdicts.make import Desk, forget
+from workers.verdicts.make import Services, delete_job_keys
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +53,8 @@ class InRq(StrEnum):
 class Sweeper:
     """Keeps what it saw at the last pass: only what looks lost twice is touched."""
 
-    def __init__(self, desk: Desk, *, abandoned_after_s: float = _ABANDONED_S) -> None:
-        self._desk = desk
+    def __init__(self, services: Services, *, abandoned_after_s: float = _ABANDONED_S) -> None:
+        self._services = services
         self._abandoned_after_s = abandoned_after_s
         self._suspects: set[str] = set()
         self._uploads_due_s = 0.0
@@ -62,13 +62,13 @@ class Sweeper:
     def sweep(self) -> Counter[str]:
         """One pass; how often it did what. Raises RedisError, StoreError."""
         done: Counter[str] = Counter()
-        redis = self._desk.redis
+        redis = self._services.redis
         for name in (queues.INGEST_QUEUE, queues.VERDICT_QUEUE):
             # RQ itself looks only every ten minutes for jobs whose worker was killed.
             StartedJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
             done["retried"] += _enqueue_due(redis, name)
         seen: set[str] = set()
-        for row in self._desk.store.unfinished():
+        for row in self._services.store.unfinished():
             with structlog.contextvars.bound_contextvars(job_id=row.id, video=row.filename):
                 action = self._look_after(row, seen)
                 if action:
@@ -79,47 +79,49 @@ class Sweeper:
         done["consumers_forgotten"] += _forget_consumers(redis)
         if time.monotonic() >= self._uploads_due_s:
             self._uploads_due_s = time.monotonic() + _UPLOADS_EVERY_S
-            done["uploads_deleted"] += delete_old_uploads(self._desk.store, self._desk.settings)
+            done["uploads_deleted"] += delete_old_uploads(
+                self._services.store, self._services.settings
+            )
         return +done
 
     def _look_after(self, row: JobRow, seen: set[str]) -> str | None:
-        desk = self._desk
-        closed = closing(desk.redis, row.id, row.generation)
+        services = self._services
+        closed = closing(services.redis, row.id, row.generation)
         if closed is None:
             return self._look_after_ingest(row, seen)
         if row.state is JobState.QUEUED:
-            desk.store.set_state(row.id, JobState.RUNNING, generation=row.generation)
-        settled = bool(desk.redis.exists(queues.settled(row.id, row.generation)))
-        if not settled and not settle(desk.redis, row.id, row.generation):
+            services.store.set_state(row.id, JobState.RUNNING, generation=row.generation)
+        settled = bool(services.redis.exists(queues.settled(row.id, row.generation)))
+        if not settled and not settle(services.redis, row.id, row.generation):
             return self._look_after_scoring(row, closed)
         name = verdict_job_name(row.id, row.generation)
-        state = in_rq(desk.redis, queues.VERDICT_QUEUE, name)
+        state = in_rq(services.redis, queues.VERDICT_QUEUE, name)
         if state is InRq.FAILED:
             return self._give_up(row, "its verdict could not be made")
         if settled and not self._lost(state, name, seen):
             return None
-        _remove(desk.redis, name)
-        enqueue_verdict(desk.redis, row.id, row.generation)
+        _remove(services.redis, name)
+        enqueue_verdict(services.redis, row.id, row.generation)
         return "verdict_enqueued"
 
     def _look_after_ingest(self, row: JobRow, seen: set[str]) -> str | None:
-        desk = self._desk
+        services = self._services
         name = ingest_job_name(row.id, row.generation)
-        state = in_rq(desk.redis, queues.INGEST_QUEUE, name)
+        state = in_rq(services.redis, queues.INGEST_QUEUE, name)
         if state is InRq.FAILED:
             return self._give_up(row, "its ingest ended without a result, and so did every retry")
-        started = desk.redis.exists(queues.progress(row.id, row.generation))
+        started = services.redis.exists(queues.progress(row.id, row.generation))
         if started and row.state is JobState.QUEUED:
-            desk.store.set_state(row.id, JobState.RUNNING, generation=row.generation)
+            services.store.set_state(row.id, JobState.RUNNING, generation=row.generation)
         if not self._lost(state, name, seen):
             return None
-        _remove(desk.redis, name)
-        enqueue_ingest(desk.redis, row.submission)
+        _remove(services.redis, name)
+        enqueue_ingest(services.redis, row.submission)
         return "ingest_enqueued"
 
     def _look_after_scoring(self, row: JobRow, closed: IngestClosed) -> str | None:
         """The workers have it; unless a plugin has had none for so long that it is not coming."""
-        redis = self._desk.redis
+        redis = self._services.redis
         now = time.time()
         if now - datetime.fromisoformat(row.updated_at).timestamp() < self._abandoned_after_s:
             return None
@@ -153,18 +155,18 @@ class Sweeper:
             code=ReasonCode.INTERNAL,
             message=f"{what}: see the worker's log, then submit the video again.",
         )
-        self._desk.store.set_state(row.id, JobState.FAILED, [reason], generation=row.generation)
-        forget(self._desk.redis, row.id, row.generation, row.submission.plugins)
+        self._services.store.set_state(row.id, JobState.FAILED, [reason], generation=row.generation)
+        delete_job_keys(self._services.redis, row.id, row.generation, row.submission.plugins)
         return "given_up"
 
     def _delete_orphans(self) -> int:
         """Delete the oldest entries while their jobs are finished or gone."""
-        redis = self._desk.redis
+        redis = self._services.redis
         deleted = 0
         found: Any = redis.xrange(queues.CROPS, count=_OLDEST)
         for entry_id, fields in found:
             owner = _owner(fields)
-            row = self._desk.store.job(owner[0]) if owner else None
+            row = self._services.store.job(owner[0]) if owner else None
             open_states = (JobState.QUEUED, JobState.RUNNING)
             if row and owner and row.generation == owner[1] and row.state in open_states:
                 break

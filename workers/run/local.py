@@ -32,16 +32,16 @@ from workers.broker.connect import connect
 from workers.jobs.selection import Selection, select
 from workers.jobs.settle import settle
 from workers.jobs.submit import create
-from workers.run.scan_result import OnEvent, Outcome, Progress
+from workers.run.scan_result import OnEvent, Progress, ScanResult
 from workers.scoring.load import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
 from workers.verdicts import pictures
-from workers.verdicts.make import Desk, conclude, forget
+from workers.verdicts.make import Services, delete_job_keys, make_verdict
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["LocalPipeline", "OnEvent", "Outcome", "Progress"]
+__all__ = ["LocalPipeline", "OnEvent", "Progress", "ScanResult"]
 
 _SIDE_BY_SIDE = 2
 _LOOK_EVERY_S = 0.5
@@ -112,7 +112,7 @@ class LocalPipeline:
         folder.mkdir()
         self._store = Store(f"sqlite:///{folder / 'unmask.sqlite3'}")
         self._stack.callback(self._store.close)
-        self._desk = Desk(
+        self._services = Services(
             redis=self._redis,
             store=self._store,
             catalogue=self.catalogue,
@@ -175,7 +175,7 @@ class LocalPipeline:
 
     def judge_all(
         self, paths: Iterable[Path | str], on_event: OnEvent | None = None
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[ScanResult]:
         """One outcome an input, in order, as soon as it and all before it are judged."""
         self._on_event = on_event
         videos = []
@@ -191,7 +191,7 @@ class LocalPipeline:
         for video in videos:
             yield self._outcome(video)
 
-    def _outcome(self, video: _Video) -> Outcome:
+    def _outcome(self, video: _Video) -> ScanResult:
         verdict, fault = None, None
         try:
             verdict = self._await(video)
@@ -208,8 +208,8 @@ class LocalPipeline:
             status, evidence = JobState.FAILED, None
         else:
             reasons, status = verdict.reasons, JobState.SUCCEEDED
-            evidence = pictures.folder(self._desk.settings.data_dir, video.job_id, 0)
-        return Outcome(
+            evidence = pictures.folder(self._services.settings.data_dir, video.job_id, 0)
+        return ScanResult(
             input=video.progress.input,
             job_id=video.job_id,
             job_status=status,
@@ -260,7 +260,7 @@ class LocalPipeline:
                 if not video.concluded.done():
                     video.concluded.set_exception(error)
                 with suppress(RedisError):
-                    forget(self._redis, video.job_id, 0, self.selection.scoring)
+                    delete_job_keys(self._redis, video.job_id, 0, self.selection.scoring)
 
     def _looked_at(self, submission: Submission, video: _Video) -> IngestClosed:
         publisher = RedisPublisher(self._redis, self.settings)
@@ -313,7 +313,7 @@ class LocalPipeline:
 
     def _conclude(self, video: _Video, generation: int) -> None:
         try:
-            video.concluded.set_result(conclude(self._desk, video.job_id, generation))
+            video.concluded.set_result(make_verdict(self._services, video.job_id, generation))
         except BaseException as error:
             video.concluded.set_exception(error)
 

@@ -32,7 +32,7 @@ from workers.run.rq_worker import BELIEVED_S, UnmaskWorker
 from workers.scoring.load import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
-from workers.verdicts.make import Desk
+from workers.verdicts.make import Services
 
 log = structlog.get_logger(__name__)
 
@@ -84,8 +84,10 @@ def _run_rq(queue: str, settings: Settings, believed_s: int) -> int:
 def _sweep(settings: Settings, every_s: float, stopping: threading.Event) -> None:
     with connect(settings) as found:
         store = Store(settings.database())
-        desk = Desk(redis=found.redis, store=store, catalogue=load_catalogue(), settings=settings)
-        sweeper = Sweeper(desk)
+        services = Services(
+            redis=found.redis, store=store, catalogue=load_catalogue(), settings=settings
+        )
+        sweeper = Sweeper(services)
         while not stopping.wait(every_s):
             try:
                 sweeper.sweep()

@@ -28,7 +28,7 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ScanResult:
     """What became of one input. Pictures lie in `evidence_dir` until the pipeline is closed."""
 
     input: Path

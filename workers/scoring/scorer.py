@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import EngineError, ReasonCode, UnmaskError
 from unmask.messages import Affine, CropMeta, FaceScore, PluginRef, Reason
-from unmask.plugin import Detector, FaceCrop, FaceOpinion, Floats, RawOutput
+from unmask.plugin import Detector, FaceCrop, FaceReading, Floats, RawOutput
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class ScoredCrop:
     """What became of one crop: a score with its map, or a failure."""
 
     item: Item
@@ -58,7 +58,7 @@ class Scorer:
         self._detector = detector
         self._engine = engine
 
-    def score(self, items: Sequence[Item]) -> list[Scored]:
+    def score(self, items: Sequence[Item]) -> list[ScoredCrop]:
         """One outcome a crop, in order. Never raises for a crop: halves the batch to find it.
 
         Raises EngineError where the engine fails on a plain grey image too: then no crop is to
@@ -73,7 +73,9 @@ class Scorer:
         except Exception as error:
             if len(items) == 1:
                 self._probe(error)
-                return [Scored(item=items[0], score=None, failure=self._reason(items[0], error))]
+                return [
+                    ScoredCrop(item=items[0], score=None, failure=self._reason(items[0], error))
+                ]
             half = len(items) // 2
             return self.score(items[:half]) + self.score(items[half:])
 
@@ -89,7 +91,7 @@ class Scorer:
                 code=ReasonCode.PLUGIN_FAILED,
             ) from cause
 
-    def _together(self, items: Sequence[Item]) -> list[Scored]:
+    def _together(self, items: Sequence[Item]) -> list[ScoredCrop]:
         prepared = self._detector.prepare([item.crop for item in items])
         raw = self._engine.infer(prepared.images)
         opinions = self._detector.interpret(raw)
@@ -99,7 +101,7 @@ class Scorer:
             for item, opinion, matrix in zip(items, opinions, prepared.input_to_frame, strict=True)
         ]
 
-    def _scored(self, item: Item, opinion: FaceOpinion, to_frame: Affine, side: int) -> Scored:
+    def _scored(self, item: Item, opinion: FaceReading, to_frame: Affine, side: int) -> ScoredCrop:
         if not np.isfinite(opinion.p):
             raise UnmaskError("the score is not a finite number")
         height, width = opinion.heatmap.shape
@@ -113,7 +115,7 @@ class Scorer:
             entry_id=item.entry_id,
             ood=None if opinion.ood is None else round(float(opinion.ood), _DIGITS),
         )
-        return Scored(item=item, score=score, heatmap=_to_bytes(opinion.heatmap))
+        return ScoredCrop(item=item, score=score, heatmap=_to_bytes(opinion.heatmap))
 
     def _reason(self, item: Item, error: Exception) -> Reason:
         log.warning(
@@ -138,9 +140,9 @@ class Refusing:
         self.ref = ref
         self.reason = reason
 
-    def score(self, items: Sequence[Item]) -> list[Scored]:
+    def score(self, items: Sequence[Item]) -> list[ScoredCrop]:
         """Fail every crop for the plugin's own reason."""
-        return [Scored(item=item, score=None, failure=self.reason) for item in items]
+        return [ScoredCrop(item=item, score=None, failure=self.reason) for item in items]
 
 
 def _scaled(matrix: Affine, sx: float, sy: float) -> Affine:

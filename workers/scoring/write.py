@@ -13,7 +13,7 @@ from redis import Redis
 
 from unmask import queues
 from unmask.messages import PluginRef, Reason
-from workers.scoring.scorer import Scored
+from workers.scoring.scorer import ScoredCrop
 
 Job = tuple[str, int]
 
@@ -29,10 +29,10 @@ redis.call('EXPIRE', KEYS[2], ARGV[#ARGV])
 
 
 def record(
-    redis: "Redis", ref: PluginRef, outcomes: Sequence[Scored], engine: str | None
+    redis: "Redis", ref: PluginRef, outcomes: Sequence[ScoredCrop], engine: str | None
 ) -> list[Job]:
     """Write outcomes in one transaction; the jobs they belong to, each once, in order."""
-    by_job: dict[Job, list[Scored]] = defaultdict(list)
+    by_job: dict[Job, list[ScoredCrop]] = defaultdict(list)
     for outcome in outcomes:
         by_job[outcome.item.job_id, outcome.item.generation].append(outcome)
     with redis.pipeline(transaction=True) as pipe:
@@ -42,7 +42,9 @@ def record(
     return list(by_job)
 
 
-def _write(pipe: Any, job: Job, ref: PluginRef, found: list[Scored], engine: str | None) -> None:
+def _write(
+    pipe: Any, job: Job, ref: PluginRef, found: list[ScoredCrop], engine: str | None
+) -> None:
     job_id, generation = job
     scores = queues.scores(job_id, generation, ref.slug)
     failures = queues.failures(job_id, generation, ref.slug)

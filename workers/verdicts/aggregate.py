@@ -13,13 +13,19 @@ from unmask.policy import Policy
 from unmask.verdict import ConditionObeyed, FramePoint, TrackVerdict, Verdict
 from workers.verdicts import combine
 from workers.verdicts.conditions import condition_of
-from workers.verdicts.plugin_verdict import DIGITS, Opinion, PluginResult, foremost, form
+from workers.verdicts.plugin_verdict import (
+    DIGITS,
+    PluginScores,
+    PluginVerdict,
+    foremost,
+    judge_plugin,
+)
 from workers.verdicts.track_score import method
 
 
 def aggregate(
     closed: IngestClosed,
-    results: Iterable[PluginResult],
+    results: Iterable[PluginScores],
     policy: Policy,
     *,
     allow_untrained: bool = False,
@@ -33,7 +39,7 @@ def aggregate(
         raise UnmaskError("a job whose media could not be read has no verdict")
     summaries = {track.id: track for track in closed.tracks}
     opinions = sorted(
-        (form(result, summaries, policy) for result in results),
+        (judge_plugin(result, summaries, policy) for result in results),
         key=lambda opinion: opinion.result.ref.slug,
     )
     counting = _counting(opinions, allow_untrained)
@@ -70,12 +76,12 @@ def aggregate(
     )
 
 
-def _p(opinion: Opinion) -> float:
+def _p(opinion: PluginVerdict) -> float:
     assert opinion.row.p_fake is not None  # noqa: S101 - of those that count only
     return opinion.row.p_fake
 
 
-def _counting(opinions: list[Opinion], allow_untrained: bool) -> list[Opinion]:
+def _counting(opinions: list[PluginVerdict], allow_untrained: bool) -> list[PluginVerdict]:
     """Those on which the verdict rests: a bundle of weight 0 counts only where it is alone."""
     able = [o for o in opinions if o.row.counts and (o.result.trained or allow_untrained)]
     return [o for o in able if o.result.weight > 0] or able
@@ -83,8 +89,8 @@ def _counting(opinions: list[Opinion], allow_untrained: bool) -> list[Opinion]:
 
 def _track(
     track: TrackSummary,
-    opinions: list[Opinion],
-    counting: list[Opinion],
+    opinions: list[PluginVerdict],
+    counting: list[PluginVerdict],
     calibration: combine.Combination | None,
     policy: Policy,
 ) -> TrackVerdict:
@@ -120,7 +126,7 @@ def _track(
     )
 
 
-def _strange(track_id: int, opinions: list[Opinion]) -> Reason | None:
+def _strange(track_id: int, opinions: list[PluginVerdict]) -> Reason | None:
     """Why a face is not judged though a plugin has a score for it: another was never shown its like.
 
     A plugin that cannot tell that a page of text is strange scores it all the same; one that can
@@ -135,7 +141,7 @@ def _strange(track_id: int, opinions: list[Opinion]) -> Reason | None:
 
 
 def _operating_points(
-    counting: list[Opinion], calibration: combine.Combination | None
+    counting: list[PluginVerdict], calibration: combine.Combination | None
 ) -> Mapping[str, float]:
     """Those measured for exactly the plugins that count: of the one, or of all together."""
     if len(counting) > 1:
@@ -144,7 +150,7 @@ def _operating_points(
     return card.thresholds if card else {}
 
 
-def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | None:
+def _why_insufficient(track: TrackSummary, opinions: list[PluginVerdict]) -> Reason | None:
     if track.crops == 0:
         return Reason(
             code=ReasonCode.FACE_TOO_SMALL,
@@ -156,8 +162,8 @@ def _why_insufficient(track: TrackSummary, opinions: list[Opinion]) -> Reason | 
     return next((o.row.reason for o in opinions if o.row.reason), None)
 
 
-def _timeline(track_id: int, opinions: list[Opinion]) -> tuple[FramePoint, ...]:
-    points: dict[tuple[int, int, int], list[combine.Member]] = defaultdict(list)
+def _timeline(track_id: int, opinions: list[PluginVerdict]) -> tuple[FramePoint, ...]:
+    points: dict[tuple[int, int, int], list[combine.Vote]] = defaultdict(list)
     for opinion in opinions:
         for score in opinion.result.scores:
             if score.crop.track_id == track_id:
@@ -169,7 +175,7 @@ def _timeline(track_id: int, opinions: list[Opinion]) -> tuple[FramePoint, ...]:
     )
 
 
-def _coverage(seen: Coverage, opinions: list[Opinion]) -> Coverage:
+def _coverage(seen: Coverage, opinions: list[PluginVerdict]) -> Coverage:
     """Ingest's coverage, with the frames whose faces nobody could score moved to `failed`."""
     scored = [{s.crop.key for s in o.result.scores} for o in opinions if o.result.scores]
     frames = {key.split(":")[0] for keys in scored for key in keys}
@@ -182,7 +188,7 @@ def _coverage(seen: Coverage, opinions: list[Opinion]) -> Coverage:
     )
 
 
-def _inconclusive(closed: IngestClosed, opinions: list[Opinion]) -> Reason:
+def _inconclusive(closed: IngestClosed, opinions: list[PluginVerdict]) -> Reason:
     """The one reason that comes first where nothing could be judged."""
     if closed.crops == 0:
         return _no_crops(closed)
@@ -216,8 +222,8 @@ def _no_crops(closed: IngestClosed) -> Reason:
 
 def _notes(
     closed: IngestClosed,
-    opinions: list[Opinion],
-    counting: list[Opinion],
+    opinions: list[PluginVerdict],
+    counting: list[PluginVerdict],
     policy: Policy,
     is_calibrated: bool,
 ) -> tuple[Reason, ...]:

@@ -42,7 +42,7 @@ class Combination(Frozen):
 _FILE = TypeAdapter(tuple[Combination, ...])
 
 
-class Member(NamedTuple):
+class Vote(NamedTuple):
     """What one plugin says of one face."""
 
     p: float
@@ -50,14 +50,14 @@ class Member(NamedTuple):
     finds: Finds = "any"
 
 
-def by_kind(members: Iterable[Member]) -> Mapping[Finds, tuple[Member, ...]]:
+def by_kind(members: Iterable[Vote]) -> Mapping[Finds, tuple[Vote, ...]]:
     """The members that speak of each kind that somebody looks for; "any" where nobody is a specialist."""
     told = sorted(members)  # the order of summing must not show in the last digit
     kinds = sorted({m.finds for m in told} - {"any"}) or sorted({m.finds for m in told})
     return {kind: tuple(m for m in told if m.finds in (kind, "any")) for kind in kinds}
 
 
-def likeliest(members: Iterable[Member]) -> tuple[float, Finds]:
+def likeliest(members: Iterable[Vote]) -> tuple[float, Finds]:
     """The probability of the likelier kind of forgery, and which it is.
 
     Raises ValueError for no member.
@@ -69,12 +69,12 @@ def likeliest(members: Iterable[Member]) -> tuple[float, Finds]:
     return means[kind], kind
 
 
-def combine(members: Iterable[Member]) -> float:
+def combine(members: Iterable[Vote]) -> float:
     """As `likeliest`, the probability alone."""
     return likeliest(members)[0]
 
 
-def _logit_mean(members: Sequence[Member]) -> float:
+def _logit_mean(members: Sequence[Vote]) -> float:
     """Weighted; one member alone is kept as it is, and where every weight is 0, all count alike."""
     if len(members) == 1:
         return members[0].p

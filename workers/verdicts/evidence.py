@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unmask.messages import FaceScore
 from unmask.policy import Policy
 from unmask.verdict import TrackVerdict, Verdict
-from workers.verdicts.plugin_verdict import PluginResult
+from workers.verdicts.plugin_verdict import PluginScores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Choice:
         return f"t{crop.track_id}-f{crop.frame_index}-{self.score.plugin.key}.png"
 
 
-def choose(verdict: Verdict, results: Sequence[PluginResult], policy: Policy) -> list[Choice]:
+def choose(verdict: Verdict, results: Sequence[PluginScores], policy: Policy) -> list[Choice]:
     """The strongest frames of the strongest tracks, once for each plugin that the verdict rests on.
 
     Where it rests on none, whatever was scored is shown, and where no track was judged, every track: a

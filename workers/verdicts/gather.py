@@ -1,6 +1,6 @@
 """Gather what the plugins left in Redis for one job, for the aggregation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redis import Redis
@@ -11,17 +11,9 @@ from unmask.errors import PluginError, ReasonCode
 from unmask.messages import FaceScore, IngestClosed, PluginRef, Reason
 from unmask.settings import Settings
 from workers.store import JobRow
-from workers.verdicts.plugin_verdict import PluginResult
+from workers.verdicts.plugin_verdict import PluginScores
 
 _REPLACED = "its weights were replaced while the video was being judged: submit it again."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gathered:
-    """All that is known of a settled job."""
-
-    closed: IngestClosed
-    results: tuple[PluginResult, ...]
 
 
 def closing(redis: "Redis", job_id: str, generation: int) -> IngestClosed | None:
@@ -31,8 +23,8 @@ def closing(redis: "Redis", job_id: str, generation: int) -> IngestClosed | None
 
 
 def gather(
-    redis: "Redis", row: JobRow, closed: IngestClosed, catalogue: Catalogue, settings: Settings
-) -> Gathered:
+    redis: "Redis", row: JobRow, catalogue: Catalogue, settings: Settings
+) -> tuple[PluginScores, ...]:
     """Every plugin's scores, failures and particulars, in the order they were asked for."""
     asked = {ref.slug for ref in row.submission.plugins}
     results = []
@@ -41,7 +33,7 @@ def gather(
         if result.problem is None and ref.slug in asked:
             result = _scored(redis, row, result)
         results.append(result)
-    return Gathered(closed=closed, results=tuple(results))
+    return tuple(results)
 
 
 def heatmap(redis: "Redis", row: JobRow, score: FaceScore) -> bytes | None:
@@ -51,7 +43,7 @@ def heatmap(redis: "Redis", row: JobRow, score: FaceScore) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _scored(redis: "Redis", row: JobRow, plugin: PluginResult) -> PluginResult:
+def _scored(redis: "Redis", row: JobRow, plugin: PluginScores) -> PluginScores:
     names = (row.id, row.generation, plugin.ref.slug)
     with redis.pipeline(transaction=False) as pipe:
         pipe.hgetall(queues.scores(*names))
@@ -72,9 +64,9 @@ def _place(score: FaceScore) -> tuple[int, int]:
     return score.crop.frame_index, score.crop.face_index
 
 
-def _particulars(ref: PluginRef, catalogue: Catalogue, settings: Settings) -> PluginResult:
+def _particulars(ref: PluginRef, catalogue: Catalogue, settings: Settings) -> PluginScores:
     """The plugin as it is installed here and now, and what is wrong with it."""
-    found = PluginResult(ref=ref, version="", card=None, asked=False)
+    found = PluginScores(ref=ref, version="", card=None, asked=False)
     try:
         entry = catalogue.get(ref.key)
         manifest = entry.require_manifest()

@@ -25,7 +25,7 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Services:
     """What concluding needs at hand."""
 
     redis: "Redis"
@@ -34,63 +34,65 @@ class Desk:
     settings: Settings
 
 
-def conclude(desk: Desk, job_id: str, generation: int) -> Verdict | None:
+def make_verdict(services: Services, job_id: str, generation: int) -> Verdict | None:
     """Aggregate, draw, store, and delete the crops. The verdict, or None where the job failed.
 
     Also None where ingest has not closed it, or where the job was re-run or removed meanwhile.
     """
-    row = desk.store.job(job_id)
+    row = services.store.job(job_id)
     if row is None or row.generation != generation:
-        forget(desk.redis, job_id, generation)
+        delete_job_keys(services.redis, job_id, generation)
         return None
     with structlog.contextvars.bound_contextvars(job_id=job_id, video=row.filename):
-        known = desk.store.verdict(job_id, generation)
+        known = services.store.verdict(job_id, generation)
         if known is None and row.state not in (JobState.FAILED, JobState.CANCELLED):
-            closed = closing(desk.redis, job_id, generation)
+            closed = closing(services.redis, job_id, generation)
             if closed is None:
                 return None
             if closed.error is not None:
-                desk.store.set_state(job_id, JobState.FAILED, [closed.error], generation=generation)
+                services.store.set_state(
+                    job_id, JobState.FAILED, [closed.error], generation=generation
+                )
                 log.info("job.failed", code=closed.error.code)
             else:
-                known = _judge(desk, row)
-        forget(desk.redis, job_id, generation, row.submission.plugins)
+                known = _judge(services, row)
+        delete_job_keys(services.redis, job_id, generation, row.submission.plugins)
         return known
 
 
-def _judge(desk: Desk, row: JobRow) -> Verdict | None:
-    closed = closing(desk.redis, row.id, row.generation)
+def _judge(services: Services, row: JobRow) -> Verdict | None:
+    closed = closing(services.redis, row.id, row.generation)
     if closed is None:
         return None
-    gathered = gather(desk.redis, row, closed, desk.catalogue, desk.settings)
+    results = gather(services.redis, row, services.catalogue, services.settings)
     verdict = aggregate(
         closed,
-        gathered.results,
+        results,
         row.policy,
         allow_untrained=row.allow_untrained,
         combinations=combine.shipped(),
     )
 
     def stored_map(choice: Choice) -> bytes | None:
-        return heatmap(desk.redis, row, choice.score)
+        return heatmap(services.redis, row, choice.score)
 
     evidence = pictures.paint(
-        desk.redis,
-        choose(verdict, gathered.results, row.policy),
+        services.redis,
+        choose(verdict, results, row.policy),
         stored_map,
         verdict.media,
-        pictures.folder(desk.settings.data_dir, row.id, row.generation),
+        pictures.folder(services.settings.data_dir, row.id, row.generation),
     )
     verdict = verdict.model_copy(update={"evidence": evidence})
-    scores = [score for result in gathered.results for score in result.scores]
-    if not desk.store.save_verdict(row.id, row.generation, verdict, scores):
+    scores = [score for result in results for score in result.scores]
+    if not services.store.save_verdict(row.id, row.generation, verdict, scores):
         return None
-    verdict = desk.store.verdict(row.id, row.generation) or verdict  # the first one stands
+    verdict = services.store.verdict(row.id, row.generation) or verdict  # the first one stands
     log.info("job.verdict", verdict=verdict.verdict.value, p_fake=verdict.p_fake)
     return verdict
 
 
-def forget(
+def delete_job_keys(
     redis: "Redis", job_id: str, generation: int, plugins: tuple[PluginRef, ...] = ()
 ) -> None:
     """Delete the job's crops at once; let the rest of its keys expire within the hour."""

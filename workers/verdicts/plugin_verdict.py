@@ -9,7 +9,7 @@ from unmask.errors import ReasonCode
 from unmask.messages import FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Named, PluginRow, PluginStatus
-from workers.verdicts.combine import Member
+from workers.verdicts.combine import Vote
 from workers.verdicts.probability import calibrated
 from workers.verdicts.track_score import method
 
@@ -17,7 +17,7 @@ DIGITS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class PluginResult:
+class PluginScores:
     """Everything one plugin left behind for one video."""
 
     ref: PluginRef
@@ -45,16 +45,16 @@ class PluginResult:
         """Its weight in a combination."""
         return 1.0 if self.card is None else self.card.combination_weight
 
-    def says(self, p: float) -> Member:
+    def says(self, p: float) -> Vote:
         """`p` as its word in a combination."""
-        return Member(p, self.weight, "any" if self.card is None else self.card.finds)
+        return Vote(p, self.weight, "any" if self.card is None else self.card.finds)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opinion:
+class PluginVerdict:
     """One plugin's judgement of one video."""
 
-    result: PluginResult
+    result: PluginScores
     row: PluginRow
     """`counts` says that it may; the combination has the last word."""
     tracks: Mapping[int, float]
@@ -63,7 +63,9 @@ class Opinion:
     """Why it says nothing of each other track it saw."""
 
 
-def form(result: PluginResult, tracks: Mapping[int, TrackSummary], policy: Policy) -> Opinion:
+def judge_plugin(
+    result: PluginScores, tracks: Mapping[int, TrackSummary], policy: Policy
+) -> PluginVerdict:
     """Aggregate per track, then take the most suspicious track, then calibrate."""
     if not result.asked:
         return _without(result, *_not_asked(result))
@@ -95,7 +97,7 @@ def form(result: PluginResult, tracks: Mapping[int, TrackSummary], policy: Polic
         reason=reason,
     )
     judged = {track: round(calibrated(r, calibration), DIGITS) for track, r in raws.items()}
-    return Opinion(result=result, row=row, tracks=judged, silent=silent)
+    return PluginVerdict(result=result, row=row, tracks=judged, silent=silent)
 
 
 def foremost(silent: Mapping[int, Reason]) -> Reason | None:
@@ -113,7 +115,7 @@ def _by_track(scores: tuple[FaceScore, ...]) -> dict[int, list[FaceScore]]:
 
 
 def _silence(
-    result: PluginResult, scores: list[FaceScore], track: TrackSummary | None, policy: Policy
+    result: PluginScores, scores: list[FaceScore], track: TrackSummary | None, policy: Policy
 ) -> Reason | None:
     """Why this track is not judged, or None."""
     if len(scores) < policy.min_track_faces:
@@ -140,7 +142,7 @@ def _silence(
     return None
 
 
-def _not_asked(result: PluginResult) -> tuple[PluginStatus, Reason]:
+def _not_asked(result: PluginScores) -> tuple[PluginStatus, Reason]:
     if result.problem is not None:
         return PluginStatus.FAILED, result.problem
     status = PluginStatus.NO_WEIGHTS if result.card is None else PluginStatus.UNTRAINED
@@ -152,7 +154,7 @@ def _not_asked(result: PluginResult) -> tuple[PluginStatus, Reason]:
     )
 
 
-def _nothing_scored(result: PluginResult) -> tuple[PluginStatus, Reason]:
+def _nothing_scored(result: PluginScores) -> tuple[PluginStatus, Reason]:
     note = _failure_note(result)
     if note is not None:
         return PluginStatus.FAILED, note
@@ -161,7 +163,7 @@ def _nothing_scored(result: PluginResult) -> tuple[PluginStatus, Reason]:
     )
 
 
-def _failure_note(result: PluginResult) -> Reason | None:
+def _failure_note(result: PluginScores) -> Reason | None:
     """One sentence for all the crops that this plugin gave up on."""
     if not result.failures:
         return None
@@ -173,14 +175,14 @@ def _failure_note(result: PluginResult) -> Reason | None:
     )
 
 
-def _without(result: PluginResult, status: PluginStatus, reason: Reason) -> Opinion:
-    return Opinion(
+def _without(result: PluginScores, status: PluginStatus, reason: Reason) -> PluginVerdict:
+    return PluginVerdict(
         result=result, row=_row(result, status=status, reason=reason), tracks={}, silent={}
     )
 
 
 def _row(
-    result: PluginResult,
+    result: PluginScores,
     *,
     status: PluginStatus,
     raw: float | None = None,

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from console.web.app import create_app
-from console.web.services import Service
+from console.web.services import WebServices
 from tests.unit.console.conftest import evidence_folder, make_verdict
 from unmask.settings import Settings
 from unmask.verdict import Verdict
@@ -19,19 +19,19 @@ __all__ = ["evidence_folder", "make_verdict"]
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path) -> Iterator[WebServices]:
     """Store and broker in a folder of this test's own."""
     roots = tmp_path / "media"
     roots.mkdir()
     settings = Settings(data_dir=tmp_path / "data", media_roots=(roots,), max_bytes=1 << 20)
     store = Store(settings.database())
     with connect(settings) as broker:
-        yield Service(settings=settings, store=store, redis=broker.redis)
+        yield WebServices(settings=settings, store=store, redis=broker.redis)
     store.close()
 
 
 @pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
+def client(service: WebServices) -> Iterator[httpx.Client]:
     """A client of the real application."""
     app = create_app(
         service.settings,
@@ -45,7 +45,7 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def judged(
-    client: httpx.Client, service: Service, make_verdict: Callable[..., Verdict]
+    client: httpx.Client, service: WebServices, make_verdict: Callable[..., Verdict]
 ) -> tuple[str, Verdict]:
     """A job with the hand-made verdict and its pictures, as a verdict worker leaves it."""
     job = client.post("/v1/jobs", files={"file": ("a.mp4", b"video")}).json()

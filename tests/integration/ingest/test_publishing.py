@@ -96,8 +96,8 @@ class InMemory:
         self.publisher.answered.update(keys)
 
 
-Desk = OnRedis | InMemory
-Make = Callable[..., Desk]
+Services = OnRedis | InMemory
+Make = Callable[..., Services]
 
 
 @pytest.fixture(params=["redis", "memory"])
@@ -109,36 +109,36 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def test_every_crop_arrives_once(make: Make) -> None:
-    desk = make()
-    desk.publisher.begin(submission())
-    desk.publisher.publish(*batch(range(4)))
-    desk.publisher.publish(*batch(range(4, 6)))
-    desk.publisher.close(closing(6))
-    assert desk.keys() == [f"{i}:0" for i in range(6)]
+    services = make()
+    services.publisher.begin(submission())
+    services.publisher.publish(*batch(range(4)))
+    services.publisher.publish(*batch(range(4, 6)))
+    services.publisher.close(closing(6))
+    assert services.keys() == [f"{i}:0" for i in range(6)]
 
 
 def test_a_second_run_of_the_same_job_adds_only_what_was_missing(make: Make) -> None:
-    desk = make()
-    desk.publisher.begin(submission())
-    desk.publisher.publish(*batch(range(3)))
-    again = desk.again()
+    services = make()
+    services.publisher.begin(submission())
+    services.publisher.publish(*batch(range(3)))
+    again = services.again()
     again.begin(submission())
     again.publish(*batch(range(3)))
     again.publish(*batch(range(3, 5)))
     again.close(closing(5))
-    assert desk.keys() == [f"{i}:0" for i in range(5)]
+    assert services.keys() == [f"{i}:0" for i in range(5)]
 
 
 def test_what_a_second_run_no_longer_finds_is_withdrawn(make: Make) -> None:
-    desk = make()
-    desk.publisher.begin(submission())
-    desk.publisher.publish(*batch(range(3)))
-    desk.answer("0:0", "1:0", "2:0")
-    again = desk.again()
+    services = make()
+    services.publisher.begin(submission())
+    services.publisher.publish(*batch(range(3)))
+    services.answer("0:0", "1:0", "2:0")
+    again = services.again()
     again.begin(submission())
     again.publish(*batch(range(7, 9)))
     again.close(closing(2))
-    assert desk.keys() == ["7:0", "8:0"]
+    assert services.keys() == ["7:0", "8:0"]
     assert again.lag() == 2
 
 
@@ -150,23 +150,23 @@ def test_publishing_waits_until_the_slowest_plugin_has_room(make: Make) -> None:
         assert seconds < 1.0
         waits += 1
         if waits == 3:
-            desk.answer(*(f"{i}:0" for i in range(8)))
+            services.answer(*(f"{i}:0" for i in range(8)))
 
-    desk = make(somebody_scores)
-    desk.publisher.begin(submission())
-    desk.publisher.publish(*batch(range(8)))
+    services = make(somebody_scores)
+    services.publisher.begin(submission())
+    services.publisher.publish(*batch(range(8)))
     assert waits == 0
-    desk.publisher.publish(*batch(range(8, 16)))
+    services.publisher.publish(*batch(range(8, 16)))
     assert waits == 3
-    assert desk.publisher.lag() == 8
-    assert len(desk.keys()) == 16
+    assert services.publisher.lag() == 8
+    assert len(services.keys()) == 16
 
 
 def test_a_group_larger_than_the_mark_passes_when_nothing_is_owed(make: Make) -> None:
-    desk = make(lambda _: pytest.fail("waited"))
-    desk.publisher.begin(submission())
-    desk.publisher.publish(*batch(range(12)))
-    assert len(desk.keys()) == 12
+    services = make(lambda _: pytest.fail("waited"))
+    services.publisher.begin(submission())
+    services.publisher.publish(*batch(range(12)))
+    assert len(services.keys()) == 12
 
 
 def test_pixels_travel_untouched_and_in_order(redis: "Redis") -> None:

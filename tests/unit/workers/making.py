@@ -12,7 +12,7 @@ from unmask.messages import (
     PluginRef,
     TrackSummary,
 )
-from workers.verdicts.plugin_verdict import PluginResult
+from workers.verdicts.plugin_verdict import PluginScores
 
 REF = PluginRef(key=KEY, weights="0" * 12)
 MEDIA = MediaInfo(
@@ -48,10 +48,10 @@ def scores(ps: list[float], track: int = 1, ref: PluginRef = REF) -> tuple[FaceS
 
 def result(
     found: tuple[FaceScore, ...], ref: PluginRef = REF, card: Any = ..., **fields: Any
-) -> PluginResult:
+) -> PluginScores:
     given = {"asked": True, "version": "1.0", "engines": ("own-fp32",)}
     held = make_card(plugin=ref.key, abstention=None) if card is ... else card
-    return PluginResult(ref=ref, card=held, scores=found, **(given | fields))
+    return PluginScores(ref=ref, card=held, scores=found, **(given | fields))
 
 
 def closed(

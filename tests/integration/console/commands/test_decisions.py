@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from console.commands.decisions import run_decisions
-from console.web.services import Service
+from console.web.services import WebServices
 from trainers.datasets.decisions import Decisions
 from unmask.errors import ConfigError, ReasonCode
 from unmask.messages import JobState, Reason
@@ -73,7 +73,7 @@ def test_what_is_no_decision_is_refused(
     assert answer.json()["code"] == "bad_request"
 
 
-def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: Service) -> None:
+def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: WebServices) -> None:
     waiting = client.post("/v1/jobs", files={"file": ("a.mp4", b"v")}).json()["id"]
     failed = client.post("/v1/jobs", files={"file": ("b.mp4", b"w")}).json()["id"]
     reason = Reason(code=ReasonCode.TRUNCATED, message="It ends early.")
@@ -86,7 +86,7 @@ def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: Service
 
 
 def test_a_decision_stays_with_the_run_that_it_was_made_on(
-    client: httpx.Client, service: Service, judged: tuple[str, Verdict], make_verdict: Make
+    client: httpx.Client, service: WebServices, judged: tuple[str, Verdict], make_verdict: Make
 ) -> None:
     job_id = judged[0]
     assert service.store.rerun(job_id)
@@ -121,7 +121,7 @@ def test_the_form_records_and_shows_what_was_decided(
 
 
 def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
-    client: httpx.Client, service: Service, make_verdict: Make
+    client: httpx.Client, service: WebServices, make_verdict: Make
 ) -> None:
     jobs = {}
     for name, p_fake in (("low", 0.2), ("none", None), ("high", 0.95), ("middle", 0.5)):
@@ -156,7 +156,7 @@ def test_a_form_that_never_ends_is_refused(
 
 def test_an_export_is_a_data_set_that_trainers_read(
     client: httpx.Client,
-    service: Service,
+    service: WebServices,
     make_verdict: Make,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

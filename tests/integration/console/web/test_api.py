@@ -10,7 +10,7 @@ import pytest
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from console.web.services import Service
+from console.web.services import WebServices
 from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
@@ -31,13 +31,13 @@ def _is_problem(answer: httpx.Response, status: int, code: str) -> dict[str, obj
     return body
 
 
-def _uploads(service: Service) -> list[Path]:
+def _uploads(service: WebServices) -> list[Path]:
     folder = service.settings.data_dir / "uploads"
     return list(folder.iterdir()) if folder.exists() else []
 
 
 def test_an_upload_becomes_a_queued_job_with_the_very_bytes(
-    client: httpx.Client, service: Service
+    client: httpx.Client, service: WebServices
 ) -> None:
     answer = client.post("/v1/jobs", files=FILE)
     assert answer.status_code == 202
@@ -56,7 +56,7 @@ def test_an_upload_becomes_a_queued_job_with_the_very_bytes(
 
 
 def test_an_upload_is_known_to_the_sweeper_by_the_name_the_api_gave_it(
-    client: httpx.Client, service: Service
+    client: httpx.Client, service: WebServices
 ) -> None:
     job = client.post("/v1/jobs", files=FILE).json()
     (upload,) = _uploads(service)
@@ -84,7 +84,7 @@ def test_options_of_the_form_reach_the_job(client: httpx.Client) -> None:
     ],
 )
 def test_a_wrong_option_is_refused_and_leaves_nothing_behind(
-    client: httpx.Client, service: Service, data: dict[str, str], code: str
+    client: httpx.Client, service: WebServices, data: dict[str, str], code: str
 ) -> None:
     answer = client.post("/v1/jobs", files=FILE, data=data)
     assert answer.status_code in {415, 422}
@@ -93,7 +93,9 @@ def test_a_wrong_option_is_refused_and_leaves_nothing_behind(
     assert service.store.jobs() == []
 
 
-def test_the_same_key_and_body_give_the_same_job(client: httpx.Client, service: Service) -> None:
+def test_the_same_key_and_body_give_the_same_job(
+    client: httpx.Client, service: WebServices
+) -> None:
     key = {"Idempotency-Key": "a1"}
     first = client.post("/v1/jobs", files=FILE, headers=key)
     again = client.post("/v1/jobs", files=FILE, headers=key)
@@ -112,7 +114,7 @@ def test_the_same_key_and_body_give_the_same_job(client: httpx.Client, service: 
     ids=["other video", "other options"],
 )
 def test_the_same_key_with_another_body_is_a_conflict(
-    client: httpx.Client, service: Service, other: dict[str, object]
+    client: httpx.Client, service: WebServices, other: dict[str, object]
 ) -> None:
     key = {"Idempotency-Key": "a1"}
     client.post("/v1/jobs", files=FILE, headers=key)
@@ -126,7 +128,9 @@ def test_without_a_key_the_same_video_is_judged_anew(client: httpx.Client) -> No
     assert len(ids) == 2
 
 
-def test_one_key_sent_by_many_at_once_makes_one_job(client: httpx.Client, service: Service) -> None:
+def test_one_key_sent_by_many_at_once_makes_one_job(
+    client: httpx.Client, service: WebServices
+) -> None:
     found: list[str] = []
 
     def send() -> None:
@@ -145,7 +149,7 @@ def test_one_key_sent_by_many_at_once_makes_one_job(client: httpx.Client, servic
 
 
 def test_an_upload_over_the_limit_is_refused_and_removed(
-    client: httpx.Client, service: Service
+    client: httpx.Client, service: WebServices
 ) -> None:
     big = b"x" * (service.settings.max_bytes + 1)
     _is_problem(client.post("/v1/jobs", files={"file": ("a.mp4", big)}), 413, "too_large")
@@ -179,7 +183,7 @@ def test_an_upload_over_the_limit_is_refused_and_removed(
     ids=["cut off", "no form", "empty form", "raw bytes", "no boundary", "nothing"],
 )  # fmt: skip
 def test_a_body_that_is_no_form_is_refused(
-    client: httpx.Client, service: Service, content: bytes, kind: str
+    client: httpx.Client, service: WebServices, content: bytes, kind: str
 ) -> None:
     answer = client.post("/v1/jobs", content=content, headers={"Content-Type": kind})
     assert _is_problem(answer, 415, "unsupported_media")["fix"]
@@ -196,14 +200,16 @@ def test_a_body_that_is_no_form_is_refused(
     ],
 )
 def test_a_file_name_is_shown_never_used(
-    client: httpx.Client, service: Service, sent: str, shown: str
+    client: httpx.Client, service: WebServices, sent: str, shown: str
 ) -> None:
     job = client.post("/v1/jobs", files={"file": (sent, b"v")}).json()
     assert job["filename"] == shown
     assert {path.parent for path in _uploads(service)} == {service.settings.data_dir / "uploads"}
 
 
-def test_a_path_under_a_media_root_becomes_a_job(client: httpx.Client, service: Service) -> None:
+def test_a_path_under_a_media_root_becomes_a_job(
+    client: httpx.Client, service: WebServices
+) -> None:
     video = service.settings.media_roots[0] / "sub" / "clip.mp4"
     video.parent.mkdir()
     video.write_bytes(b"v")
@@ -216,7 +222,7 @@ def test_a_path_under_a_media_root_becomes_a_job(client: httpx.Client, service: 
 
 
 def test_a_path_outside_the_media_roots_looks_like_one_that_is_not_there(
-    client: httpx.Client, service: Service, tmp_path: Path
+    client: httpx.Client, service: WebServices, tmp_path: Path
 ) -> None:
     root = service.settings.media_roots[0]
     secret = tmp_path / "secret.mp4"
@@ -241,10 +247,10 @@ def test_a_path_outside_the_media_roots_looks_like_one_that_is_not_there(
 
 
 def test_a_server_without_media_roots_takes_no_paths(
-    client: httpx.Client, service: Service, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, service: WebServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = service.settings.model_copy(update={"media_roots": ()})
-    closed = Service(settings=bare, store=service.store, redis=service.redis)
+    closed = WebServices(settings=bare, store=service.store, redis=service.redis)
     monkeypatch.setattr(client.app.state, "service", closed)  # type: ignore[attr-defined]
     answer = client.post("/v1/jobs", json={"path": "/etc/hostname"})
     assert "UNMASK_MEDIA_ROOTS" in str(_is_problem(answer, 422, "config_invalid")["fix"])
@@ -256,7 +262,7 @@ def test_a_json_body_that_is_off_is_named(client: httpx.Client, body: str) -> No
     _is_problem(answer, 422, "config_invalid")
 
 
-def test_a_job_answers_200_in_every_state(client: httpx.Client, service: Service) -> None:
+def test_a_job_answers_200_in_every_state(client: httpx.Client, service: WebServices) -> None:
     ids = [client.post("/v1/jobs", files=FILE).json()["id"] for _ in range(4)]
     reason = Reason(code=ReasonCode.TRUNCATED, message="The file ends early. Send it again.")
     service.store.set_state(ids[1], JobState.RUNNING)
@@ -275,7 +281,7 @@ def test_a_job_answers_200_in_every_state(client: httpx.Client, service: Service
     assert len(client.get("/v1/jobs", params={"limit": 2}).json()["jobs"]) == 2
 
 
-def test_progress_is_what_the_workers_wrote(client: httpx.Client, service: Service) -> None:
+def test_progress_is_what_the_workers_wrote(client: httpx.Client, service: WebServices) -> None:
     job_id = client.post("/v1/jobs", files=FILE, data={"plugins": "sola"}).json()["id"]
     service.store.set_state(job_id, JobState.RUNNING)
     service.redis.hset(
@@ -305,7 +311,7 @@ def test_the_verdict_is_the_stored_one_byte_for_byte(
 
 
 def test_a_verdict_that_is_not_there_yet_says_how_the_job_stands(
-    client: httpx.Client, service: Service
+    client: httpx.Client, service: WebServices
 ) -> None:
     job_id = client.post("/v1/jobs", files=FILE).json()["id"]
     body = _is_problem(client.get(f"/v1/jobs/{job_id}/verdict"), 404, "verdict_not_ready")
@@ -335,7 +341,7 @@ def test_evidence_is_found_relative_to_the_verdict(
     ["..%2f..%2f..%2funmask.sqlite3", "%2e%2e%2fx.png", "absent.png", "..%5cx.png", ".hidden.png"],
 )
 def test_an_evidence_name_never_leaves_its_folder(
-    client: httpx.Client, service: Service, judged: tuple[str, Verdict], name: str
+    client: httpx.Client, service: WebServices, judged: tuple[str, Verdict], name: str
 ) -> None:
     folder = service.settings.data_dir / "evidence" / judged[0]
     (folder / "x.png").write_bytes(b"outside")
@@ -344,7 +350,7 @@ def test_an_evidence_name_never_leaves_its_folder(
 
 
 def test_a_link_among_the_evidence_is_not_followed_outside(
-    client: httpx.Client, service: Service, judged: tuple[str, Verdict], tmp_path: Path
+    client: httpx.Client, service: WebServices, judged: tuple[str, Verdict], tmp_path: Path
 ) -> None:
     (tmp_path / "secret.png").write_bytes(b"secret")
     folder = service.settings.data_dir / "evidence" / judged[0] / "0"
@@ -357,7 +363,7 @@ def test_plugins_are_listed_as_the_command_lists_them(client: httpx.Client) -> N
     assert {"sola", "lrl", "llsm", "focus", "efficientnet_fpn"} <= keys
 
 
-def test_health_tells_living_from_ready(client: httpx.Client, service: Service) -> None:
+def test_health_tells_living_from_ready(client: httpx.Client, service: WebServices) -> None:
     assert client.get("/health/live").json() == {"status": "ok"}
     answer = client.get("/health/ready")
     assert answer.status_code == 503
@@ -387,7 +393,9 @@ def test_unknown_addresses_and_methods_are_problems_too(client: httpx.Client) ->
     _is_problem(client.get("/v1/jobs", params={"limit": "0"}), 422, "bad_request")
 
 
-def test_a_post_from_another_sites_page_is_refused(client: httpx.Client, service: Service) -> None:
+def test_a_post_from_another_sites_page_is_refused(
+    client: httpx.Client, service: WebServices
+) -> None:
     for headers in (
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
@@ -407,7 +415,7 @@ def test_a_foreign_host_name_is_refused(client: httpx.Client) -> None:
 
 
 def test_a_job_handed_in_while_redis_is_away_is_kept(
-    client: httpx.Client, service: Service
+    client: httpx.Client, service: WebServices
 ) -> None:
     service.redis.shutdown(nosave=True)
     job_id = client.post("/v1/jobs", files=FILE).json()["id"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from console.web.services import Service
+from console.web.services import WebServices
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
@@ -36,7 +36,7 @@ def test_a_verdict_has_its_page_with_timeline_and_heatmaps(
     assert all(client.get(url).status_code == 200 for url in pictures)
 
 
-def test_a_failed_job_says_why(client: httpx.Client, service: Service) -> None:
+def test_a_failed_job_says_why(client: httpx.Client, service: WebServices) -> None:
     job_id = client.post("/v1/jobs", files=FILE).json()["id"]
     reason = Reason(code=ReasonCode.TRUNCATED, message="The file ends early. Send it again.")
     service.store.set_state(job_id, JobState.FAILED, [reason])
@@ -86,7 +86,7 @@ def test_the_policy_forbids_what_the_pages_do_not_use(
 
 
 def test_a_picture_that_is_gone_is_not_asked_for(
-    client: httpx.Client, service: Service, judged: tuple[str, Verdict]
+    client: httpx.Client, service: WebServices, judged: tuple[str, Verdict]
 ) -> None:
     for path in Path(service.settings.data_dir / "evidence" / judged[0] / "0").iterdir():
         path.unlink()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from console.show.report import embedded, render_report
 from console.web.app import create_app
-from console.web.services import Service
+from console.web.services import WebServices
 from tests.browser import Watched, chromium
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
@@ -39,7 +39,7 @@ def watched(browser: Browser) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def address(service: Service) -> Iterator[str]:
+def address(service: WebServices) -> Iterator[str]:
     """The real application, listening."""
     app = create_app(
         service.settings, store=service.store, redis=service.redis, allowed_hosts=("127.0.0.1",)
@@ -55,7 +55,7 @@ def address(service: Service) -> Iterator[str]:
     thread.join(timeout=10)
 
 
-def judge(service: Service, job_id: str, verdict: Verdict) -> None:
+def judge(service: WebServices, job_id: str, verdict: Verdict) -> None:
     """What a verdict worker does at the end: pictures first, then the verdict."""
     folder = service.settings.data_dir / "evidence" / job_id / "0"
     paint(folder, verdict)
@@ -81,7 +81,7 @@ def handed_in(watched: Watched, address: str, folder: Path) -> str:
 
 
 def test_a_video_handed_in_shows_its_verdict_without_a_reload(
-    watched: Watched, address: str, service: Service, make_verdict: Make, tmp_path: Path
+    watched: Watched, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:
     job_id = handed_in(watched, address, tmp_path)
     page = watched.page
@@ -101,7 +101,7 @@ def test_a_video_handed_in_shows_its_verdict_without_a_reload(
 
 
 def test_the_list_shows_how_far_a_job_is_by_itself(
-    watched: Watched, address: str, service: Service, make_verdict: Make, tmp_path: Path
+    watched: Watched, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:
     job_id = handed_in(watched, address, tmp_path)
     watched.page.get_by_role("link", name="Unmask").click()
@@ -116,7 +116,7 @@ def test_the_list_shows_how_far_a_job_is_by_itself(
 
 
 def test_the_page_does_not_move_under_a_hand(
-    watched: Watched, address: str, service: Service, tmp_path: Path
+    watched: Watched, address: str, service: WebServices, tmp_path: Path
 ) -> None:
     job_id = handed_in(watched, address, tmp_path)
     page = watched.page
@@ -132,7 +132,7 @@ def test_the_page_does_not_move_under_a_hand(
 
 
 def test_without_scripts_the_page_says_the_same(
-    browser: Browser, address: str, service: Service, make_verdict: Make, tmp_path: Path
+    browser: Browser, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
     watched = Watched(context)
@@ -145,7 +145,7 @@ def test_without_scripts_the_page_says_the_same(
 
 
 def test_on_a_telephone_nothing_sticks_out(
-    watched: Watched, address: str, service: Service, make_verdict: Make, tmp_path: Path
+    watched: Watched, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:
     watched.page.set_viewport_size(NARROW)  # type: ignore[arg-type]
     job_id = handed_in(watched, address, tmp_path)
@@ -180,7 +180,7 @@ def test_a_report_opens_from_disk_and_asks_nobody_for_anything(
 
 
 def test_a_moderator_decides_and_may_correct_it(
-    watched: Watched, address: str, service: Service, make_verdict: Make, tmp_path: Path
+    watched: Watched, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:
     job_id = handed_in(watched, address, tmp_path)
     judge(service, job_id, make_verdict())

@@ -13,7 +13,7 @@ from unmask.bundle import BundleCard
 from unmask.plugin import (
     DetectorManifest,
     FaceCrop,
-    FaceOpinion,
+    FaceReading,
     Floats,
     Licences,
     MapSpec,
@@ -102,8 +102,8 @@ class TinyDetector:
         outputs = [each.numpy() for each in self.network(torch.from_numpy(images))]
         return RawOutput(p=outputs[0], maps=outputs[1], ood=outputs[2] if outputs[2:] else None)
 
-    def interpret(self, raw: RawOutput) -> Sequence[FaceOpinion]:
-        return [FaceOpinion(p=float(p), heatmap=m) for p, m in zip(raw.p, raw.maps, strict=True)]
+    def interpret(self, raw: RawOutput) -> Sequence[FaceReading]:
+        return [FaceReading(p=float(p), heatmap=m) for p, m in zip(raw.p, raw.maps, strict=True)]
 
     def serving(self) -> nn.Module:
         return self.network

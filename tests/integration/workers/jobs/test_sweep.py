@@ -30,25 +30,25 @@ from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.sweep import Sweeper, alive_plugins
 from workers.store import Store
-from workers.verdicts.make import Desk, conclude
+from workers.verdicts.make import Services, make_verdict
 
 
 @pytest.fixture
-def desk(redis: Redis, site: Path, tmp_path: Path) -> Iterator[Desk]:
+def services(redis: Redis, site: Path, tmp_path: Path) -> Iterator[Services]:
     settings = Settings(data_dir=tmp_path / "data", database_url=None, weights_dir=None)
     store = Store(settings.database())
-    yield Desk(redis=redis, store=store, catalogue=load_catalogue(), settings=settings)
+    yield Services(redis=redis, store=store, catalogue=load_catalogue(), settings=settings)
     store.close()
 
 
 @pytest.fixture
-def ref(desk: Desk) -> PluginRef:
-    return desk.catalogue.get(KEY).ref(None)
+def ref(services: Services) -> PluginRef:
+    return services.catalogue.get(KEY).ref(None)
 
 
-def accept(desk: Desk, ref: PluginRef, job_id: str) -> Submission:
+def accept(services: Services, ref: PluginRef, job_id: str) -> Submission:
     submission = Submission(job_id=job_id, path="/x", filename="x", plugins=(ref,), crop_scale=1.3)
-    desk.store.create_job(submission, plugins=(ref,), policy=DEFAULT)
+    services.store.create_job(submission, plugins=(ref,), policy=DEFAULT)
     return submission
 
 
@@ -65,153 +65,163 @@ def queued(redis: Redis, name: str) -> list[str]:
 
 
 def test_a_job_that_rq_never_heard_of_is_enqueued_at_the_second_look(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    accept(desk, ref, "a")
-    sweeper = Sweeper(desk)
+    accept(services, ref, "a")
+    sweeper = Sweeper(services)
     assert sweeper.sweep()["ingest_enqueued"] == 0, "it may be about to be enqueued"
     assert sweeper.sweep()["ingest_enqueued"] == 1
-    assert queued(desk.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
+    assert queued(services.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
     assert sweeper.sweep()["ingest_enqueued"] == 0, "it is in RQ now"
 
 
 def test_a_job_whose_worker_died_between_taking_and_starting_it_is_enqueued_again(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    enqueue_ingest(desk.redis, accept(desk, ref, "a"))
-    desk.redis.lmove(
+    enqueue_ingest(services.redis, accept(services, ref, "a"))
+    services.redis.lmove(
         f"rq:queue:{queues.INGEST_QUEUE}", f"rq:queue:{queues.INGEST_QUEUE}:intermediate"
     )
-    sweeper = Sweeper(desk)
+    sweeper = Sweeper(services)
     sweeper.sweep()
     assert sweeper.sweep()["ingest_enqueued"] == 1
-    assert queued(desk.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
+    assert queued(services.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
 
 
-def test_a_job_whose_ingest_failed_for_good_fails_and_says_so(desk: Desk, ref: PluginRef) -> None:
-    enqueue_ingest(desk.redis, accept(desk, ref, "a"))
-    job = Job.fetch(ingest_job_name("a", 0), connection=desk.redis, serializer=JSONSerializer)
+def test_a_job_whose_ingest_failed_for_good_fails_and_says_so(
+    services: Services, ref: PluginRef
+) -> None:
+    enqueue_ingest(services.redis, accept(services, ref, "a"))
+    job = Job.fetch(ingest_job_name("a", 0), connection=services.redis, serializer=JSONSerializer)
     job.set_status("failed")
-    assert Sweeper(desk).sweep()["given_up"] == 1
-    row = desk.store.job("a")
+    assert Sweeper(services).sweep()["given_up"] == 1
+    row = services.store.job("a")
     assert row is not None and row.state is JobState.FAILED
     assert row.reasons[0].code is ReasonCode.INTERNAL
 
 
-def test_a_settled_job_that_nobody_asked_a_verdict_for_gets_one(desk: Desk, ref: PluginRef) -> None:
-    accept(desk, ref, "a")
-    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
-    answer(desk.redis, "a", ref, 6)
-    sweeper = Sweeper(desk)
+def test_a_settled_job_that_nobody_asked_a_verdict_for_gets_one(
+    services: Services, ref: PluginRef
+) -> None:
+    accept(services, ref, "a")
+    publish(services.redis, "a", [9] * 6, plugins=(ref,))
+    answer(services.redis, "a", ref, 6)
+    sweeper = Sweeper(services)
     assert sweeper.sweep()["verdict_enqueued"] == 1, "all is in, and nobody had noticed"
-    assert queued(desk.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
+    assert queued(services.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
     # Whoever settled it died before it could ask: only the mark is there.
-    desk.redis.delete(f"rq:queue:{queues.VERDICT_QUEUE}", f"rq:job:{verdict_job_name('a', 0)}")
+    services.redis.delete(f"rq:queue:{queues.VERDICT_QUEUE}", f"rq:job:{verdict_job_name('a', 0)}")
     sweeper.sweep()
     assert sweeper.sweep()["verdict_enqueued"] == 1
 
 
 def test_a_job_that_is_being_scored_is_left_alone_and_shown_as_running(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    accept(desk, ref, "a")
-    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
-    answer(desk.redis, "a", ref, 5)
-    sweeper = Sweeper(desk)
+    accept(services, ref, "a")
+    publish(services.redis, "a", [9] * 6, plugins=(ref,))
+    answer(services.redis, "a", ref, 5)
+    sweeper = Sweeper(services)
     assert not sweeper.sweep() and not sweeper.sweep()
-    row = desk.store.job("a")
+    row = services.store.job("a")
     assert row is not None and row.state is JobState.RUNNING
-    assert desk.redis.xlen(queues.CROPS) == 1
+    assert services.redis.xlen(queues.CROPS) == 1
 
 
 def test_a_plugin_that_nobody_serves_is_given_up_and_the_verdict_says_so(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    accept(desk, ref, "a")
-    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
-    answer(desk.redis, "a", ref, 2)
-    patient = Sweeper(desk, abandoned_after_s=60)
+    accept(services, ref, "a")
+    publish(services.redis, "a", [9] * 6, plugins=(ref,))
+    answer(services.redis, "a", ref, 2)
+    patient = Sweeper(services, abandoned_after_s=60)
     patient.sweep()
-    assert not desk.redis.exists(queues.failures("a", 0, ref.slug))
-    assert Sweeper(desk, abandoned_after_s=0).sweep()["plugin_given_up"] == 1
-    assert desk.redis.hlen(queues.failures("a", 0, ref.slug)) == 4
-    assert queued(desk.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
+    assert not services.redis.exists(queues.failures("a", 0, ref.slug))
+    assert Sweeper(services, abandoned_after_s=0).sweep()["plugin_given_up"] == 1
+    assert services.redis.hlen(queues.failures("a", 0, ref.slug)) == 4
+    assert queued(services.redis, queues.VERDICT_QUEUE) == [verdict_job_name("a", 0)]
 
 
-def test_a_plugin_with_a_live_worker_is_waited_for_however_long(desk: Desk, ref: PluginRef) -> None:
-    accept(desk, ref, "a")
-    publish(desk.redis, "a", [9] * 6, plugins=(ref,))
-    desk.redis.hset(queues.HEARTBEATS, ref.slug, str(int((time.time() + 60) * 1000)))
-    assert alive_plugins(desk.redis) == {ref.slug: True}
-    assert not Sweeper(desk, abandoned_after_s=0).sweep()
+def test_a_plugin_with_a_live_worker_is_waited_for_however_long(
+    services: Services, ref: PluginRef
+) -> None:
+    accept(services, ref, "a")
+    publish(services.redis, "a", [9] * 6, plugins=(ref,))
+    services.redis.hset(queues.HEARTBEATS, ref.slug, str(int((time.time() + 60) * 1000)))
+    assert alive_plugins(services.redis) == {ref.slug: True}
+    assert not Sweeper(services, abandoned_after_s=0).sweep()
 
 
-def test_crops_of_jobs_that_are_over_are_deleted(desk: Desk, ref: PluginRef) -> None:
-    publish(desk.redis, "gone", [9] * 16, plugins=(ref,))
-    accept(desk, ref, "open")
-    publish(desk.redis, "open", [9] * 8, plugins=(ref,))
-    assert Sweeper(desk).sweep()["entries_deleted"] == 2
-    assert desk.redis.xlen(queues.CROPS) == 1
+def test_crops_of_jobs_that_are_over_are_deleted(services: Services, ref: PluginRef) -> None:
+    publish(services.redis, "gone", [9] * 16, plugins=(ref,))
+    accept(services, ref, "open")
+    publish(services.redis, "open", [9] * 8, plugins=(ref,))
+    assert Sweeper(services).sweep()["entries_deleted"] == 2
+    assert services.redis.xlen(queues.CROPS) == 1
 
 
 def test_a_retry_that_is_due_is_enqueued_without_a_scheduler_of_rqs(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    accept(desk, ref, "a")
-    enqueue_verdict(desk.redis, "a", 0)
+    accept(services, ref, "a")
+    enqueue_verdict(services.redis, "a", 0)
     name = verdict_job_name("a", 0)
-    queue = Queue(queues.VERDICT_QUEUE, connection=desk.redis, serializer=JSONSerializer)
-    job = Job.fetch(name, connection=desk.redis, serializer=JSONSerializer)
+    queue = Queue(queues.VERDICT_QUEUE, connection=services.redis, serializer=JSONSerializer)
+    job = Job.fetch(name, connection=services.redis, serializer=JSONSerializer)
     queue.remove(job)
     queue.scheduled_job_registry.add(job, -1)
-    desk.redis.zadd(queue.scheduled_job_registry.key, {name: time.time() - 1})
+    services.redis.zadd(queue.scheduled_job_registry.key, {name: time.time() - 1})
     job.set_status("scheduled")
-    assert Sweeper(desk).sweep()["retried"] == 1
+    assert Sweeper(services).sweep()["retried"] == 1
     assert queue.job_ids == [name]
     assert queue.scheduled_job_registry.count == 0
 
 
-def test_the_sweeper_deletes_an_upload_whose_time_is_up(desk: Desk, ref: PluginRef) -> None:
-    settings = desk.settings.model_copy(update={"upload_retention_hours": 0.0})
+def test_the_sweeper_deletes_an_upload_whose_time_is_up(services: Services, ref: PluginRef) -> None:
+    settings = services.settings.model_copy(update={"upload_retention_hours": 0.0})
     path = settings.uploads() / ("f" * 32)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"video")
     sent = Submission(job_id="a", path=str(path), filename="x", plugins=(ref,), crop_scale=1.3)
-    desk.store.create_job(sent, plugins=(ref,), policy=DEFAULT, upload=path.name)
-    desk.store.set_state("a", JobState.FAILED)
-    own = Desk(redis=desk.redis, store=desk.store, catalogue=desk.catalogue, settings=settings)
+    services.store.create_job(sent, plugins=(ref,), policy=DEFAULT, upload=path.name)
+    services.store.set_state("a", JobState.FAILED)
+    own = Services(
+        redis=services.redis, store=services.store, catalogue=services.catalogue, settings=settings
+    )
     assert Sweeper(own).sweep()["uploads_deleted"] == 1
     assert not path.exists()
 
 
 def test_a_verdict_made_twice_is_the_same_and_its_crops_are_deleted(
-    desk: Desk, ref: PluginRef
+    services: Services, ref: PluginRef
 ) -> None:
-    accept(desk, ref, "a")
-    publish(desk.redis, "a", [9] * 6, plugins=(ref,), close=False)
-    answer(desk.redis, "a", ref, 6)
+    accept(services, ref, "a")
+    publish(services.redis, "a", [9] * 6, plugins=(ref,), close=False)
+    answer(services.redis, "a", ref, 6)
     end = closed({1: 6}).model_copy(update={"job_id": "a", "plugins": (ref,)})
-    desk.redis.set(queues.closed("a", 0), end.model_dump_json())
-    assert settle(desk.redis, "a", 0)
-    assert not settle(desk.redis, "a", 0)
-    first = conclude(desk, "a", 0)
+    services.redis.set(queues.closed("a", 0), end.model_dump_json())
+    assert settle(services.redis, "a", 0)
+    assert not settle(services.redis, "a", 0)
+    first = make_verdict(services, "a", 0)
     assert first is not None and first.p_fake is not None
-    assert desk.redis.xlen(queues.CROPS) == 0
-    assert 0 < desk.redis.ttl(queues.scores("a", 0, ref.slug)) <= 3600
-    again = conclude(desk, "a", 0)
-    assert again == first == desk.store.verdict("a")
+    assert services.redis.xlen(queues.CROPS) == 0
+    assert 0 < services.redis.ttl(queues.scores("a", 0, ref.slug)) <= 3600
+    again = make_verdict(services, "a", 0)
+    assert again == first == services.store.verdict("a")
     # A second run that began before the first ended finds no pictures left; the first stands.
-    assert desk.store.save_verdict("a", 0, first.model_copy(update={"p_fake": 0.0}))
-    assert desk.store.verdict("a") == first
+    assert services.store.save_verdict("a", 0, first.model_copy(update={"p_fake": 0.0}))
+    assert services.store.verdict("a") == first
 
 
-def test_a_job_whose_media_is_refused_fails_with_that_reason(desk: Desk, ref: PluginRef) -> None:
-    accept(desk, ref, "a")
+def test_a_job_whose_media_is_refused_fails_with_that_reason(
+    services: Services, ref: PluginRef
+) -> None:
+    accept(services, ref, "a")
     why = Reason(code=ReasonCode.TRUNCATED, message="cut off")
     end = IngestClosed(job_id="a", generation=0, crops=0, plugins=(ref,), error=why)
-    desk.redis.set(queues.closed("a", 0), end.model_dump_json())
-    assert Sweeper(desk).sweep()["verdict_enqueued"] == 1
-    assert conclude(desk, "a", 0) is None
-    row = desk.store.job("a")
+    services.redis.set(queues.closed("a", 0), end.model_dump_json())
+    assert Sweeper(services).sweep()["verdict_enqueued"] == 1
+    assert make_verdict(services, "a", 0) is None
+    row = services.store.job("a")
     assert row is not None
     assert (row.state, row.reasons) == (JobState.FAILED, (why,))

@@ -18,7 +18,7 @@ from unmask.errors import PluginBroken, ReasonCode
 from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.verdict import PluginStatus, Verdict, VerdictLabel
-from workers.run.local import LocalPipeline, Outcome, Progress
+from workers.run.local import LocalPipeline, Progress, ScanResult
 from workers.run.supervisor import environment
 
 
@@ -35,12 +35,12 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
-def judge(settings: Settings, *paths: Path, **options: object) -> list[Outcome]:
+def judge(settings: Settings, *paths: Path, **options: object) -> list[ScanResult]:
     with LocalPipeline(settings, **options) as pipeline:  # type: ignore[arg-type]
         return list(pipeline.judge_all(paths))
 
 
-def verdict_of(outcome: Outcome) -> Verdict:
+def verdict_of(outcome: ScanResult) -> Verdict:
     assert outcome.verdict is not None, outcome.reasons
     return outcome.verdict
 

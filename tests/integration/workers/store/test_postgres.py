@@ -21,7 +21,7 @@ from unmask.policy import DEFAULT
 from unmask.settings import Settings
 from workers.jobs.settle import settle
 from workers.store import Store
-from workers.verdicts.make import Desk, conclude
+from workers.verdicts.make import Services, make_verdict
 
 WRITERS = 2
 FACES = 6
@@ -41,16 +41,16 @@ def beside(url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def desks(redis: Redis, site: Path, tmp_path: Path, url: str) -> Iterator[list[Desk]]:
+def desks(redis: Redis, site: Path, tmp_path: Path, url: str) -> Iterator[list[Services]]:
     """Verdict workers that share everything but their connections."""
     settings = Settings(data_dir=tmp_path / "data", database_url=url, weights_dir=None)
     made = [
-        Desk(redis=redis, store=Store(url), catalogue=load_catalogue(), settings=settings)
+        Services(redis=redis, store=Store(url), catalogue=load_catalogue(), settings=settings)
         for _ in range(WRITERS)
     ]
     yield made
-    for desk in made:
-        desk.store.close()
+    for services in made:
+        services.store.close()
 
 
 #: Every row that is written to `verdicts`, by whichever statement.
@@ -78,7 +78,7 @@ def wait_until_blocked(beside: Engine, sessions: int) -> None:
 
 
 def test_two_workers_that_conclude_a_job_at_once_write_its_verdict_once(
-    desks: list[Desk], beside: Engine
+    desks: list[Services], beside: Engine
 ) -> None:
     one = desks[0]
     ref = one.catalogue.get(KEY).ref(None)
@@ -94,7 +94,7 @@ def test_two_workers_that_conclude_a_job_at_once_write_its_verdict_once(
         # Whoever holds the job's row makes every writer arrive at it before the first gets through.
         with beside.begin() as connection:
             connection.execute(text("SELECT 1 FROM jobs WHERE id = 'a' FOR UPDATE"))
-            running = [pool.submit(conclude, desk, "a", 0) for desk in desks]
+            running = [pool.submit(make_verdict, services, "a", 0) for services in desks]
             wait_until_blocked(beside, WRITERS)
         verdicts = [each.result(timeout=60) for each in running]
     assert verdicts[0] is not None
@@ -106,13 +106,15 @@ def test_two_workers_that_conclude_a_job_at_once_write_its_verdict_once(
     assert row is not None and row.state is JobState.SUCCEEDED
 
 
-def test_two_reruns_at_once_raise_the_generation_by_one(desks: list[Desk], beside: Engine) -> None:
+def test_two_reruns_at_once_raise_the_generation_by_one(
+    desks: list[Services], beside: Engine
+) -> None:
     accept(desks[0], desks[0].catalogue.get(KEY).ref(None), "a")
     desks[0].store.set_state("a", JobState.FAILED)
     with ThreadPoolExecutor(WRITERS) as pool:
         with beside.begin() as connection:
             connection.execute(text("SELECT 1 FROM jobs WHERE id = 'a' FOR UPDATE"))
-            running = [pool.submit(desk.store.rerun, "a") for desk in desks]
+            running = [pool.submit(services.store.rerun, "a") for services in desks]
             wait_until_blocked(beside, WRITERS)
         rows = [each.result(timeout=60) for each in running]
     assert sorted(row is None for row in rows) == [False, True]
@@ -122,7 +124,7 @@ def test_two_reruns_at_once_raise_the_generation_by_one(desks: list[Desk], besid
 
 
 def test_an_upload_is_not_given_up_under_a_rerun_that_came_first(
-    desks: list[Desk], beside: Engine
+    desks: list[Services], beside: Engine
 ) -> None:
     store = desks[0].store
     ref = desks[0].catalogue.get(KEY).ref(None)
@@ -142,7 +144,9 @@ def test_an_upload_is_not_given_up_under_a_rerun_that_came_first(
     assert store.release_uploads(later) == ["f" * 32]
 
 
-def test_connections_that_the_server_closed_are_replaced(desks: list[Desk], beside: Engine) -> None:
+def test_connections_that_the_server_closed_are_replaced(
+    desks: list[Services], beside: Engine
+) -> None:
     store = desks[0].store
     accept(desks[0], desks[0].catalogue.get(KEY).ref(None), "a")
     with beside.begin() as connection:

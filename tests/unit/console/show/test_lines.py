@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from console.show.folder import Delivery, folder_name
+from console.show.folder import ReportFolder, folder_name
 from console.show.lines import line, record
 from console.show.wording import could_not_judge
 from unmask.errors import ConfigError, ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.policy import DEFAULT
 from unmask.verdict import Verdict, VerdictLabel
-from workers.run.local import Outcome
+from workers.run.local import ScanResult
 
 Make = Callable[..., Verdict]
 GONE = Reason(code=ReasonCode.NOT_FOUND, message="No such file. Check the path.")
 
 
-def _outcome(path: str, verdict: Verdict | None, evidence: Path | None = None) -> Outcome:
-    return Outcome(
+def _outcome(path: str, verdict: Verdict | None, evidence: Path | None = None) -> ScanResult:
+    return ScanResult(
         input=Path(path),
         job_id="j",
         job_status=JobState.FAILED if verdict is None else JobState.SUCCEEDED,
@@ -53,7 +53,7 @@ def test_a_line_is_one_line_whatever_the_name() -> None:
 def test_reports_of_equal_names_do_not_overwrite_each_other(
     make_verdict: Make, tmp_path: Path
 ) -> None:
-    delivery = Delivery(tmp_path / "out")
+    delivery = ReportFolder(tmp_path / "out")
     inputs = ["a/clip.mp4", "b/clip.mp4", "c/CLIP.mov"]
     folders = [delivery.add(_outcome(name, make_verdict())) for name in inputs]
     assert len({str(folder).casefold() for folder in folders}) == 3
@@ -66,7 +66,7 @@ def test_a_folder_holds_verdict_pictures_and_report(
     make_verdict: Make, evidence_folder: Path, tmp_path: Path
 ) -> None:
     verdict = make_verdict()
-    delivery = Delivery(tmp_path / "out")
+    delivery = ReportFolder(tmp_path / "out")
     folder = delivery.add(_outcome("a.mp4", verdict, evidence_folder))
     assert folder is not None
     assert (folder / "verdict.json").read_text(encoding="utf-8") == verdict.canonical_json()
@@ -80,14 +80,14 @@ def test_pictures_of_an_earlier_scan_do_not_linger(
     make_verdict: Make, evidence_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    Delivery(out).add(_outcome("a.mp4", make_verdict(), evidence_folder))
-    folder = Delivery(out).add(_outcome("a.mp4", make_verdict(evidence=()), evidence_folder))
+    ReportFolder(out).add(_outcome("a.mp4", make_verdict(), evidence_folder))
+    folder = ReportFolder(out).add(_outcome("a.mp4", make_verdict(evidence=()), evidence_folder))
     assert folder is not None
     assert list((folder / "evidence").iterdir()) == []
 
 
 def test_a_failed_input_gets_a_line_in_the_index_and_no_folder(tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path / "out")
+    delivery = ReportFolder(tmp_path / "out")
     assert delivery.add(_outcome("gone.mp4", None)) is None
     assert GONE.message in delivery.finish().read_text(encoding="utf-8")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
@@ -96,7 +96,7 @@ def test_a_failed_input_gets_a_line_in_the_index_and_no_folder(tmp_path: Path) -
 def test_a_folder_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--out"):
-        Delivery(tmp_path / "file" / "out")
+        ReportFolder(tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize(

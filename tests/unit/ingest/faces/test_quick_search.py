@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.faces import Face
-from ingest.faces.quick_search import Searcher
+from ingest.faces.quick_search import QuickSearch
 from ingest.faces.tracks import iou
 from unmask.messages import Box
 from unmask.plugin import Images
@@ -67,7 +67,7 @@ def test_a_large_face_is_followed_on_the_reduced_frame_and_all_is_searched_every
     None
 ):
     detector = Squares()
-    searcher = Searcher(detector)
+    searcher = QuickSearch(detector)
     for number in range(7):
         box = square(300 + 20 * number, 200, 240)
         assert near(searcher.find(frame(box), 500 * number), box)
@@ -76,7 +76,7 @@ def test_a_large_face_is_followed_on_the_reduced_frame_and_all_is_searched_every
 
 def test_a_small_face_is_looked_at_close_up_and_keeps_its_box() -> None:
     detector = Squares()
-    searcher = Searcher(detector)
+    searcher = QuickSearch(detector)
     boxes = [square(300 + 5 * number, 200, 50) for number in range(2)]
     for number, box in enumerate(boxes):
         assert near(searcher.find(frame(box), 40 * number), box)
@@ -85,21 +85,21 @@ def test_a_small_face_is_looked_at_close_up_and_keeps_its_box() -> None:
 
 
 def test_a_face_at_the_edge_of_the_frame_is_followed_there() -> None:
-    searcher = Searcher(Squares())
+    searcher = QuickSearch(Squares())
     boxes = [square(0, HEIGHT - 50, 50), square(3, HEIGHT - 48, 48)]
     for number, box in enumerate(boxes):
         assert near(searcher.find(frame(box), 40 * number), box)
 
 
 def test_a_large_newcomer_is_seen_at_once_with_everybody_small_beside_it() -> None:
-    searcher = Searcher(Squares())
+    searcher = QuickSearch(Squares())
     known, newcomer, small = square(300, 200, 240), square(800, 100, 200), square(50, 50, 30)
     searcher.find(frame(known), 0)
     assert near(searcher.find(frame(known, newcomer, small), 40), known, newcomer, small)
 
 
 def test_a_small_newcomer_is_seen_two_frames_later_at_most() -> None:
-    searcher = Searcher(Squares())
+    searcher = QuickSearch(Squares())
     known, newcomer = square(300, 200, 240), square(800, 100, 30)
     searcher.find(frame(known), 0)
     found = [len(searcher.find(frame(known, newcomer), 40 * number)) for number in range(1, 4)]
@@ -108,7 +108,7 @@ def test_a_small_newcomer_is_seen_two_frames_later_at_most() -> None:
 
 def test_a_face_that_left_or_jumped_is_looked_for_everywhere() -> None:
     detector = Squares()
-    searcher = Searcher(detector)
+    searcher = QuickSearch(detector)
     searcher.find(frame(square(300, 200, 240)), 0)
     jumped = square(900, 500, 100)
     assert near(searcher.find(frame(jumped), 40), jumped)
@@ -118,7 +118,7 @@ def test_a_face_that_left_or_jumped_is_looked_for_everywhere() -> None:
 
 def test_sampled_frames_that_are_seconds_apart_say_nothing_about_each_other() -> None:
     detector = Squares()
-    searcher = Searcher(detector)
+    searcher = QuickSearch(detector)
     for number in range(4):
         searcher.find(frame(square(300, 200, 240)), 2000 * number)
     assert detector.looked_at == [WIDTH] * 4
@@ -126,15 +126,15 @@ def test_sampled_frames_that_are_seconds_apart_say_nothing_about_each_other() ->
 
 def test_small_frames_crowds_and_detectors_without_a_quick_look_are_searched_whole() -> None:
     crowd = [square(100 + 60 * number, 300, 30) for number in range(8)]
-    searcher = Searcher(Squares())
+    searcher = QuickSearch(Squares())
     for number in range(3):
         assert near(searcher.find(frame(*crowd), 40 * number), *crowd)
     detector = Squares()
-    searcher = Searcher(detector)
+    searcher = QuickSearch(detector)
     for number in range(3):
         searcher.find(frame(square(100, 100, 200))[:400, :500], 40 * number)
     assert detector.looked_at == [500] * 3
-    slow = Searcher(SlowSquares())
+    slow = QuickSearch(SlowSquares())
     for number in range(3):
         assert near(slow.find(frame(*crowd), 40 * number), *crowd)
 
@@ -154,7 +154,7 @@ def test_large_faces_are_never_late_small_ones_hardly_and_nobody_is_imagined(
 ) -> None:
     # Everybody has a place of 200 px of their own, comes at some frame, and stays for a while.
     large_px = 1.1 * LEAST_PX * WIDTH / QUICK_PX
-    searcher = Searcher(Squares())
+    searcher = QuickSearch(Squares())
     for number in range(6):
         there = {
             square(200 * x + 10 + 2 * number, 200 * y + 10, side): came

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from unmask.bundle import Calibration, Finds
 from workers.verdicts import combine
-from workers.verdicts.combine import Member
+from workers.verdicts.combine import Vote
 from workers.verdicts.probability import calibrated, logit, platt, sigmoid
 
 P = st.floats(0.0, 1.0)
 W = st.floats(0.01, 10.0)
 FINDS: tuple[Finds, ...] = ("any", "pasted", "generated")
-MEMBER = st.builds(Member, P, W, st.sampled_from(FINDS))
+MEMBER = st.builds(Vote, P, W, st.sampled_from(FINDS))
 
 
 def test_platt_and_isotonic_give_the_values_worked_out_by_hand() -> None:
@@ -42,7 +42,7 @@ def test_calibration_never_changes_the_order(
 
 @given(told=st.lists(MEMBER, min_size=1, max_size=5), data=st.data())
 def test_the_combination_does_not_depend_on_the_order_and_stays_between_its_members(
-    told: list[Member], data: st.DataObject
+    told: list[Vote], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(told))
     joined = combine.combine(told)
@@ -53,7 +53,7 @@ def test_the_combination_does_not_depend_on_the_order_and_stays_between_its_memb
 
 @given(told=st.lists(MEMBER, min_size=1, max_size=5), rise=P, data=st.data())
 def test_the_combination_never_falls_when_a_member_rises(
-    told: list[Member], rise: float, data: st.DataObject
+    told: list[Vote], rise: float, data: st.DataObject
 ) -> None:
     at = data.draw(st.integers(0, len(told) - 1))
     risen = [*told[:at], told[at]._replace(p=max(told[at].p, rise)), *told[at + 1 :]]
@@ -61,24 +61,24 @@ def test_the_combination_never_falls_when_a_member_rises(
 
 
 def test_one_plugin_alone_is_kept_as_it_is_even_at_the_edge() -> None:
-    assert combine.combine([Member(1.0, 3.0)]) == 1.0
-    assert combine.combine([Member(0.0, 0.0), Member(1.0, 0.0)]) == pytest.approx(0.5)
+    assert combine.combine([Vote(1.0, 3.0)]) == 1.0
+    assert combine.combine([Vote(0.0, 0.0), Vote(1.0, 0.0)]) == pytest.approx(0.5)
     with pytest.raises(ValueError, match="nothing"):
         combine.combine([])
 
 
 def test_a_detector_blind_to_a_kind_cannot_talk_the_one_that_sees_it_out_of_it() -> None:
-    seam, drawn = Member(0.1, 1.0, "pasted"), Member(0.9, 1.0, "generated")
+    seam, drawn = Vote(0.1, 1.0, "pasted"), Vote(0.9, 1.0, "generated")
     assert combine.likeliest([seam, drawn]) == (0.9, "generated")
     assert combine.likeliest([seam._replace(p=0.95), drawn]) == (0.95, "pasted")
 
 
 def test_those_that_look_for_the_same_are_averaged_and_a_generalist_speaks_of_each() -> None:
-    pasted = [Member(0.2, 1.0, "pasted"), Member(0.8, 1.0, "pasted")]
+    pasted = [Vote(0.2, 1.0, "pasted"), Vote(0.8, 1.0, "pasted")]
     assert combine.likeliest(pasted) == (pytest.approx(0.5), "pasted")
-    anything = Member(0.5, 1.0, "any")
+    anything = Vote(0.5, 1.0, "any")
     # Logits: 0.2 and 0.5 halve to -0.693; 0.9 and 0.5 to +1.0986.
-    joined, kind = combine.likeliest([pasted[0], Member(0.9, 1.0, "generated"), anything])
+    joined, kind = combine.likeliest([pasted[0], Vote(0.9, 1.0, "generated"), anything])
     assert (joined, kind) == (pytest.approx(1 / (1 + math.exp(-1.0986)), abs=1e-4), "generated")
     assert combine.likeliest([anything, anything]) == (pytest.approx(0.5), "any")
 
