@@ -299,7 +299,7 @@ def decisions(
 @app.command(rich_help_panel=_LOOK)
 def schema() -> None:
     """Print the JSON Schema of verdict.json."""
-    from console.show.schema import verdict_schema_text  # noqa: PLC0415
+    from console.show.verdict_schema import verdict_schema_text  # noqa: PLC0415
 
     sys.stdout.write(verdict_schema_text())
 

@@ -14,12 +14,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.judge import JUDGED, JudgedClip, judge
+from research.judging.judge import JUDGED, JudgedClip, judge
+from research.judging.scored import QUALITIES, Scored, scored
+from research.judging.tables import auc_table
+from research.pools.validation_set import CropSet
 from research.reproduce import SHIPPED
-from research.scored import QUALITIES, Scored, scored
-from research.tables import auc_table
-from research.validation_set import CropSet
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.config import SMALL, load_config
 from unmask.frozen import Frozen
 

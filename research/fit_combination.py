@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from research.judge import JUDGED
-from research.scored import read_cards, together, videos
+from research.judging.judge import JUDGED
+from research.judging.scored import read_cards, together, videos
 from research.ship import SET_NAME
 from trainers.calibrate import apply, fit
 from workers.verdicts.combine import Combination

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from trainers import train
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.config import SMALL
 from trainers.export_maps import export_maps
 from trainers.feed.shard_pool import open_pool

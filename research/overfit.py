@@ -25,7 +25,7 @@ from rich.table import Table
 
 from ingest.faces import build_face_detector
 from trainers import train
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.config import SyntheticConfig
 from trainers.synthetic.faces_folder import sitter_of
 from trainers.synthetic.pairs import Sitter, write_pairs

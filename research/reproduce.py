@@ -61,8 +61,8 @@ def main() -> None:
     work: Path = args.work
     work.mkdir(parents=True, exist_ok=True)
     data = ("--research-data", str(args.research_data))
-    _once(work / "pool", "research.build_pool", *data)
-    _once(work / "val", "research.validation_set", *data)
+    _once(work / "pool", "research.pools.build_pool", *data)
+    _once(work / "val", "research.pools.validation_set", *data)
     with ThreadPoolExecutor(args.jobs) as crew:
         list(crew.map(partial(_made, work, data), plugins))
         if set(plugins) == set(SHIPPED):
@@ -96,18 +96,18 @@ def _made(work: Path, data: Sequence[str], plugin: str) -> None:
 
 def _judged_together(work: Path, crew: Executor) -> None:
     """Unseen blends, the combination, and what docs/reference/weights.md says of all that."""
-    _once(work / "blends", "research.blend_clips", str(work / "val"))
+    _once(work / "blends", "research.pools.blend_clips", str(work / "val"))
     bundles = [f"{plugin}={work / 'bundles' / plugin}" for plugin in SHIPPED]
     options = [word for bundle in bundles for word in ("--bundle", bundle)]
     judged = {name: work / f"{name}.json" for name in ("val", "blends")}
 
     def judge(name: str) -> None:
-        _once(judged[name], "research.judge", str(work / name), *bundles, "--blur")
+        _once(judged[name], "research.judging.judge", str(work / name), *bundles, "--blur")
 
     list(crew.map(judge, judged))
     _once(work / "combinations.json", "research.fit_combination", str(judged["val"]), *options)
     _run(
-        "research.state_figures", "--val", str(judged["val"]),
+        "research.judging.state_figures", "--val", str(judged["val"]),
         "--blends", str(judged["blends"]), *options,
     )  # fmt: skip
     reports = {
@@ -126,7 +126,7 @@ def _judged_together(work: Path, crew: Executor) -> None:
 
     list(crew.map(report, reports))
     _run(
-        "research.figure", *map(str, judged.values()), *options,
+        "research.judging.figure", *map(str, judged.values()), *options,
         "--out", str(work / "tables" / "weights.svg"),
     )  # fmt: skip
 

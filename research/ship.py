@@ -5,7 +5,7 @@
 Everything is fitted on the validation set's unseen people (clips re-encoded at three qualities), with
 the workers' own aggregation; weights of one kind of forgery (`--finds`) on the reals and that kind alone,
 so that the probabilities of two specialists can be held against each other. Figures measured on the same set are in-sample for the two numbers of the
-calibration and for the threshold; `research.tables` also prints them cross-fitted by person.
+calibration and for the threshold; `research.judging.tables` also prints them cross-fitted by person.
 """
 
 import argparse
@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from research.judge import JUDGED, judge
-from research.research_data import FAMILIES_OF, manifest_sha256
-from research.scored import scored, videos
-from research.validation_set import CropSet
+from research.judging.judge import JUDGED, judge
+from research.judging.scored import scored, videos
+from research.pools.research_data import FAMILIES_OF, manifest_sha256
+from research.pools.validation_set import CropSet
 from trainers.bundles.from_run import bundle_of_run
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.bundles.model_card import CardNotes
-from trainers.bundles.write import reexport
+from trainers.bundles.write_bundle import reexport
 from trainers.calibrate import fit, fit_abstention, ood_distance
 from trainers.config import TrainConfig
 from trainers.feed.batches import plain_view

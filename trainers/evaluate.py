@@ -18,7 +18,7 @@ from typing import Any, cast
 import numpy as np
 import structlog
 
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.calibrate import apply
 from trainers.datasets import READERS, Split
 from trainers.evaluation import metrics, paper_tables
@@ -40,7 +40,7 @@ from unmask.errors import ConfigError
 from unmask.plugin import Detector
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
-from workers.engines.base import Engine
+from workers.engines.runtimes.base import Engine
 from workers.verdicts.track_score import METHODS
 
 log = structlog.get_logger(__name__)

@@ -17,9 +17,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.bundles.model_card import CardNotes
-from trainers.bundles.write import reexport, swap
+from trainers.bundles.write_bundle import reexport, swap
 from trainers.calibrate import Fitted
 from trainers.evaluation.score_crops import aggregation_of, score_crops, video_scores
 from trainers.evaluation.scores import VideoScore, read_scores

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from detect_plugins.focus.targets import quantised, supervision_map
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.feed.batches import Crops, plain_view
 from trainers.feed.map_sources import ABOUT_FILE, MAPS_FILE
 from trainers.feed.shard_pool import open_pool

@@ -28,7 +28,7 @@ from trainers.config import TrainConfig, expand, load_config
 from trainers.datasets import Sample, Split
 from trainers.shards.crop_source import CropSource, How
 from trainers.shards.files import MANIFEST, PLAN, SKIPPED, Skipped, Stored, write_json, write_shard
-from trainers.shards.masks import DIFFERENCE
+from trainers.shards.forged_pixels import DIFFERENCE
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.settings import Settings

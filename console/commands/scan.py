@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from console.show import wording
-from console.show.folder import ReportFolder
 from console.show.lines import line, record, shown_path
+from console.show.report_folder import ReportFolder
 from ingest.decoding.sampling import parse_policy
 from unmask import logs
 from unmask.errors import ConfigError

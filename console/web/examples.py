@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from console.show.schema import verdict_schema
+from console.show.verdict_schema import verdict_schema
 from console.web.problems import MEDIA_TYPE, Problem
 from unmask.settings import Settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from console.show.schema import verdict_schema
+from console.show.verdict_schema import verdict_schema
 from detect_plugins.catalogue import load_catalogue
 from tests.e2e.conftest import Installation
 

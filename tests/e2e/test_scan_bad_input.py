@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from console.show.schema import verdict_schema
+from console.show.verdict_schema import verdict_schema
 from tests.e2e import clips
 from tests.e2e.conftest import Installation
 

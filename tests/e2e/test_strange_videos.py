@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from detect_plugins.catalogue import load_catalogue
-from research.strange_inputs import cartoon, heavy_blur, text_page
+from research.judging.strange_inputs import cartoon, heavy_blur, text_page
 from tests.e2e import clips
 from tests.e2e.conftest import Installation
 

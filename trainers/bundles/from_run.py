@@ -12,7 +12,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from detect_plugins.catalogue import load_catalogue, load_class
-from trainers.bundles.write import draft_card, write_bundle
+from trainers.bundles.write_bundle import draft_card, write_bundle
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
 

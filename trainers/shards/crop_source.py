@@ -19,7 +19,7 @@ from ingest.pipeline import iter_face_crops
 from ingest.sources import open_source
 from trainers.datasets.sample import Sample
 from trainers.shards.files import Crop, Skipped
-from trainers.shards.masks import (
+from trainers.shards.forged_pixels import (
     ALIGNED,
     DIFFERENCE,
     Mask,

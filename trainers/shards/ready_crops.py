@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.decoding.sampling import SamplingPolicy
 from ingest.faces.crops import cut_crop
-from trainers.shards.masks import Mask, cut_mask_like, fit_mask
+from trainers.shards.forged_pixels import Mask, cut_mask_like, fit_mask
 from trainers.shards.records import ScanResult
 from unmask.errors import DecodeFailed
 from unmask.messages import Box, CropMeta

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainers.datasets.sample import Sample
 from trainers.shards.files import Crop, CropRecord, Skipped
-from trainers.shards.masks import Mask
+from trainers.shards.forged_pixels import Mask
 from unmask.messages import CropMeta
 from unmask.plugin import Images
 

@@ -1,6 +1,6 @@
 """A pool of crops on disk: raw pixels in one memory-mapped file, one JSON line a crop.
 
-Made ahead by `research/build_pool.py` (a pair costs tens of milliseconds, a batch must cost
+Made ahead by `research/pools/build_pool.py` (a pair costs tens of milliseconds, a batch must cost
 less), read by training without decoding anything.
 
     NAME.bin     RGB bytes of every crop, one after the other
@@ -118,7 +118,7 @@ class Pool:
                 except ValidationError as error:
                     raise ConfigError(
                         f"{lines} line {number} is no pool record: {error.errors()[0]['msg']}.",
-                        fix="Build the pool again with research/build_pool.py.",
+                        fix="Build the pool again with research/pools/build_pool.py.",
                     ) from error
                 self._file_of.append(len(self._pixels))
             self._pixels.append(_mapped(lines.with_suffix(".bin")))
@@ -127,7 +127,7 @@ class Pool:
         if not self.records:
             raise ConfigError(
                 f"no crops of split {split!r} in {folder}.",
-                fix="Build a pool with research/build_pool.py.",
+                fix="Build a pool with research/pools/build_pool.py.",
             )
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ openvino, and they skip for a plugin whose `serving()` is None.
 """
 
 from unmask.testing.contract import DetectorContract
-from unmask.testing.crops import sample_crops
 from unmask.testing.networks import assert_parity, enliven, measured_size
+from unmask.testing.sample_crops import sample_crops
 
 __all__ = ["DetectorContract", "assert_parity", "enliven", "measured_size", "sample_crops"]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from unmask.plugin import Detector, RawOutput
-from unmask.testing.crops import sample_crops
+from unmask.testing.sample_crops import sample_crops
 
 #: The parity gate of the engines: |dp|, and correlation of each map with the reference's.
 MAX_DIFFERENCE = 1e-3

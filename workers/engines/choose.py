@@ -7,11 +7,11 @@ from unmask.errors import ConfigError, EngineError, EngineUnavailable, ParityFai
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
-from workers.engines.absent import NotInstalled
-from workers.engines.base import Engine
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
 from workers.engines.reference import recorded_reference
+from workers.engines.runtimes.absent import NotInstalled
+from workers.engines.runtimes.base import Engine
 
 log = structlog.get_logger(__name__)
 
@@ -160,35 +160,35 @@ def build_unchecked(
     # Each runtime is imported only when it is asked for: they are heavy, and some are optional.
     try:
         if serving is None:
-            from workers.engines.torch_engine import OwnEngine  # noqa: PLC0415
+            from workers.engines.runtimes.torch_engine import OwnEngine  # noqa: PLC0415
 
             return OwnEngine(detector, device=device, settings=settings)
         if name == "torch":
-            from workers.engines.torch_engine import TorchEngine  # noqa: PLC0415
+            from workers.engines.runtimes.torch_engine import TorchEngine  # noqa: PLC0415
 
             return TorchEngine(
                 detector, serving, precision=precision, device=device, settings=settings
             )
         if name == "openvino":
             _cpu_only(name, device)
-            from workers.engines import openvino_engine  # noqa: PLC0415
+            from workers.engines.runtimes import openvino_engine  # noqa: PLC0415
 
             return openvino_engine.build(detector, serving, precision=precision, settings=settings)
         if name == "onnxruntime":
             _cpu_only(name, device)
-            from workers.engines import onnxruntime_engine  # noqa: PLC0415
+            from workers.engines.runtimes import onnxruntime_engine  # noqa: PLC0415
 
             return onnxruntime_engine.build(
                 detector, serving, precision=precision, settings=settings
             )
         if name == "tensorrt":
-            from workers.engines import tensorrt_engine  # noqa: PLC0415
+            from workers.engines.runtimes import tensorrt_engine  # noqa: PLC0415
 
             return tensorrt_engine.build(
                 detector, serving, precision=precision, device=device, settings=settings
             )
         if name == "inductor":
-            from workers.engines.inductor_engine import InductorEngine  # noqa: PLC0415
+            from workers.engines.runtimes.inductor_engine import InductorEngine  # noqa: PLC0415
 
             return InductorEngine(detector, serving, precision=precision, device=device)
     except EngineError:

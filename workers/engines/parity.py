@@ -13,7 +13,7 @@ import numpy as np
 from unmask.errors import ParityFailed
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, Floats, RawOutput
-from workers.engines.base import Engine
+from workers.engines.runtimes.base import Engine
 
 MAX_DIFFERENCE = {"fp32": 1e-3, "bf16": 1e-2, "fp16": 1e-2, "int8": 1e-2}
 MIN_CORRELATION = 0.999

@@ -13,7 +13,7 @@ from torch import nn
 from unmask.plugin import Detector, Floats, RawOutput
 from unmask.settings import Settings
 from workers.engines.cache import EngineCache
-from workers.engines.fingerprint import engine_key
+from workers.engines.graph.fingerprint import engine_key
 from workers.engines.int8_samples import calibration_sha256
 from workers.engines.machine import cpu_name
 from workers.engines.parity import fixed_crops

@@ -16,7 +16,7 @@ from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
 from unmask.settings import Settings
 from workers.jobs.selection import select
-from workers.jobs.uploads import upload_name
+from workers.jobs.upload_retention import upload_name
 from workers.store import JobRow, Store
 
 #: Dotted name of ingest's entry point; workers never import what they only enqueue.

@@ -22,8 +22,8 @@ from unmask.errors import ReasonCode
 from unmask.messages import CropBatch, IngestClosed, JobState, Reason
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
-from workers.jobs.uploads import delete_old_uploads
-from workers.scoring.write import record_failures
+from workers.jobs.upload_retention import delete_old_uploads
+from workers.scoring.write_scores import record_failures
 from workers.store import JobRow
 from workers.verdicts.gather import closing
 from workers.verdicts.make import Services, delete_job_keys

@@ -33,7 +33,7 @@ from workers.jobs.selection import Selection, select
 from workers.jobs.settle import settle
 from workers.jobs.submit import create
 from workers.run.scan_result import OnEvent, Progress, ScanResult
-from workers.scoring.load import load_scorer
+from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
 from workers.verdicts import pictures

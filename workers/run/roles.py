@@ -29,7 +29,7 @@ from workers.jobs.settle import enqueue_verdict, settle
 from workers.jobs.sweep import Sweeper
 from workers.run.lifeline import follow_parent
 from workers.run.rq_worker import BELIEVED_S, UnmaskWorker
-from workers.scoring.load import load_scorer
+from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
 from workers.verdicts.make import Services

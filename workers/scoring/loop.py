@@ -20,7 +20,7 @@ from workers.scoring.batching import Batcher
 from workers.scoring.consume import GroupConsumer
 from workers.scoring.entry import Entry
 from workers.scoring.scorer import Item, Refusing, Scorer
-from workers.scoring.write import record, record_failures
+from workers.scoring.write_scores import record, record_failures
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, insert, select
 
 from unmask.decision import Decision, DecisionGiven, Stance
-from workers.store.schema import DECISIONS
+from workers.store.sql_tables import DECISIONS
 
 _CHUNK = 500
 

@@ -17,7 +17,7 @@ from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
 from workers.store.migrate import upgrade
 from workers.store.rows import REASONS, JobRow, job_columns, job_of, score_columns
-from workers.store.schema import DECISIONS, FRAME_SCORES, JOBS, VERDICTS
+from workers.store.sql_tables import DECISIONS, FRAME_SCORES, JOBS, VERDICTS
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500

@@ -8,8 +8,8 @@ import torch
 
 from tests import miniature_trees as trees
 from trainers import calibrate, datasets, evaluate, export, train
-from trainers.bundles.load import load_from_folder
-from trainers.bundles.write import draft_card, write_bundle
+from trainers.bundles.load_bundle import load_from_folder
+from trainers.bundles.write_bundle import draft_card, write_bundle
 from trainers.prepare import Plan, prepare
 from unmask.bundle import read_card
 from unmask.errors import BundleRefused

@@ -46,7 +46,7 @@ def _commands() -> list[list[str]]:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(DEPLOY / "unmask.service")
-    found.append(["unmask", *shlex.split(unit["WebServices"]["ExecStart"])[1:]])
+    found.append(["unmask", *shlex.split(unit["Service"]["ExecStart"])[1:]])
     return found
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from research.figure import draw
+from research.judging.figure import draw
 from tests.unit.research.test_tables import clips
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from research import fit_combination
-from research.judge import JUDGED, JudgedClip
+from research.judging.judge import JUDGED, JudgedClip
 from tests.fakes import make_card
 from unmask.bundle import CARD_FILE
 from workers.verdicts.combine import Combination

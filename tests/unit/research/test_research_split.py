@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from research import research_data
-from research.research_data import read_data, validation_clips
+from research.pools import research_data
+from research.pools.research_data import read_data, validation_clips
 from unmask.errors import ConfigError
 
 HEADER = "path,label,method,width,height,seconds,faces,source_repo,licence,identity,pair_of\n"

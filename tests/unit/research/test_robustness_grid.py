@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from detect_plugins.catalogue import load_catalogue
-from research.robustness_grid import picked, video_auc
-from research.validation_set import CropSet, JudgedCrop
+from research.judging.robustness_grid import picked, video_auc
+from research.pools.validation_set import CropSet, JudgedCrop
 from tests.fakes import BrightnessDetector
 from unmask.messages import CropMeta
 from unmask.plugin import DetectorManifest

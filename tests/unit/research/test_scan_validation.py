@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from research.research_data import DataFile
-from research.scan_validation import outcome_table, read_scan, scores
+from research.judging.scan_validation import outcome_table, read_scan, scores
+from research.pools.research_data import DataFile
 
 
 def _file(name: str, **fields: Any) -> DataFile:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from research import state_figures
-from research.judge import JUDGED, JudgedClip
+from research.judging import state_figures
+from research.judging.judge import JUDGED, JudgedClip
 from tests.fakes import make_card
 from unmask.bundle import CARD_FILE
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from research.judge import JudgedClip, JudgedFace, aggregated
-from research.scored import Scored, combined, frames
-from research.tables import (
+from research.judging.judge import JudgedClip, JudgedFace, aggregated
+from research.judging.scored import Scored, combined, frames
+from research.judging.tables import (
     _share,
     auc_table,
     cross_fitted,

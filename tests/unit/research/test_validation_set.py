@@ -6,7 +6,7 @@ import av
 import numpy as np
 from skimage.data import astronaut
 
-from research.validation_set import reencode
+from research.pools.validation_set import reencode
 
 
 def _clip(path: Path) -> Path:

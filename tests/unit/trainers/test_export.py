@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from trainers import export
-from trainers.bundles import write
+from trainers.bundles import write_bundle
 from trainers.bundles.model_card import CardNotes
 from unmask.bundle import Abstention, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError
@@ -16,7 +16,7 @@ from unmask.policy import load_policy
 
 
 def card(**more):
-    return write.draft_card(
+    return write_bundle.draft_card(
         plugin="sola",
         plugin_version="1.0",
         name="toy weights",
@@ -36,7 +36,7 @@ TENSORS = {
 
 
 def test_a_written_bundle_passes_the_readers_checks(tmp_path):
-    written = write.write_bundle(tmp_path / "b", TENSORS, card())
+    written = write_bundle.write_bundle(tmp_path / "b", TENSORS, card())
     read = read_card(tmp_path / "b", "sola")
     assert read == written
     path = verify_weights(tmp_path / "b", read)
@@ -45,12 +45,14 @@ def test_a_written_bundle_passes_the_readers_checks(tmp_path):
 
 def test_the_same_tensors_make_the_same_bytes(tmp_path):
     # The library orders its header by a hash table seeded anew each time: half of these would differ.
-    made = {write.write_bundle(tmp_path / f"{n}", TENSORS, card()).sha256 for n in range(8)}
+    made = {write_bundle.write_bundle(tmp_path / f"{n}", TENSORS, card()).sha256 for n in range(8)}
     assert len(made) == 1
 
 
 def test_half_precision_spares_fronts_and_vectors(tmp_path):
-    write.write_bundle(tmp_path / "b", TENSORS, card(dtype="float16"), keep_fp32=("network.asrm",))
+    write_bundle.write_bundle(
+        tmp_path / "b", TENSORS, card(dtype="float16"), keep_fp32=("network.asrm",)
+    )
     stored = load_file(tmp_path / "b" / "weights.safetensors")
     assert stored["trunk.weight"].dtype == torch.float16
     assert stored["asrm.weight"].dtype == torch.float32
@@ -60,22 +62,24 @@ def test_half_precision_spares_fronts_and_vectors(tmp_path):
 
 def test_weights_that_overflow_half_precision_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"not finite, first 'w'.*float32"):
-        write.write_bundle(tmp_path / "b", {"w": torch.full((2, 2), 1e6)}, card(dtype="float16"))
+        write_bundle.write_bundle(
+            tmp_path / "b", {"w": torch.full((2, 2), 1e6)}, card(dtype="float16")
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_bundle_is_replaced_whole(tmp_path):
-    write.write_bundle(tmp_path / "b", TENSORS, card())
-    second = write.write_bundle(tmp_path / "b", {"w": torch.ones(2, 2)}, card())
+    write_bundle.write_bundle(tmp_path / "b", TENSORS, card())
+    second = write_bundle.write_bundle(tmp_path / "b", {"w": torch.ones(2, 2)}, card())
     verify_weights(tmp_path / "b", read_card(tmp_path / "b", "sola"))
     assert read_card(tmp_path / "b", "sola").sha256 == second.sha256
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
 
 
 def test_a_reexport_keeps_what_it_is_not_told_to_change(tmp_path):
-    write.write_bundle(tmp_path / "a", TENSORS, card(training={"seed": 3}))
+    write_bundle.write_bundle(tmp_path / "a", TENSORS, card(training={"seed": 3}))
     mean, scale = np.zeros(4), np.ones(4)
-    fresh = write.reexport(
+    fresh = write_bundle.reexport(
         tmp_path / "a",
         tmp_path / "b",
         plugin="sola",
@@ -89,7 +93,7 @@ def test_a_reexport_keeps_what_it_is_not_told_to_change(tmp_path):
 
 def test_the_model_card_says_what_the_weights_are_not_for(tmp_path):
     notes = CardNotes(hours=2.0, watts=65.0, machine="two cores", limits=("Small data.",))
-    write.write_bundle(tmp_path / "b", TENSORS, card(), notes=notes)
+    write_bundle.write_bundle(tmp_path / "b", TENSORS, card(), notes=notes)
     text = (tmp_path / "b" / "MODEL_CARD.md").read_text()
     assert "Decisions about people" in text
     assert "research only" in text and "Small data." in text
@@ -115,9 +119,9 @@ def test_the_card_records_the_revision_it_was_made_from():
 
 def test_a_bundle_with_operating_points_brings_a_policy_that_acts_on_them(tmp_path):
     points = {"fpr_0.05": 0.61, "fpr_0.01": 0.87, "fpr_0.05|quality=crf 32": 0.61}
-    written = write.write_bundle(tmp_path / "b", TENSORS, card(thresholds=points))
+    written = write_bundle.write_bundle(tmp_path / "b", TENSORS, card(thresholds=points))
     policy = load_policy(str(tmp_path / "b" / "policy.toml"))
     assert [policy.label(p).value for p in (0.6, 0.62, 0.88)] == ["authentic", "suspicious", "fake"]
     assert policy.version == written.sha256[:12]
-    write.write_bundle(tmp_path / "c", TENSORS, card())
+    write_bundle.write_bundle(tmp_path / "c", TENSORS, card())
     assert not (tmp_path / "c" / "policy.toml").exists()

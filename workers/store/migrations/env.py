@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from workers.store.schema import METADATA
+from workers.store.sql_tables import METADATA
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=METADATA, render_as_batch=True)

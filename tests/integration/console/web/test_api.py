@@ -15,7 +15,7 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
-from workers.jobs.uploads import delete_old_uploads
+from workers.jobs.upload_retention import delete_old_uploads
 
 FILE = {"file": ("clip.mp4", b"some bytes")}
 

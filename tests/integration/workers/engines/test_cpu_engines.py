@@ -67,8 +67,8 @@ def test_the_abstention_score_comes_through(name, settings, faces, detector):
 def test_int8_quantises_all_but_the_front_and_its_reader(detector, settings, faces):
     import openvino as ov
 
-    from workers.engines import openvino_engine
-    from workers.engines.plan import read_plan
+    from workers.engines.graph.stage_plan import read_plan
+    from workers.engines.runtimes import openvino_engine
 
     engine = openvino_engine.build(
         detector, detector.serving(), precision="int8", settings=settings
@@ -103,7 +103,7 @@ def test_pinned_fronts_are_exact_in_bf16(detector, settings):
 
 
 def openvino_without_gate(detector, settings):
-    from workers.engines import openvino_engine
+    from workers.engines.runtimes import openvino_engine
 
     return openvino_engine.build(detector, detector.serving(), precision="bf16", settings=settings)
 

@@ -12,10 +12,10 @@ from torch._export.utils import _collect_all_valid_cia_ops_for_aten_namespace, _
 
 from unmask.errors import EngineUnavailable, ReasonCode
 from workers.engines import best_engine, build_engine
-from workers.engines.absent import NotInstalled
-from workers.engines.inductor_engine import InductorEngine
-from workers.engines.stages import StagedModule, _belongs, split_stages
-from workers.engines.tensorrt_engine import (
+from workers.engines.graph.stages import StagedModule, _belongs, split_stages
+from workers.engines.runtimes.absent import NotInstalled
+from workers.engines.runtimes.inductor_engine import InductorEngine
+from workers.engines.runtimes.tensorrt_engine import (
     compile_options,
     import_torch_tensorrt,
     tensorrt_key,

@@ -55,10 +55,10 @@ def test_an_engine_asks_for_no_host_and_leaves_nothing_in_the_home(engine, tmp_p
 @pytest.mark.parametrize(
     "module",
     [
-        "workers.engines.openvino_engine",
-        "workers.engines.onnxruntime_engine",
-        "ingest.faces.mtcnn",
-        "ingest.faces.retinaface",
+        "workers.engines.runtimes.openvino_engine",
+        "workers.engines.runtimes.onnxruntime_engine",
+        "ingest.faces.finders.mtcnn",
+        "ingest.faces.finders.retinaface",
     ],
 )
 def test_whichever_module_comes_first_the_switches_are_set(module, tmp_path):

@@ -7,10 +7,10 @@ from detect_plugins.catalogue import load_catalogue, load_detector
 from unmask.settings import Settings
 from workers.engines import build_engine
 from workers.engines.cache import EngineCache
+from workers.engines.graph.stage_plan import read_plan
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.manage import build_engines
 from workers.engines.parity import fixed_crops
-from workers.engines.plan import read_plan
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from unmask.settings import Settings
 from workers.jobs.submit import submit
 from workers.run.local import LocalPipeline
 from workers.store import Store
-from workers.store.schema import VERDICTS
+from workers.store.sql_tables import VERDICTS
 
 CLIPS = 2
 SAMPLED = 8

@@ -20,7 +20,7 @@ from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import DEFAULT
 from workers.store import JobRow, Store, migrate
-from workers.store.schema import METADATA
+from workers.store.sql_tables import METADATA
 from workers.verdicts.aggregate import aggregate
 
 WHY = Reason(code=ReasonCode.DECODE_ERROR, message="bad")

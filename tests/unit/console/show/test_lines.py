@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from console.show.folder import ReportFolder, folder_name
 from console.show.lines import line, record
+from console.show.report_folder import ReportFolder, folder_name
 from console.show.wording import could_not_judge
 from unmask.errors import ConfigError, ReasonCode
 from unmask.messages import JobState, Reason

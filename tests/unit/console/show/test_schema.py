@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from console.show.schema import verdict_schema, verdict_schema_text
+from console.show.verdict_schema import verdict_schema, verdict_schema_text
 from unmask.verdict import Verdict
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "docs" / "reference" / "verdict-v1.schema.json"

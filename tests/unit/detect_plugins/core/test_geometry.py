@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from detect_plugins.geometry import compose, cut, face_square, network_input
 from unmask.messages import Affine
 from unmask.plugin import FaceCrop
-from unmask.testing.crops import apply
+from unmask.testing.sample_crops import apply
 
 IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 numbers = st.floats(-100, 100)

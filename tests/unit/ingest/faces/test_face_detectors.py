@@ -12,10 +12,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from ingest.faces import build as building
-from ingest.faces import build_face_detector, fetch_retinaface, mtcnn_graphs
-from ingest.faces.face import Face, shrink, suppress
-from ingest.faces.retinaface import PackagedRetinaFace, decode, priors_of
+from ingest.faces import build_face_detector, fetch_retinaface
+from ingest.faces.finders import build as building
+from ingest.faces.finders import mtcnn_graphs
+from ingest.faces.finders.face import Face, shrink, suppress
+from ingest.faces.finders.retinaface import PackagedRetinaFace, decode, priors_of
 from tests.unit.ingest.clips import FACELESS, portrait
 from unmask.errors import ConfigError, ReasonCode
 from unmask.settings import Settings

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.faces.patches import cut_patches
+from ingest.faces.finders.patches import cut_patches
 from unmask.plugin import Images
 
 FRAME = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.config import FpnLoss, load_config
 from trainers.export_maps import export_maps
 from trainers.feed.map_sources import WithPairMaps, WithStoredMaps, with_maps

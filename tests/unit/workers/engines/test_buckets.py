@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unmask.errors import EngineError, ReasonCode
-from workers.engines.base import BucketEngine, bucket_for, default_buckets
+from workers.engines.runtimes.base import BucketEngine, bucket_for, default_buckets
 
 
 class Echo(BucketEngine):

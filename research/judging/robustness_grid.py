@@ -1,6 +1,6 @@
 """Video AUC of bundles under seven distortions at five levels, on the validation set's clips as found.
 
-    python -m research.robustness_grid VAL sola=BUNDLE [efficientnet_fpn=BUNDLE] [--frames 4]
+    python -m research.judging.robustness_grid VAL sola=BUNDLE [efficientnet_fpn=BUNDLE] [--frames 4]
 
 Distortions are applied to the face crops before a plugin sees them (trainers/evaluation/robustness.py). One row a
 plugin and distortion, levels 1 to 5 side by side, the undistorted figure first.
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from research.validation_set import CropSet, JudgedCrop
-from trainers.bundles.load import load_from_folder
+from research.pools.validation_set import CropSet, JudgedCrop
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.evaluation import metrics
 from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
 from unmask.plugin import Detector, FaceCrop

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from unmask.plugin import Detector, Floats
-from workers.engines.base import CUDA_BUCKETS, BucketEngine
-from workers.engines.cuda import require_cuda, require_precision, to_host
-from workers.engines.stages import StagedModule, split_stages
-from workers.engines.torch_engine import pin_fp32_arithmetic
+from workers.engines.graph.stages import StagedModule, split_stages
+from workers.engines.runtimes.base import CUDA_BUCKETS, BucketEngine
+from workers.engines.runtimes.cuda import require_cuda, require_precision, to_host
+from workers.engines.runtimes.torch_engine import pin_fp32_arithmetic
 
 #: Captures each bucket as one CUDA graph: launches cost more than the kernels at batch 1.
 MODE = "reduce-overhead"

@@ -1,6 +1,6 @@
 """Pixel AUC of a bundle's heatmaps on the masks of unseen blended forgeries.
 
-    python -m research.heatmaps POOL sola=BUNDLE [efficientnet_fpn=BUNDLE]
+    python -m research.judging.heatmap_quality POOL sola=BUNDLE [efficientnet_fpn=BUNDLE]
 
 POOL is one whose "val" pairs were forged from faces of the validation people; only blends with a
 mask count (a regenerated picture has no region to find). SOLA's maps mark seams, not interiors.
@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from trainers.bundles.load import load_from_folder
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.evaluation import metrics
 from trainers.feed.batches import plain_view, window
 from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop

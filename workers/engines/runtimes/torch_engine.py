@@ -9,9 +9,9 @@ from torch import nn
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Detector, Floats, RawOutput
 from unmask.settings import Settings
-from workers.engines.base import BucketEngine, default_buckets
-from workers.engines.fronts import fronts_in_fp32
+from workers.engines.graph.fronts import fronts_in_fp32
 from workers.engines.machine import inference_threads
+from workers.engines.runtimes.base import BucketEngine, default_buckets
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -12,14 +12,14 @@ from torch import nn
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
-from workers.engines.base import BucketEngine, default_buckets
 from workers.engines.cache import EngineCache
-from workers.engines.fingerprint import engine_key
+from workers.engines.graph.fingerprint import engine_key
+from workers.engines.graph.stage_plan import read_plan
+from workers.engines.graph.stages import IMAGE
 from workers.engines.int8_samples import calibration_crops, calibration_sha256
 from workers.engines.machine import cpu_has_bf16, cpu_name, inference_threads
-from workers.engines.openvino_convert import write_models
-from workers.engines.plan import read_plan
-from workers.engines.stages import IMAGE
+from workers.engines.runtimes.base import BucketEngine, default_buckets
+from workers.engines.runtimes.openvino_convert import write_models
 
 
 class OpenvinoEngine(BucketEngine):

@@ -1,10 +1,10 @@
 """The validation set (unseen people and sources), built by one command from the research data.
 
-    python -m research.validation_set --research-data ../shared/data --out VAL
+    python -m research.pools.validation_set --research-data ../shared/data --out VAL
 
 Every clip of the split's validation people as found, and re-encoded with x264 at crf 23 and 32. Faces
 are found and cut by ingest itself. VAL/crops.bin and VAL/crops.jsonl hold the crops, so that any number
-of bundles can be judged without decoding again. Blends of the same people: research.blend_clips.
+of bundles can be judged without decoding again. Blends of the same people: research.pools.blend_clips.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import iter_face_crops
-from research.research_data import DataFile, validation_clips
+from research.pools.research_data import DataFile, validation_clips
 from trainers.synthetic.codec import REPEATABLE
 from unmask.errors import UnmaskError
 from unmask.frozen import Frozen

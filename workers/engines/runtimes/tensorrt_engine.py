@@ -29,15 +29,15 @@ from torch import nn
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
-from workers.engines.absent import NotInstalled
-from workers.engines.base import CUDA_BUCKETS, BucketEngine
 from workers.engines.cache import EngineCache, make_private
-from workers.engines.cuda import gpu_name, require_cuda, require_precision, to_host
-from workers.engines.fingerprint import engine_key
+from workers.engines.graph.fingerprint import engine_key
+from workers.engines.graph.stage_plan import Plan, PlannedStage, read_plan
+from workers.engines.graph.stages import IMAGE, split_stages
 from workers.engines.identity import EngineKey
-from workers.engines.plan import Plan, PlannedStage, read_plan
-from workers.engines.stages import IMAGE, split_stages
-from workers.engines.torch_engine import pin_fp32_arithmetic
+from workers.engines.runtimes.absent import NotInstalled
+from workers.engines.runtimes.base import CUDA_BUCKETS, BucketEngine
+from workers.engines.runtimes.cuda import gpu_name, require_cuda, require_precision, to_host
+from workers.engines.runtimes.torch_engine import pin_fp32_arithmetic
 
 REQUIRED = "2.13"
 _FIX = (

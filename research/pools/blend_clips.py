@@ -1,8 +1,8 @@
 """Blended clips of the validation set's unseen people, a set of its own in the same format.
 
-    python -m research.blend_clips VAL --out BLENDS
-    python -m research.judge BLENDS sola=BUNDLE ... --out blends.json
-    python -m research.tables blends.json --bundle sola=BUNDLE ...
+    python -m research.pools.blend_clips VAL --out BLENDS
+    python -m research.judging.judge BLENDS sola=BUNDLE ... --out blends.json
+    python -m research.judging.tables blends.json --bundle sola=BUNDLE ...
 
 Every real clip's main face three times: blended with another version of itself, swapped for another
 validation person's, and swapped by Poisson blending, which training never does. All frames of a clip
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from research.validation_set import QUALITIES, CropSet, CropSetWriter, JudgedCrop
+from research.pools.validation_set import QUALITIES, CropSet, CropSetWriter, JudgedCrop
 from trainers.synthetic.codec import h264
 from trainers.synthetic.forge import Face, aligned, forge
 from trainers.synthetic.warps import region_mask

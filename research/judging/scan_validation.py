@@ -1,8 +1,8 @@
 """What a user gets: `unmask scan` itself on the validation clips, as found and re-encoded at crf 23 and 32.
 
-    python -m research.scan_validation --research-data ../shared/data --out SCANNED
+    python -m research.judging.scan_validation --research-data ../shared/data --out SCANNED
 
-The installed weights, face detector and policy, from file to verdict; where `research.judge` takes
+The installed weights, face detector and policy, from file to verdict; where `research.judging.judge` takes
 faces that YuNet found. Prints video AUC of the verdicts' `p_fake`, and what the policy made of it. Verdicts stay
 in SCANNED, a file a quality. About fifteen minutes of one core.
 """
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from research.research_data import DataFile, validation_clips
-from research.scored import QUALITIES, Scored
-from research.tables import auc_table
-from research.validation_set import QUALITIES as CRF_OF
-from research.validation_set import reencode
+from research.judging.scored import QUALITIES, Scored
+from research.judging.tables import auc_table
+from research.pools.research_data import DataFile, validation_clips
+from research.pools.validation_set import QUALITIES as CRF_OF
+from research.pools.validation_set import reencode
 from unmask.frozen import Frozen
 from unmask.verdict import VerdictLabel
 

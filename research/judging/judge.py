@@ -1,6 +1,6 @@
 """Score bundles over the validation set, through the workers' own per-track aggregation.
 
-    python -m research.judge VAL sola=BUNDLE efficientnet_fpn=BUNDLE --out judged.json
+    python -m research.judging.judge VAL sola=BUNDLE efficientnet_fpn=BUNDLE --out judged.json
 
 Also prints what costs no training: chance, and a blur-only score (the variance of the Laplacian).
 """
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from research.validation_set import CropSet, JudgedCrop
-from trainers.bundles.load import load_from_folder
+from research.pools.validation_set import CropSet, JudgedCrop
+from trainers.bundles.load_bundle import load_from_folder
 from trainers.evaluation.score_crops import aggregation_of
 from unmask.bundle import Aggregation
 from unmask.frozen import Frozen

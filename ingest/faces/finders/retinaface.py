@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ingest.faces.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.face import Face, in_order, shrink, suppress
 from unmask.plugin import Images
 
 _LONGEST_PX = 1024

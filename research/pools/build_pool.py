@@ -1,6 +1,6 @@
 """The training pool of the shipped bundles, by one command from the research data.
 
-    python -m research.build_pool --research-data ../shared/data --out POOL
+    python -m research.pools.build_pool --research-data ../shared/data --out POOL
 
 Clips of both splits through the codec ladder, small autoencoders fitted on the real faces (for
 generators' traces), then pairs of a real face and its forgery. About an hour of one core, shared by
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from ingest.faces import FaceDetector, build_face_detector
-from research.clip_crops import write_clip
-from research.research_data import DataFile, Split, read_data
+from research.pools.clip_crops import write_clip
+from research.pools.research_data import DataFile, Split, read_data
 from trainers.config import SyntheticConfig
 from trainers.synthetic import autoencoder
 from trainers.synthetic.codec import draw_passage, passed

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.faces.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.face import Face, in_order, shrink, suppress
 from unmask.plugin import Images
 
 _LONGEST_PX = 640

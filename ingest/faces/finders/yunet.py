@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.faces.face import Face, in_order, shrink
+from ingest.faces.finders.face import Face, in_order, shrink
 from unmask.plugin import Images
 
 #: Longer side of what the network sees: a face of 48 px in a 1080p frame is still 16 px there,

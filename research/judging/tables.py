@@ -1,6 +1,6 @@
 """The tables of docs/reference/weights.md, from judged clips.
 
-    python -m research.tables judged.json [--bundle sola=FOLDER ...] > tables.md
+    python -m research.judging.tables judged.json [--bundle sola=FOLDER ...] > tables.md
 
 Video level, intervals by bootstrap over people (95 %), qualities side by side. Calibration and
 threshold have been fitted on the same clips, so false alarms and calibration error are also given
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from research.judge import JUDGED, JudgedClip
-from research.scored import (
+from research.judging.judge import JUDGED, JudgedClip
+from research.judging.scored import (
     PARTS,
     QUALITIES,
     Scored,

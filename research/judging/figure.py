@@ -1,6 +1,6 @@
 """The picture of docs/reference/weights.md: AUC of the shipped bundles together, a row a family of forgeries.
 
-    python -m research.figure val.json blends.json --bundle sola=FOLDER ... --out weights.svg
+    python -m research.judging.figure val.json blends.json --bundle sola=FOLDER ... --out weights.svg
 
 Three marks a row: clips as found, and re-encoded at crf 23 and 32. Bars are 95 % intervals, over people.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from research.judge import JUDGED
-from research.scored import QUALITIES, Scored, against_reals, read_cards, together
-from research.tables import auc_interval
+from research.judging.judge import JUDGED
+from research.judging.scored import QUALITIES, Scored, against_reals, read_cards, together
+from research.judging.tables import auc_interval
 
 #: From the top row down.
 FAMILIES = {

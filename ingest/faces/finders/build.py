@@ -5,18 +5,18 @@ from pathlib import Path
 import cv2
 import structlog
 
-from ingest.faces.face import FaceDetector
-from ingest.faces.haar import Haar
-from ingest.faces.mtcnn import Mtcnn
-from ingest.faces.mtcnn_graphs import weight_files
-from ingest.faces.retinaface import (
+from ingest.faces.finders.face import FaceDetector
+from ingest.faces.finders.haar import Haar
+from ingest.faces.finders.mtcnn import Mtcnn
+from ingest.faces.finders.mtcnn_graphs import weight_files
+from ingest.faces.finders.retinaface import (
     OnnxRetinaFace,
     PackagedRetinaFace,
     download_packaged_weights,
     packaged_weights,
     session,
 )
-from ingest.faces.yunet import YuNet
+from ingest.faces.finders.yunet import YuNet
 from unmask.errors import ConfigError, ReasonCode
 from unmask.settings import Settings
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from research.judge import JudgedClip
+from research.judging.judge import JudgedClip
 from trainers.calibrate import apply
 from trainers.evaluation.scores import VideoScore
 from unmask.bundle import BundleCard, read_card

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from workers.engines.fronts import find_fronts
+from workers.engines.graph.fronts import find_fronts
 
 IMAGE = "image"
 #: Behind one of these a value is a feature, no longer pixels.

@@ -12,11 +12,11 @@ from torch import nn
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
-from workers.engines.base import BucketEngine, default_buckets
 from workers.engines.cache import EngineCache
-from workers.engines.fingerprint import engine_key
+from workers.engines.graph.fingerprint import engine_key
+from workers.engines.graph.torch_export import OPSET, write_onnx
 from workers.engines.machine import inference_threads
-from workers.engines.torch_export import OPSET, write_onnx
+from workers.engines.runtimes.base import BucketEngine, default_buckets
 
 MODEL = "model.onnx"
 _WARNINGS_AND_WORSE = 3

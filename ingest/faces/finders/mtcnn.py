@@ -13,9 +13,9 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from ingest.faces.face import Face, in_order, shrink, suppress
-from ingest.faces.mtcnn_graphs import build_graph
-from ingest.faces.patches import cut_patches
+from ingest.faces.finders.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.mtcnn_graphs import build_graph
+from ingest.faces.finders.patches import cut_patches
 from unmask.plugin import Images
 
 _LONGEST_PX = 800

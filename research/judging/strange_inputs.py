@@ -1,6 +1,6 @@
 """Does a bundle abstain on what it cannot judge? Cartoons, heavy blur, 20-px faces, pages of text.
 
-    python -m research.strange_inputs VAL sola=BUNDLE [efficientnet_fpn=BUNDLE]
+    python -m research.judging.strange_inputs VAL sola=BUNDLE [efficientnet_fpn=BUNDLE]
 
 Each is made from the validation set's real faces (text: drawn), one crop a clip. Prints the share of
 crops beyond the bundle's limit, and that of the untouched crops beside it.
@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from research.validation_set import CropSet
-from trainers.bundles.load import load_from_folder
+from research.pools.validation_set import CropSet
+from trainers.bundles.load_bundle import load_from_folder
 from unmask.plugin import Detector, FaceCrop
 
 Images = NDArray[np.uint8]

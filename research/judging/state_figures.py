@@ -1,9 +1,9 @@
 """Write what was measured into the shipped bundles: `metrics` of bundle.json, and MODEL_CARD.md.
 
-    python -m research.state_figures --val judged.json --blends judged-blends.json \\
+    python -m research.judging.state_figures --val judged.json --blends judged-blends.json \\
         --bundle sola=FOLDER --bundle efficientnet_fpn=FOLDER
 
-The weights are not touched. Figures are those of `research.tables`, without their intervals.
+The weights are not touched. Figures are those of `research.judging.tables`, without their intervals.
 """
 
 import argparse
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from research.judge import JUDGED, JudgedClip
-from research.scored import QUALITIES, Scored, scored
+from research.judging.judge import JUDGED, JudgedClip
+from research.judging.scored import QUALITIES, Scored, scored
+from research.judging.tables import cross_fitted
 from research.ship import LIMITS
-from research.tables import cross_fitted
 from trainers.bundles.model_card import CardNotes
-from trainers.bundles.write import restate
+from trainers.bundles.write_bundle import restate
 from trainers.evaluation import metrics
 
 FAMILIES = {

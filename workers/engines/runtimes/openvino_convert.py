@@ -10,8 +10,8 @@ from torch import nn
 
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
-from workers.engines.plan import Plan, PlannedStage
-from workers.engines.stages import IMAGE, Stage, Staged, split_stages
+from workers.engines.graph.stage_plan import Plan, PlannedStage
+from workers.engines.graph.stages import IMAGE, Stage, Staged, split_stages
 
 
 def write_models(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.faces import Face, FaceDetector
 from ingest.faces.crops import cut_crop
-from research.research_data import WHOLE, DataFile
+from research.pools.research_data import WHOLE, DataFile
 from trainers.synthetic.codec import h264
 from trainers.synthetic.faces_folder import CAP_PX, LEAST_FACE_PX, SCALE
 from trainers.synthetic.pool import PoolWriter

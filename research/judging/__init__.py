@@ -1,0 +1,1 @@
+"""What weights are worth: scores of judged clips, and the tables made of them."""

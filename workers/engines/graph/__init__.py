@@ -1,0 +1,1 @@
+"""A network's graph: its hash, its fp32 parts, its stages, its export."""

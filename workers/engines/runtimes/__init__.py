@@ -1,0 +1,1 @@
+"""One module per runtime that can serve a network, behind one small contract."""
