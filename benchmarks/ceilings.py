@@ -2,7 +2,7 @@
 
 
 def shared(*ceilings: float) -> float:
-    """Faces a second where stages that would each reach `ceilings` alone share the same cores.
+    """Faces per second where stages that would each reach `ceilings` alone share the same cores.
 
     >>> shared(100.0, 100.0)
     50.0

@@ -2,8 +2,8 @@
 
     python benchmarks/decode.py [--video PATH] [--rounds N]
 
-Figures are frames of the video a second of wall clock, so that a policy that decodes less counts as
-faster. The ceiling is PyAV with one thread in this process: every frame decoded, none converted to
+Figures are frames of the video per second of wall clock, so that a policy that decodes less counts
+as faster. The ceiling is PyAV with one thread in this process: every frame decoded, none converted to
 RGB, none moved.
 """
 
@@ -29,7 +29,7 @@ POLICIES = ("all", "uniform:32", "keyframes")
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeSpeed:
-    """Frames a second, best of the rounds."""
+    """Frames per second, best of the rounds."""
 
     policy: str
     frames: int
@@ -38,7 +38,7 @@ class DecodeSpeed:
     ours: float
     """Sandbox, sampling, RGB and transfer, process start included."""
     ours_started: float
-    """The same without the start of the process (about 0.3 s a video)."""
+    """The same without the start of the process (about 0.3 s per video)."""
 
     @property
     def ratio(self) -> float:
@@ -109,7 +109,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print one table row a policy."""
+    """Print one table row per policy."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,4 +1,4 @@
-"""Every plugin x engine x batch: faces a second against tuned eager torch, memory, difference.
+"""Every plugin x engine x batch: faces per second against tuned eager torch, memory, difference.
 
     python benchmarks/engines.py                      every plugin and CPU engine, batches 1, 8, 16
     python benchmarks/engines.py --quick              batch 8, few rounds
@@ -94,7 +94,7 @@ class Runner:
 def measure(
     plugin: str, engines: list[str], batch: int, rounds: int, data_dir: Path, threads: int
 ) -> Iterator[dict[str, Any]]:
-    """One row an engine, after `rounds` turns of all of them."""
+    """One row per engine, after `rounds` turns of all of them."""
     runners = []
     for engine in engines:
         print(f"  {plugin} batch {batch}: building {engine}", file=sys.stderr, flush=True)

@@ -72,7 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         video = given.video or decode.make_clip(Path(folder) / "clip.mp4")
         speed = measure(video, given.sample, given.rounds, settings)
-    print("| detector | frames | faces | core-ms a frame |\n|---|---|---|---|")
+    print("| detector | frames | faces | core-ms per frame |\n|---|---|---|---|")
     print(f"| {speed.detector} | {speed.frames} | {speed.faces} | {speed.core_ms_a_frame:.1f} |")
 
 

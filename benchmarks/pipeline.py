@@ -6,7 +6,7 @@
 
 Three tables: decoding against the decoder alone; every engine against tuned eager torch, for the
 shipped weights and for SOLA's `fast` preset at full size; the pipeline from file to verdict against
-min(decode ceiling x sampled share x faces a frame, model ceiling). Ratios hold on a shared machine,
+min(decode ceiling x sampled share x faces per frame, model ceiling). Ratios hold on a busy machine,
 absolute figures do not.
 
 Each of those two ceilings has all cores to itself, and finding faces belongs to neither. The stages of
@@ -131,7 +131,7 @@ def main() -> None:
         found = finding.measure(Path(videos[0]), "uniform:32", settings=settings)
         faces = found.faces_per_core_s * threads
         together = shared(decoding, faces, model)
-        print("\n### The same cores for every stage, core-ms a face\n")
+        print("\n### The same cores for every stage, core-ms per face\n")
         print("| decoding | finding faces | network | shared ceiling, faces/s | of it |")
         print("|---|---|---|---|---|")
         each = " | ".join(f"{1000 * threads / rate:.1f}" for rate in (decoding, faces, model))

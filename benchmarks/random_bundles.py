@@ -21,7 +21,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {"sola": {"preset": "fast"}, "efficie
 
 
 def write_random(folder: Path) -> Path:
-    """Write a bundle a plugin of ARCHITECTURES under `folder`; return it."""
+    """Write a bundle per plugin of ARCHITECTURES under `folder`; return it."""
     for key, architecture in ARCHITECTURES.items():
         entry = load_catalogue().get(key)
         plugin = load_class(entry)

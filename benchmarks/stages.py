@@ -3,7 +3,7 @@
 Core-milliseconds by who spends them: the ingest threads (finding, following, cutting, publishing),
 the sandboxed decoders, the scoring threads, the verdict thread, the broker. Processor time, not wall
 clock, so that the table holds on a machine that does other things too. One clip is judged first, to
-leave out what happens once a process.
+leave out what happens once per process.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def main() -> None:
             copies = [folder / f"clip-{number}.mp4" for number in range(1, given.clips)]
             videos = [first, *(Path(shutil.copy(first, copy)) for copy in copies)]
         seconds, faces = measure(videos, Settings(data_dir=folder / "data"), given.plugin)
-    print(f"{faces} faces\n\n| who | core-ms a face |\n|---|---|")
+    print(f"{faces} faces\n\n| who | core-ms per face |\n|---|---|")
     for name, value in seconds.most_common():
         if value > 0.0:
             print(f"| {name} | {1000 * value / faces:.1f} |")

@@ -1,4 +1,4 @@
-"""Does data loading keep up with training? Images a second, and the share of time spent waiting.
+"""Does data loading keep up with training? Images per second, and the share of time spent waiting.
 
     python benchmarks/training.py [--plugin sola] [--data POOL] [--steps 30] [--live]
 
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def cached(plugin: str, steps: int, threads: int) -> float:
-    """Images a second of the same step on one batch that is already in memory."""
+    """Images per second of the same step on one batch that is already in memory."""
     torch.set_num_threads(threads)
     config = load_config(SMALL / f"{plugin}.toml")
     detector = load_class(load_catalogue().get(plugin))

@@ -49,7 +49,7 @@ PolicySpec = Annotated[
 ]
 Sample = Annotated[
     str | None,
-    typer.Option("--sample", help="uniform:N frames a video, fps:F, keyframes, or all."),
+    typer.Option("--sample", help="uniform:N frames per video, fps:F, keyframes, or all."),
 ]
 AllowUntrained = Annotated[
     bool,
@@ -124,11 +124,11 @@ def scan(
     sample: Sample = None,
     json: Annotated[
         Path | None,
-        typer.Option("--json", help="Write one JSON line an input here; - is standard output."),
+        typer.Option("--json", help="Write one JSON line per input here; - is standard output."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write reports here: index.html and a folder a video."),
+        typer.Option("--out", help="Write reports here: index.html and a folder per video."),
     ] = None,
     allow_untrained: AllowUntrained = False,
 ) -> None:
@@ -241,7 +241,7 @@ def submit(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the verdicts.")] = False,
 ) -> None:
-    """Send videos to a running server; prints a job id each."""
+    """Send videos to a running server; prints one job id per video."""
     from console.commands.submit import run_submit  # noqa: PLC0415
 
     options = {"plugins": plugins, "policy": policy, "sample": sample}

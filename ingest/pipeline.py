@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 #: Called with the numbers of frames looked at and of crops published so far.
 OnProgress = Callable[[int, int], None]
 
-#: Whoever waits in front of a screen needs no more. Three commands a frame took a tenth of the time
+#: Whoever waits in front of a screen needs no more. Three commands per frame took a tenth of the time
 #: that decoding does.
 _TELL_EVERY_S = 0.25
 
@@ -105,7 +105,7 @@ def iter_face_crops(
 
 
 class _Outbox:
-    """Gathers crops into groups, for one entry a crop would be many small round trips."""
+    """Gathers crops into groups, for one entry per crop would be many small round trips."""
 
     def __init__(self, submission: Submission, publisher: Publisher, group: int) -> None:
         self._submission = submission

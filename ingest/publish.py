@@ -31,7 +31,7 @@ class Publisher(Protocol):
         """Make ready for this job; an earlier, unfinished run of it is taken up."""
 
     def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
-        """Hand over the crops of `batch`, waiting while scoring lags. `pixels`: one array a crop."""
+        """Hand over the crops of `batch`, waiting while scoring lags. `pixels`: one array per crop."""
 
     def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
         """Tell people how far it is."""

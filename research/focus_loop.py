@@ -46,7 +46,7 @@ def focus_loop(
 
 
 def table(figures: dict[str, dict[str, float]]) -> Table:
-    """One row a map source: video AUC over families and qualities, and pooled."""
+    """One row per map source: video AUC over families and qualities, and pooled."""
     made = Table(
         "map source", "video AUC, mean of families", "video AUC, pooled", title="Map sources"
     )

@@ -166,7 +166,7 @@ def pairs_of(faces: Path, out: Path, *, seed: int = 0) -> None:
 
 
 def table(rows: Sequence[Learnt]) -> Table:
-    """One row a plugin; losses are means over the first and the last five steps."""
+    """One row per plugin; losses are means over the first and the last five steps."""
     made = Table(
         "plugin", "input px", "steps x batch", "first loss", "last loss", "AUC", "margin", "seconds",
         title=f"{PAIRS} real and {PAIRS} forged images learnt by heart",

@@ -5,7 +5,7 @@
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
 combination, and in WORK/tables what docs/reference/weights.md shows, but for the ablations
-(`research.ablate`). One thread a step, two steps at once, as the shipped ones ran: floating-point sums
+(`research.ablate`). One thread per step, two steps at once, as the shipped ones ran: floating-point sums
 then come out alike on a like machine, and the last lines say whether the bundles are the shipped ones to the
 byte. Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and machine
 of the shipped bundles: docs/reference/weights.md.

@@ -177,7 +177,7 @@ def abstention_of(
 
 
 def map_scale(detector: Any, pool: Path) -> float:
-    """99th percentile of the raw maps over validation forgeries (models.md 2.8)."""
+    """99th percentile of the raw maps over validation forgeries: the map's constant scale."""
     unseen = Pool(pool, "val")
     fakes = [i for i, r in enumerate(unseen.records) if r.label]
     pick = np.random.default_rng(0).permutation(fakes)[:200]

@@ -52,7 +52,7 @@ def forged_frames(identity: int, frames: int = FRAMES, side: int = SIDE) -> list
 
 
 def write_video(path: Path, frames: Sequence[np.ndarray], crf: int = 12) -> Path:
-    """H.264 in the container of the suffix, 25 frames a second."""
+    """H.264 in the container of the suffix, 25 frames per second."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)

@@ -1,6 +1,6 @@
 """From raw video scores to probabilities, thresholds and the limit of what a plugin will judge.
 
-Fitted on a named held-out set *after* aggregation (models.md section 10), never on training data.
+Fitted on a named held-out set *after* aggregation, never on training data.
 
     python -m trainers.calibrate evaluation.json --name "held-out v1" --out calibration.json
 """
@@ -65,7 +65,7 @@ def fit_platt(raw: ArrayLike, labels: ArrayLike, *, fitted_on: str) -> Calibrati
 
 
 def fit_isotonic(raw: ArrayLike, labels: ArrayLike, *, fitted_on: str) -> Calibration:
-    """A rising step-and-line curve, kept off 0 and 1 by one pseudo-count a class."""
+    """A rising step-and-line curve, kept off 0 and 1 by one pseudo-count per class."""
     r, y = np.asarray(raw, float), np.asarray(labels, float)
     positive, negative = _class_counts(y)
     weight = np.where(y > 0.5, 0.5 / positive, 0.5 / negative)

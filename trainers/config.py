@@ -39,11 +39,11 @@ class DataSource(Frozen):
     compression: str = ""
     """raw, c23 or c40 where the data set has such a level."""
     frames: int = Field(default=16, ge=1)
-    """Frames a video, spread evenly (models.md section 9.4: 16 train, 32 evaluation)."""
+    """Frames per video, spread evenly: 16 to train, 32 to evaluate (the papers name no number)."""
     weight: float = Field(default=1.0, gt=0.0)
     """Relative chance of its videos in the sampler."""
     masks: Literal["official", "difference", "none"] = "difference"
-    """official: the data set's own; difference: |fake - paired real| > 0.15 (models.md 3.6)."""
+    """official: the data set's own; difference: |fake - paired real| > 0.15 (LRL, section 3.3)."""
     mask_level: str = ""
     """Compression whose pairs give the difference masks; empty: `compression` itself."""
     keep_originals: bool = False
@@ -58,13 +58,13 @@ class DataConfig(Frozen):
     leave_out: tuple[str, ...] = ()
     """Families or methods that are not trained on, beside those of `train.py --leave-out`."""
     crop_jitter: tuple[float, float] = (0.9, 1.15)
-    """Factor on the crop scale in training (models.md 9.4)."""
+    """Factor on the crop scale in training; 1, 1: off, as in the papers."""
     crop_shift: float = Field(default=0.04, ge=0.0, le=0.5)
     """Largest shift of the crop in training, as a share of the face's side."""
 
 
 class SyntheticConfig(Frozen):
-    """Forgeries made on the fly from real faces (models.md section 11)."""
+    """Forgeries made on the fly from real faces."""
 
     share: Share = 0.0
     """Of the forged half of a batch, the part that is made on the fly. Parity presets keep it 0."""
@@ -170,7 +170,7 @@ class OptimiserConfig(Frozen):
     """sgd only."""
     weight_decay: float = Field(default=0.0, ge=0.0)
     asrm_lr_factor: float = Field(default=0.1, ge=0.0)
-    """ASRM kernels learn slower and without weight decay (models.md 2.3)."""
+    """ASRM kernels learn slower and without weight decay: they are projected every step."""
     grad_clip: float = Field(default=1.0, ge=0.0)
     """Largest gradient norm; 0: no clipping."""
 
@@ -236,9 +236,9 @@ class TrainConfig(Frozen):
     steps: int = Field(gt=0)
     """Optimiser steps in all."""
     batch: int = Field(default=32, ge=2)
-    """Images a step over all processes; real_share of them real."""
+    """Images per step over all processes; real_share of them real."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the trunks; high-pass fronts stay fp32 (models.md section 1)."""
+    """Of the trunks; high-pass fronts stay fp32 (detect_plugins/layers/fp32.py says why)."""
     channels_last: bool = True
     ema: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay of the averaged weights that are evaluated and exported; 0: off."""

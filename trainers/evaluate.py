@@ -225,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="of the engine; default: one a core")
+    parser.add_argument("--threads", type=int, help="of the engine; default: one per core")
     parser.add_argument("--config-name", default="", help="config whose paper tables to compare")
     parser.add_argument("--robustness", type=int, default=0, metavar="FRAMES")
     parser.add_argument("--bootstrap", type=int, default=500, metavar="ROUNDS")

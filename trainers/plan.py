@@ -18,14 +18,14 @@ from unmask.plugin import DetectorManifest
 
 BACKWARD = 3.0
 """A training step costs about three forward passes."""
-#: Multiply-accumulates a second that training reaches, in 1e9: orders of magnitude, no promises. The
+#: Multiply-accumulates per second that training reaches, in 1e9: orders of magnitude, no promises. The
 #: CPU's is 30 to 80 images/s of SOLA fast at half width and 192 px; the GPU's a fraction of what such
 #: networks reach in inference on one card.
 MACHINES = {
     "2 CPU cores, bf16 (estimate)": 100.0,
     "one data-centre GPU, bf16 (estimate)": 15_000.0,
 }
-#: Where the architecture departs from the manifest's, its cost does too (models.md section 0.1).
+#: Where the architecture departs from the manifest's, its cost does too. Measured on meta tensors.
 _SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
 
 
@@ -58,7 +58,7 @@ def _source(part: str, source: DataSource) -> list[str]:
     what = " ".join(filter(None, [source.compression, ", ".join(source.methods)]))
     lines = [
         f"  {part}: {description.title} {what}".rstrip() + f", split {source.split}, "
-        f"{source.frames} frames a video, masks {source.masks}",
+        f"{source.frames} frames per video, masks {source.masks}",
         f"    terms: {description.licence}",
     ]
     try:
@@ -129,7 +129,7 @@ def _time(config: TrainConfig, manifest: DetectorManifest) -> list[str]:
 
 
 def gmacs(config: TrainConfig, manifest: DetectorManifest) -> float:
-    """Multiply-accumulates of one forward pass, 1e9, scaled from the manifest's or models.md 0.1."""
+    """Multiply-accumulates of one forward pass, 1e9, scaled from the manifest's or as measured."""
     architecture = config.architecture
     cost = manifest.gmacs
     if config.plugin == "sola":

@@ -301,7 +301,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="FAMILY_OR_METHOD")
     parser.add_argument("--val", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--val-frames", type=int, default=4, help="frames a clip and quality")
+    parser.add_argument("--val-frames", type=int, default=4, help="frames per clip and quality")
     parser.add_argument("--log-every", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Every error Unmask raises on purpose, and every reason code a verdict may carry.
+"""Every error Unmask raises on purpose, and every reason code that a verdict may carry.
 
 UnmaskError                 carries `code` (a ReasonCode) and `fix` (one sentence)
 |-- InputError              the media or request is at fault; the batch goes on

@@ -86,7 +86,7 @@ class MediaInfo(Frozen):
     duration_ms: int | None = None
     """None where the container does not say."""
     frame_rate: float | None = None
-    """Average frames a second; None where unknown."""
+    """Average frames per second; None where unknown."""
 
 
 class Coverage(Frozen):

@@ -84,7 +84,7 @@ class DetectorManifest(Frozen):
     weights: str | None = None
     """Folder of the bundle that ships with the plugin, relative to the manifest."""
     fp32_fronts: tuple[str, ...] = ()
-    """Names of submodules of the serving graph that must run in fp32 (models.md section 1)."""
+    """Names of submodules of the serving graph that must run in fp32: high-pass residuals."""
 
 
 def read_manifest(path: Path) -> DetectorManifest:

@@ -22,11 +22,11 @@ class Policy(Frozen):
     fake_at: float = Field(ge=0.0, le=1.0)
     """p_fake from here on is fake."""
     min_track_faces: int = Field(default=5, ge=1)
-    """A track with fewer scored faces is insufficient (models.md section 10)."""
+    """A track with fewer scored faces is insufficient."""
     min_face_px: float = Field(default=64.0, ge=0.0)
     """A track whose median face is smaller is insufficient."""
     aggregation: Aggregation = "track-mean-top20"
-    """How a track's frame scores become one (models.md section 10), where the bundle does not say."""
+    """How a track's frame scores become one, where the bundle does not say."""
     conditions: Literal["none", "face_px"] = "none"
     """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
     face size, where the weights were measured for it (docs/adr/0007)."""

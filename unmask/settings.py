@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = Field(default=None, ge=1)
-    """Inference threads; None: one a core."""
+    """Inference threads; None: one per core."""
     batch_size: int = Field(default=8, ge=1, le=256)
     batch_delay_ms: int = Field(default=25, ge=0)
     """How long a part-filled batch waits for company."""

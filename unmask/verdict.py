@@ -155,5 +155,5 @@ class Verdict(Frozen):
     """The plugins that count, with their weights."""
 
     def canonical_json(self) -> str:
-        """One JSON text a verdict: equal verdicts are equal bytes."""
+        """One JSON text per verdict: equal verdicts are equal bytes."""
         return self.model_dump_json(indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""One JSON line an input: the verdict's fields at the top level, whatever became of the input."""
+"""One JSON line per input: the verdict's fields at the top level, whatever became of the input."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a scan leaves on disk: a folder a video, and an index over all."""
+"""What a scan leaves on disk: a folder per video, and an index over all."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ _MAX_STEM = 80
 
 @dataclass
 class ReportFolder:
-    """Writes reports into `out`, one folder a verdict; `finish` writes the index."""
+    """Writes reports into `out`, one folder per verdict; `finish` writes the index."""
 
     out: Path
     rows: list[report.IndexRow] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The timeline of a verdict as a drawing: one lane a face track, plain numbers for an inline SVG."""
+"""The timeline of a verdict as a drawing: one lane per face, plain numbers for an inline SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Lane:
     bands: tuple[tuple[float, float], ...]
     """(x, width) of each stretch in which the face was on screen."""
     lines: tuple[str, ...]
-    """SVG point lists, one a stretch: never joined across a gap."""
+    """SVG point lists, one per stretch: never joined across a gap."""
     dots: tuple[Dot, ...]
     thinned: bool
 

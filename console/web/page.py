@@ -1,4 +1,4 @@
-"""The page: a list of jobs with an upload form, and one page a job with its verdict."""
+"""The page: a list of jobs with an upload form, and one page per job with its verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -87,7 +87,7 @@ class _Form:
         self._name = message.get_param("name", header="Content-Disposition")  # type: ignore[assignment]
         if self._name == FILE_FIELD:
             if self.filename is not None:
-                raise InputError("the form holds several files.", fix="Send one video a request.")
+                raise InputError("the form holds several files.", fix="Send one video per request.")
             self.filename = message.get_filename() or "upload"
         elif self._name not in FORM_FIELDS:
             raise InputError(f"the form field {self._name!r} is not known.", fix=_SEND)

@@ -1,4 +1,4 @@
-"""The feature pyramid that draws the map (models.md section 6; FPN: Lin et al., CVPR 2017)."""
+"""The feature pyramid that draws the map (Lin et al., CVPR 2017, section 3; FoCus, Fig. 4)."""
 
 from collections.abc import Sequence
 

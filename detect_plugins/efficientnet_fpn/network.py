@@ -1,6 +1,6 @@
 """EfficientNet-B4 with a feature pyramid, supervised by FoCus maps (FoCus, Fig. 4 and section IV-A).
 
-Structure and sizes: models.md section 6.
+The evaluation model of FoCus (arXiv 2409.01030, Fig. 4 and section IV-A). README.md has the sizes.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""What the map branch is trained on (FoCus, section IV-A; models.md section 6). Pure functions."""
+"""What the map branch is trained on (FoCus, arXiv 2409.01030, section IV-A)."""
 
 import torch.nn.functional as F
 from torch import Tensor

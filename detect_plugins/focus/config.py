@@ -32,7 +32,7 @@ class FocusConfig(Frozen):
     use_carp: bool = True
     """Off: maps are the class token's attention in the last block (Table VI, "-CARP")."""
     carp_channels: int = Field(default=32, ge=1)
-    """C of III-B: maps a class, so patches a class that the score looks at."""
+    """C of III-B: maps per class, so patches per class that the score looks at."""
 
     use_cl: bool = True
     """Off: maps and tokens of both modalities are joined by their maximum (Table VI, "-CL")."""

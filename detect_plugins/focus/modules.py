@@ -13,7 +13,7 @@ def region_logits(class_maps: Tensor) -> Tensor:
 class Carp(nn.Module):
     """Classification attentive regions proposal: tokens (B, N, D) -> F (B, 2, C, h, w), logits.
 
-    A 3x3 convolution gives C maps a class; a class scores the mean of its maps' maxima, so each map
+    A 3x3 convolution gives C maps per class; a class scores the mean of its maps' maxima, so each map
     is pushed to find one discriminative patch.
     """
 

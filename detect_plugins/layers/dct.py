@@ -1,4 +1,4 @@
-"""DCT high-pass by constant matrices (LRL Eq. 1-3; models.md section 3.2). No FFT: only MatMul."""
+"""DCT high-pass by constant matrices (LRL, arXiv 2105.02577, Eq. 1-3). No FFT: MatMul only."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""True fp32 for high-pass fronts and similarity products (models.md section 1).
+"""True fp32 for high-pass fronts and similarity products, on every device.
 
 A high-pass residual is a few thousandths of its input: in TF32 or fp16 a fifth of the DCT's output
 is rounding noise, in bf16 all of it. So these operations leave autocast and switch TF32 off.

@@ -1,4 +1,4 @@
-"""Fixed high-pass views of a face: Sobel edges and SRM noise (models.md sections 1, 2.3, 5.2)."""
+"""Fixed high-pass views of a face: Sobel edges (FoCus, section III-A) and SRM noise (SOLA, 3.1)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What every network's forward returns (models.md section 0, common detector interface)."""
+"""What every network's forward returns."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""timm's Xception run stage by stage, tapped before activation (models.md sections 3.3, 4.1)."""
+"""timm's Xception run stage by stage, tapped before activation: cosines then span -1..1."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from detect_plugins.layers.xception import resized
 
-#: Widths of the stages D0..D4 and of the skips into D1..D4 (models.md section 4.5).
+#: Widths of the stages D0..D4 and of the skips into D1..D4 (ours: section III-C gives none).
 STAGE_WIDTHS = (512, 256, 128, 64, 32)
 SKIP_WIDTHS = (256, 128, 64, 32)
 _POOLED = 4
@@ -30,7 +30,7 @@ class Claffm(nn.Module):
     """Cross-level attentional feature fusion: A (B, C_A, ..) weighted by channel through B.
 
     B, the preceding decoder stage, is pooled to 4x4; a 4x4 convolution and ReLU, a 1x1 convolution
-    and a sigmoid give one weight a channel of A (Fig. 3).
+    and a sigmoid give one weight per channel of A (Fig. 3).
     """
 
     pool: Tensor

@@ -1,4 +1,4 @@
-"""Every switch of SOLA's architecture. Paper: arXiv 2209.15490; decisions: models.md section 2."""
+"""Every switch of SOLA's architecture. Paper: arXiv 2209.15490; decisions: this plugin's README."""
 
 from typing import Literal
 

@@ -150,7 +150,7 @@ def _check_header(media: InputContainer, limits: Limits) -> None:
     if decoder.width * decoder.height > limits.max_pixels:
         raise MediaRefused(
             f"frames of {decoder.width}x{decoder.height} pixels, "
-            f"the limit is {limits.max_pixels} pixels a frame.",
+            f"the limit is {limits.max_pixels} pixels per frame.",
             code=ReasonCode.TOO_MANY_PIXELS,
             fix="Raise UNMASK_MAX_PIXELS, or scale the video down.",
         )

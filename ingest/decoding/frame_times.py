@@ -16,7 +16,7 @@ _UNTOLD_CODECS = {"vp8"}
 
 @dataclass(frozen=True)
 class Timeline:
-    """Presentation order. All lists have one element a frame."""
+    """Presentation order. All lists have one element per frame."""
 
     pts: list[int]
     """In stream time base, strictly ascending."""

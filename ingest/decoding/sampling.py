@@ -15,7 +15,7 @@ class SamplingPolicy:
 
     kind: Literal["uniform", "fps", "keyframes", "all"]
     value: float = 0.0
-    """uniform: number of frames; fps: frames a second."""
+    """uniform: number of frames; fps: frames per second."""
 
     def choose(self, pts_ms: Sequence[float], keyframes: Sequence[bool]) -> list[int]:
         """Indices of the chosen frames, ascending and distinct.

@@ -1,4 +1,4 @@
-"""One square crop a face, in native pixels, with the matrix back to the frame."""
+"""One square crop per face, in native pixels, with the matrix back to the frame."""
 
 import math
 

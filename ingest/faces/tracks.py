@@ -37,7 +37,7 @@ class _Track:
     seen_at: int
     """Number of the sampled frame on which it was last seen."""
     drift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    """Pixels a second, x and y."""
+    """Pixels per second, x and y."""
 
     def link(self, box: Box, look: Look, pts_ms: int, number: int) -> None:
         """This face, here and now."""
@@ -60,9 +60,9 @@ class Tracker:
         self._frames = 0
 
     def update(self, pts_ms: int, boxes: Sequence[Box], looks: Sequence[Look]) -> list[int]:
-        """Track ids of `boxes`, in their order. Call once a sampled frame, times ascending.
+        """Track ids of `boxes`, in their order. Call once per sampled frame, times ascending.
 
-        `looks`: one descriptor a box, as `describe` makes it.
+        `looks`: one descriptor per box, as `describe` makes it.
         """
         self._frames += 1
         self._tracks = [t for t in self._tracks if self._remembered(t, pts_ms)]

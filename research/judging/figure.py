@@ -1,8 +1,8 @@
-"""The picture of docs/reference/weights.md: AUC of the shipped bundles together, a row a family of forgeries.
+"""The picture of docs/reference/weights.md: AUC of the shipped bundles together, a row per family of forgeries.
 
     python -m research.judging.figure val.json blends.json --bundle sola=FOLDER ... --out weights.svg
 
-Three marks a row: clips as found, and re-encoded at crf 23 and 32. Bars are 95 % intervals, over people.
+Three marks per row: clips as found, and re-encoded at crf 23 and 32. Bars are 95 % intervals, over people.
 """
 
 import argparse

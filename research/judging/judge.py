@@ -65,7 +65,7 @@ def aggregated(
     sizes: dict[int, float],
     aggregation: Aggregation = DEFAULT.aggregation,
 ) -> float | None:
-    """Most suspicious of the tracks that are long and large enough (models.md section 10).
+    """Most suspicious of the tracks that are long and large enough to judge.
 
     Abstention is left out here, so that its share can be reported beside the figures.
     """

@@ -2,7 +2,7 @@
 
     python -m research.judging.robustness_grid VAL sola=BUNDLE [efficientnet_fpn=BUNDLE] [--frames 4]
 
-Distortions are applied to the face crops before a plugin sees them (trainers/evaluation/robustness.py). One row a
+Distortions are applied to the face crops before a plugin sees them (trainers/evaluation/robustness.py). One row per
 plugin and distortion, levels 1 to 5 side by side, the undistorted figure first.
 """
 

@@ -4,7 +4,7 @@
 
 The installed weights, face detector and policy, from file to verdict; where `research.judging.judge` takes
 faces that YuNet found. Prints video AUC of the verdicts' `p_fake`, and what the policy made of it. Verdicts stay
-in SCANNED, a file a quality. About fifteen minutes of one core.
+in SCANNED, a file per quality. About fifteen minutes of one core.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def scan(files: Sequence[DataFile], data: Path, out: Path) -> list[Scanned]:
 
 
 def read_scan(files: Sequence[DataFile], quality: str, lines: Sequence[str]) -> list[Scanned]:
-    """The command's lines, one a file and in order."""
+    """The command's lines, one per file and in order."""
     return [_read(file, quality, json.loads(line)) for file, line in zip(files, lines, strict=True)]
 
 

@@ -2,7 +2,7 @@
 
     python -m research.judging.strange_inputs VAL sola=BUNDLE [efficientnet_fpn=BUNDLE]
 
-Each is made from the validation set's real faces (text: drawn), one crop a clip. Prints the share of
+Each is made from the validation set's real faces (text: drawn), one crop per clip. Prints the share of
 crops beyond the bundle's limit, and that of the untouched crops beside it.
 """
 

@@ -24,7 +24,7 @@ def face_frames(count: int) -> Iterator[Image]:
 
 
 def encode(path: Path, frames: Iterator[Image], pts: Callable[[int], int] | None = None) -> Path:
-    """H.264 in MP4 at 25 frames a second; `pts` in milliseconds makes the frame rate variable."""
+    """H.264 in MP4 at 25 frames per second; `pts` in milliseconds makes the frame rate variable."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream(
             "libx264", rate=25, options={"preset": "ultrafast", "threads": "1", "g": "8"}
@@ -113,7 +113,7 @@ def small_faces(path: Path) -> Path:
 
 
 def variable_rate(path: Path) -> Path:
-    """Frames at 0, 40, 80 ... and then one a second."""
+    """Frames at 0, 40, 80 ... and then one per second."""
     return encode(path, face_frames(16), lambda i: 40 * i if i < 8 else 280 + 1000 * (i - 7))
 
 

@@ -1,4 +1,4 @@
-"""Celeb-DF v2 (models.md 9.2). Its test list says 1 for real and 0 for fake: inverted here."""
+"""Celeb-DF v2 (Li et al., CVPR 2020). Its test list says 1 for real and 0 for fake, inverted here."""
 
 from pathlib import Path
 

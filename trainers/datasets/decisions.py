@@ -1,4 +1,4 @@
-"""Moderators' decisions as training data: one JSON object a line, deduplicated, with consent.
+"""Moderators' decisions as training data: one JSON object per line, deduplicated, with consent.
 
     {"path": "clip.mp4", "label": "fake", "consent": true, "sha256": "...", "method": "", "identity": []}
 

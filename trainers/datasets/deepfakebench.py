@@ -1,4 +1,4 @@
-"""DeepfakeBench's pre-processed frames and JSON, without its pitfalls (models.md 9.3).
+"""DeepfakeBench's pre-processed frames and JSON, without its pitfalls (Yan et al., 2023).
 
 Its sub-sampling takes the first N frames: all frames are listed here and `prepare.py` spreads its
 choice. Its video AUC merges the four fakes of one FaceForensics++ pair: the method is part of our

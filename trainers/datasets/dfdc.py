@@ -1,4 +1,4 @@
-"""The Deepfake Detection Challenge: the full set and its preview (models.md 9.2)."""
+"""The Deepfake Detection Challenge: the full set and its preview (Dolhansky et al., 2019, 2020)."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FaceForensics++ and the two sets that live in its tree: FaceShifter and DFD (models.md 9.1)."""
+"""FaceForensics++ and the two sets that live in its tree: FaceShifter, DFD (Roessler et al., 2019)."""
 
 from pathlib import Path
 

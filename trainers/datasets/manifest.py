@@ -1,4 +1,4 @@
-"""A CSV manifest: path, label and whatever else is known, one row a file.
+"""A CSV manifest: path, label and whatever else is known, one row per file.
 
 Columns `path` and `label` (real or fake) must be there; method, identity, pair_of, licence,
 source_repo and split are used where they are. `../shared/data/MANIFEST.csv` is one.

@@ -41,13 +41,13 @@ class Sample(Frozen):
     video: str
     """Unique within data set and method."""
     kind: Literal["video", "image", "frames", "archive"]
-    """archive: a tar of folders of face images, one folder a sequence."""
+    """archive: a tar of folders of face images, one folder per sequence."""
     path: Path
     """The file; for frames, the folder they lie in."""
     frames: tuple[Path, ...] = ()
     """Of kind "frames": image files in order."""
     masks: tuple[Path, ...] = ()
-    """Of kind "frames": one mask a frame, same order; empty where there are none."""
+    """Of kind "frames": one mask per frame, same order; empty where there are none."""
     mask_path: Path | None = None
     """Of kind "video": the official mask video."""
     pair_of: Path | None = None

@@ -1,4 +1,4 @@
-"""WildDeepfake: face sequences from the internet, cropped already (models.md 9.2)."""
+"""WildDeepfake: face sequences from the internet, cropped already (Zi et al., ACM MM 2020)."""
 
 from pathlib import Path
 

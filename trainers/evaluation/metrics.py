@@ -63,7 +63,7 @@ def by_video(
     scores: ArrayLike,
     aggregate: Callable[[Vector], float] = lambda v: float(np.mean(v)),
 ) -> tuple[list[str], Vector, Vector]:
-    """Frame scores to one score a video, in order of first appearance.
+    """Frame scores to one score per video, in order of first appearance.
 
     Returns keys, labels and scores of the videos. Raises ConfigError where frames of one video
     disagree on its label.

@@ -2,7 +2,7 @@
 
 Train and test sets are named as evaluation names them: data set and level, then a method, for
 example "ffpp-c23/Deepfakes". Where a paper leaves the compression open it is marked raw, as the
-figures suggest (models.md section 8). Values are per cent. Printed tables only: text that
+figures suggest. Values are per cent. Printed tables only: text that
 contradicts them is not repeated.
 """
 
@@ -15,7 +15,7 @@ LRL = "LRL (AAAI 2021)"
 LLSM = "LLSM"
 FOCUS = "FoCus (TIFS 2024)"
 IN_DOMAIN, ACROSS = 0.5, 3.0
-"""Differences in points that count as reproduced (models.md 8.5)."""
+"""Differences in points that count as reproduced: on the same method, on another one."""
 _FF = {"DF": "Deepfakes", "F2F": "Face2Face", "FS": "FaceSwap", "NT": "NeuralTextures"}
 
 

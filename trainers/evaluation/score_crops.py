@@ -93,7 +93,7 @@ def aggregation_of(detector: Detector) -> Aggregation:
 
 
 def video_scores(scored: Scored, aggregation: str = "track-mean-top20") -> list[VideoScore]:
-    """One record a video: the workers' aggregation per track, then the most suspicious track."""
+    """One record per video: the workers' aggregation per track, then the most suspicious track."""
     _, aggregate = METHODS[aggregation]
     rows: dict[str, list[int]] = {}
     for index, record in enumerate(scored.records):

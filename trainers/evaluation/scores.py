@@ -1,4 +1,4 @@
-"""What evaluation hands to calibration and tables: one record a video, and JSON files of them."""
+"""What evaluation hands to calibration and tables: one record per video, and JSON files of them."""
 
 import json
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ _VIDEOS = TypeAdapter(tuple[VideoScore, ...])
 
 
 def write_scores(path: Path, videos: Sequence[VideoScore]) -> None:
-    """One JSON array, one record a line."""
+    """One JSON array, one record per line."""
     lines = ",\n".join(video.model_dump_json() for video in videos)
     path.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 

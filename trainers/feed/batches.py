@@ -142,7 +142,7 @@ class PoolBatches(Dataset[Batch]):
         unpaired = self.fakes > self.pairs_a_batch and not self._fake_families
         if unpaired or (self.reals > self.pairs_a_batch and "real" not in self._clips):
             raise ConfigError(
-                f"{self.reals} reals and {self.fakes} forgeries a batch cannot be drawn: there are "
+                f"{self.reals} reals and {self.fakes} forgeries per batch cannot be drawn: there are "
                 "pairs of a real and its forgery only.",
                 fix="Set sampler.real_share=0.5 and an even batch.",
             )

@@ -13,7 +13,7 @@ def pair_map(real: Tensor, fake: Tensor, source: MapSourceName) -> Tensor:
     """Map target from a pair, (B, 3, H, W) in 0..1 each -> (B, 1, H, W) in 0..1.
 
     pixel: mean absolute difference; pixel-threshold: the same, > 0.1; ssim: 1 - SSIM of the grey
-    pictures over 11 x 11 Gaussian windows (FoCus Table II; models.md section 11).
+    pictures over 11 x 11 Gaussian windows (FoCus, Table II; Wang et al., 2004).
     """
     if source == "ssim":
         weights = torch.tensor([0.299, 0.587, 0.114], dtype=real.dtype).view(1, 3, 1, 1)

@@ -1,7 +1,8 @@
 """From a data set's sample to face crops with masks, through ingest's own decoder, finder and cutter.
 
-One box rule for both classes (models.md 2.1): a face box always comes from the face detector on a
-*genuine* frame where there is one: a forgery's box is that of its paired original, same frame.
+One box rule for both classes, as two rules would tell them apart: a face box comes from the face
+detector on a *genuine* frame where there is one. A forgery's box is that of its paired original's
+same frame.
 """
 
 import tarfile
@@ -64,7 +65,7 @@ class How:
 
 
 class CropSource:
-    """Cuts samples into crops. One a process: face detectors belong to one thread."""
+    """Cuts samples into crops. One per process: face detectors belong to one thread."""
 
     def __init__(self, root: Path, settings: Settings, detector: FaceDetector, how: How) -> None:
         self._root, self._settings, self._detector, self._how = root, settings, detector, how

@@ -1,4 +1,4 @@
-"""Prepared face crops on disk: WebDataset tar shards with a manifest line a crop.
+"""Prepared face crops on disk: WebDataset tar shards with a manifest line per crop.
 
     OUT/plan.json               what was asked for; a resumed run must ask the same
     OUT/shard-000000.tar        KEY.png [KEY.mask.png] [KEY.original.png] KEY.json ... (webdataset)

@@ -12,7 +12,7 @@ Mask = NDArray[np.uint8]
 DIFFERENCE = 0.15
 """Of the range, after grey conversion (LRL section 3.3)."""
 SMALLEST_REGION = 0.001
-"""Share of the crop under which a changed region is codec noise (models.md 3.6)."""
+"""Share of the crop under which a changed region is codec noise; LRL's threshold alone keeps it."""
 ALIGNED = 0.8
 """A pair that differs on more of the crop than this is not aligned frame by frame."""
 

@@ -1,4 +1,4 @@
-"""Forgeries on the fly: a real face and its forgery, made from it (models.md section 11).
+"""Forgeries on the fly: a real face and its forgery, made from it.
 
 Two families. *Blended*: another version of the face, or another person's, is pasted into a region
 (self-blended images, Face X-ray's cross-identity blends, lip-sync-like mouths and rectangles).

@@ -1,11 +1,11 @@
-"""A pool of crops on disk: raw pixels in one memory-mapped file, one JSON line a crop.
+"""A pool of crops on disk: raw pixels in one memory-mapped file, one JSON line per crop.
 
 Made ahead by `research/pools/build_pool.py` (a pair costs tens of milliseconds, a batch must cost
 less), read by training without decoding anything.
 
     NAME.bin     RGB bytes of every crop, one after the other
     NAME.masks   64 x 64 bytes a mask
-    NAME.jsonl   PoolRecord a line
+    NAME.jsonl   one PoolRecord per line
 """
 
 import hashlib

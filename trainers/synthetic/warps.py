@@ -1,4 +1,4 @@
-"""Where a face is, from many landmarks, five points, or only its box (models.md section 11)."""
+"""Where a face is, from many landmarks, five points, or only its box."""
 
 from dataclasses import dataclass
 from typing import Literal

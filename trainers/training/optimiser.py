@@ -10,7 +10,7 @@ from trainers.config import ScheduleConfig, TrainConfig
 
 
 def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only; ASRM slower and undecayed (models.md 2.3)."""
+    """Weight decay on matrices and kernels only; ASRM slower and undecayed (SOLA's README)."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     asrm: list[nn.Parameter] = []

@@ -85,7 +85,7 @@ def auc(real: Floats, fake: Floats) -> float:
 
 
 def summary(scores: list[ClipScore]) -> dict[str, float]:
-    """Video AUC a family and quality ("swap/crf23"), and "score": the mean over both.
+    """Video AUC per family and quality ("swap/crf23"), and "score": the mean over both.
 
     Families and qualities weigh the same, so that no large one chooses the checkpoint. The AUC over
     all qualities together, "pooled", also sees whether re-encoding shifts the scores of real clips.

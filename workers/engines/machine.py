@@ -41,7 +41,7 @@ def cpu_has_bf16() -> bool:
 
 
 def inference_threads(settings: Settings) -> int:
-    """Threads of one forward pass: the setting, or one a core this process may use."""
+    """Threads of one forward pass: the setting, or one per core this process may use."""
     if settings.threads is not None:
         return settings.threads
     if hasattr(os, "sched_getaffinity"):

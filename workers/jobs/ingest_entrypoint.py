@@ -41,5 +41,5 @@ def ingest_job(submission_json: str) -> None:
 
 @cache
 def _face_detector(spec: str) -> FaceDetector:
-    """One a process: loading takes longer than a short video."""
+    """One per process: loading takes longer than a short video."""
     return build_face_detector(spec, Settings())

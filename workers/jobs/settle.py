@@ -17,7 +17,7 @@ VERDICT_JOB = "workers.jobs.entrypoints.verdict_job"
 _RETRY_AFTER_S = [5, 20, 60]
 _PATIENCE_S = 1800
 
-#: KEYS: closed, settled, then scores and failures a plugin. ARGV: crops owed, lifetime in s.
+#: KEYS: closed, settled, then scores and failures per plugin. ARGV: crops owed, lifetime in s.
 #: A crop that failed in one delivery and was scored in another is answered once, not twice.
 _SETTLE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end

@@ -1,6 +1,6 @@
-"""The whole pipeline in one process: private broker, SQLite, a scoring thread a plugin.
+"""The whole pipeline in one process: private broker, SQLite, a scoring thread per plugin.
 
-The rooms are the same as on a farm of machines; only RQ is left out, whose start of a process a
+The rooms are the same as on a farm of machines; only RQ is left out, whose start of one process per
 video would cost more than a short video does.
 """
 

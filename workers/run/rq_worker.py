@@ -1,4 +1,4 @@
-"""RQ, as Unmask runs it: a spawned process a job, one queue a worker, JSON, quick to notice death.
+"""RQ, as Unmask runs it: one process per job, one queue per worker, JSON, quick to notice death.
 
 RQ's own SpawnWorker rebuilds its connection from keyword arguments, which a Unix socket or a TLS
 URL does not survive; ours hands the URL on. Its child also outlives a killed worker, and RQ takes

@@ -1,4 +1,4 @@
-"""The scoring process: a thread a plugin, each with its own consumer group and engine.
+"""The scoring process: a thread per plugin, each with its own consumer group and engine.
 
 Long-lived and never forked from: CUDA does not survive a fork, and an engine is slow to build.
 """
@@ -46,7 +46,7 @@ class PluginLoop(threading.Thread):
     raises a PluginError, the loop refuses every crop with that reason, so that jobs still settle.
     Where the engine is at fault, the loop ends, and its crops are left to other workers; with
     `go_on`, where there are none, it refuses them too. With `wanted`, loading begins when that is
-    set. `on_settled(job_id, generation)` is called once a job, by whoever wrote its last answer.
+    set. `on_settled(job_id, generation)` is called once per job, by whoever wrote its last answer.
     """
 
     def __init__(

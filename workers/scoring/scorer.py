@@ -59,7 +59,7 @@ class Scorer:
         self._engine = engine
 
     def score(self, items: Sequence[Item]) -> list[ScoredCrop]:
-        """One outcome a crop, in order. Never raises for a crop: halves the batch to find it.
+        """One outcome per crop, in order. Never raises for a crop: halves the batch to find it.
 
         Raises EngineError where the engine fails on a plain grey image too: then no crop is to
         blame, and none is marked as failed.

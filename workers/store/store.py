@@ -1,4 +1,4 @@
-"""Jobs, verdicts and frame scores in SQLite or PostgreSQL, one short transaction a call."""
+"""Jobs, verdicts and frame scores in SQLite or PostgreSQL, one short transaction per call."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,6 +1,7 @@
 """From the frame scores of one face track to one score: named, versioned methods. Pure.
 
-models.md section 10. All are indifferent to the order of the frames.
+The confident method is that of the DFDC challenge's winner (Seferbekov, 2020).
+All are indifferent to the order of the frames.
 """
 
 import math

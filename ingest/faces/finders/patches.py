@@ -33,7 +33,7 @@ def _sampled(
     side: int,
     times: int,
 ) -> Images:
-    """Patches of `times` x `side` samples a side, then averaged down to `side`."""
+    """Patches of `times` x `side` samples per side, then averaged down to `side`."""
     samples = side * times
     # One picture of all patches, one below the other: a call for each would cost more than the pixels.
     first = corners + (step[:, None] - 1) / 2

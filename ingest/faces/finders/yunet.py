@@ -15,7 +15,7 @@ _LONGEST_PX = 640
 
 
 class YuNet:
-    """A YuNet ONNX file. Cheap: some 5 ms a frame on one core at 640 px."""
+    """A YuNet ONNX file. Cheap: some 5 ms per frame on one core at 640 px."""
 
     weak = False
 

@@ -47,7 +47,7 @@ def portrait(face_px: int = 150, size: tuple[int, int] = (320, 320)) -> Images:
 
 
 def panning(count: int, face_px: int = 110) -> list[Images]:
-    """A face that moves a pixel or two a frame."""
+    """A face that moves a pixel or two per frame."""
     wide = portrait(face_px, (400, 320))
     return [np.ascontiguousarray(wide[:, 20 + n : 340 + n]) for n in range(count)]
 

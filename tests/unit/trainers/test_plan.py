@@ -31,7 +31,7 @@ def test_every_config_has_a_plan(name, monkeypatch):
 def test_the_plan_of_a_paper_table_names_data_steps_time_and_figure(monkeypatch, tmp_path):
     monkeypatch.setenv("UNMASK_DATA", str(tmp_path))
     text = plan("lrl-ffpp-c23")
-    assert "FaceForensics++ c23, split train, 16 frames a video" in text
+    assert "FaceForensics++ c23, split train, 16 frames per video" in text
     assert "github.com/ondyari/FaceForensics" in text
     assert "144,000 steps of 32 images = 4,608,000 images" in text
     assert "table 3 (LRL), test celebdf/Celeb-synthesis: AUC 78.26" in text

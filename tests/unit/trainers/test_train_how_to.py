@@ -13,7 +13,7 @@ TEXT = (ROOT / "docs/how-to/train.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line)
     for block in re.findall(r"```sh\n(.*?)```", TEXT, flags=re.S)
-    for line in block.splitlines()
+    for line in block.replace("\\\n", " ").splitlines()
     if line.startswith("python ")
 ]
 

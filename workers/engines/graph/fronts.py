@@ -1,4 +1,4 @@
-"""Keeping the high-pass front ends in fp32 while the rest runs in less (models.md section 1).
+"""Keeping the high-pass front ends in fp32 while the rest runs in less.
 
 SRM, DCT and Sobel subtract nearly equal pixels: rounded to bf16, their output is noise. A plugin
 names these submodules in its manifest (`fp32_fronts`); every reduced-precision engine asks here.

@@ -1,8 +1,8 @@
 """A serving graph cut into stages that alternate between exact fp32 and whatever an engine runs at.
 
-SRM, DCT and Sobel subtract nearly equal pixels: rounded to bf16, their output is noise (models.md
-section 1). A plugin names such submodules in its manifest (`fp32_fronts`). No compiler's own
-per-operation precision marks held in all cases (OpenVINO still ran a Pad before a pinned
+SRM, DCT and Sobel subtract nearly equal pixels: rounded to bf16, their output is noise
+(detect_plugins/layers/fp32.py). A plugin names such submodules in its manifest (`fp32_fronts`). No
+compiler's own per-operation precision marks held in all cases (OpenVINO still ran a Pad before a pinned
 convolution in bf16; torch-tensorrt matches names that its lowering makes up), so a reduced engine
 compiles several graphs: exact stages in fp32, the others in its own precision.
 

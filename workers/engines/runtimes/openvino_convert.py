@@ -1,4 +1,4 @@
-"""From a plugin's torch module to OpenVINO models, one a stage, in a folder with their plan."""
+"""From a plugin's torch module to OpenVINO models, one per stage, in a folder with their plan."""
 
 import warnings
 from pathlib import Path

@@ -55,7 +55,7 @@ class OpenvinoEngine(BucketEngine):
         values = {IMAGE: images}
         for stage, request in zip(self._plan.stages, self._requests, strict=True):
             inputs = [values[name] for name in stage.inputs]
-            # Without copies: each request owns its outputs, and runs once a batch.
+            # Without copies: each request owns its outputs, and runs once per batch.
             made = request.infer(inputs, share_inputs=True, share_outputs=True)
             values.update(zip(stage.outputs, made.values(), strict=True))
         return [values[name] for name in self._plan.outputs]

@@ -59,7 +59,7 @@ def publish(
     sides: dict[int, int] | None = None,
     close: bool = True,
 ) -> None:
-    """One grey crop a level, by ingest's own publisher; `sides` gives some another size."""
+    """One grey crop per level, by ingest's own publisher; `sides` gives some another size."""
     publisher = RedisPublisher(redis, Settings())
     submission = Submission(job_id=job_id, path="/x", filename="x", plugins=plugins, crop_scale=1.3)
     publisher.begin(submission)

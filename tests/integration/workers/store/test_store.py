@@ -1,4 +1,4 @@
-"""The database keeps one truth a job, whoever writes it how often."""
+"""The database keeps one truth per job, whoever writes it how often."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The report a person reads."""
+"""The report, as people read it."""
 
 import re
 from collections.abc import Callable

@@ -188,7 +188,7 @@ def test_reals_alone_will_do_where_every_forgery_is_made_of_them(tmp_path: Path)
         synthetic_share=1.0, pair_weights={}, live=live(reals), augment=AugmentConfig(), seed=0,
     )  # fmt: skip
     assert source[0].label.tolist() == [0, 0, 1, 1]
-    with pytest.raises(ConfigError, match="1 reals and 3 forgeries a batch cannot be drawn"):
+    with pytest.raises(ConfigError, match="1 reals and 3 forgeries per batch cannot be drawn"):
         PoolBatches(
             reals, input_px=64, crop_scale=1.3, jitter=(1.0, 1.0), batch=4, real_share=0.25,
             synthetic_share=1.0, pair_weights={}, live=live(reals), augment=AugmentConfig(),

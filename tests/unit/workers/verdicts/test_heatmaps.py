@@ -9,7 +9,7 @@ from workers.verdicts.heatmaps import decode_map, on_crop, overlay, png
 
 def test_a_map_over_a_part_of_the_crop_is_drawn_on_that_part_alone() -> None:
     # The crop is 20 x 20, 5 frame pixels each, its corner at frame (100, 50). The 2 x 2 map covers
-    # the crop's columns 10..20 and rows 0..10: frame x 150..200, y 50..100, 25 px a cell.
+    # the crop's columns 10..20 and rows 0..10: frame x 150..200, y 50..100, 25 px per cell.
     heatmap = np.array([[1.0, 0.0], [0.0, 0.0]], dtype=np.float32)
     drawn = on_crop(heatmap, (25.0, 0.0, 150.0, 0.0, 25.0, 50.0), crop(0))
     assert drawn.shape == (20, 20)
