@@ -10,7 +10,7 @@ import pytest
 from console.show.verdict_schema import verdict_schema, verdict_schema_text
 from unmask.verdict import Verdict
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "docs" / "reference" / "verdict-v1.schema.json"
+PUBLISHED = Path(__file__).resolve().parents[4] / "docs" / "reference" / "verdict-v1.schema.json"
 
 
 def test_the_published_schema_is_current() -> None:
