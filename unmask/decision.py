@@ -14,7 +14,7 @@ MAX_NAME = 100
 _SAYS = {
     VerdictLabel.FAKE: "fake",
     VerdictLabel.SUSPICIOUS: "fake",
-    VerdictLabel.AUTHENTIC: "real",
+    VerdictLabel.NO_SIGN_FOUND: "real",
     VerdictLabel.INCONCLUSIVE: None,
 }
 

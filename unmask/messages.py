@@ -5,7 +5,7 @@ Times are milliseconds from the first frame, from true presentation timestamps.
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -68,6 +68,20 @@ class Submission(Frozen):
     """Faces with a smaller longer side are counted, not cropped: the least any plugin assesses."""
 
 
+class StreamInfo(Frozen):
+    """One video stream of the file, and what became of it."""
+
+    index: int
+    """As the container counts its streams."""
+    codec: str
+    width: int
+    height: int
+    duration_ms: int | None = None
+    default: bool = False
+    """Whether the file calls it the one to play."""
+    outcome: Literal["judged", "passed_over", "cover_picture", "unreadable"]
+
+
 class MediaInfo(Frozen):
     """What the file is, as found by the sniffer and the decoder."""
 
@@ -87,6 +101,23 @@ class MediaInfo(Frozen):
     """None where the container does not say."""
     frame_rate: float | None = None
     """Average frames per second; None where unknown."""
+    offset_ms: int = 0
+    """Time of the first picture on the file's own clock: a player is asked for offset + ours."""
+    streams: tuple[StreamInfo, ...] = ()
+    """Every video stream where there is more than one; empty where the one is all there is."""
+
+
+class Looks(Frozen):
+    """What the budget of looks was spent on. The sum is the frames that were chosen."""
+
+    budget: int | None = None
+    """The most that the policy allows; None where it has no limit."""
+    steady: int = 0
+    """At even steps in time."""
+    shots: int = 0
+    """More, so that no shot goes by with fewer than a window needs."""
+    closer: int = 0
+    """More, where the first looks were high or disagreed."""
 
 
 class Coverage(Frozen):
@@ -112,6 +143,12 @@ class Coverage(Frozen):
     """Of those, faces under the smallest size a plugin can assess."""
     faces_scored: int = 0
     """Of those, faces that every usable plugin scored."""
+    faces_left_out: int = 0
+    """Faces over the policy's limits for one frame or one video: the smallest, the latest seen."""
+    looks: Looks | None = None
+    """None where the sampling policy has no plan in time (version 1)."""
+    longest_unlooked_ms: int | None = None
+    """The longest stretch of the video between two looks; None where the length is not known."""
 
 
 class CropMeta(Frozen):
@@ -163,6 +200,10 @@ class TrackSummary(Frozen):
     crops: int
     """Of those, faces large enough that a crop was published."""
     median_face_px: float
+    person: int | None = None
+    """Tracks of one number are one person; None where nobody told them apart."""
+    turned_deg: Literal[0, 90, 180, 270] = 0
+    """How far its crops were turned clockwise to stand upright."""
 
 
 class IngestClosed(Frozen):
@@ -179,6 +220,8 @@ class IngestClosed(Frozen):
     coverage: Coverage = Coverage()
     """As ingest sees it: `scored` counts frames whose crops were published."""
     tracks: tuple[TrackSummary, ...] = ()
+    cuts_ms: tuple[int, ...] = ()
+    """Where a new shot seems to begin, as far as the container tells: no window spans a cut."""
     face_detector: str = ""
     """Name and version of what found the faces, e.g. "yunet-2023mar"."""
     notes: tuple[Reason, ...] = ()

@@ -51,7 +51,7 @@ class Policy(Frozen):
             return VerdictLabel.FAKE
         if p_fake >= self.suspicious_at:
             return VerdictLabel.SUSPICIOUS
-        return VerdictLabel.AUTHENTIC
+        return VerdictLabel.NO_SIGN_FOUND
 
     def used(self) -> PolicyUsed:
         """The part that a verdict quotes."""

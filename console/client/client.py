@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from unmask.errors import ReasonCode, UnmaskError
-from unmask.verdict import Verdict
+from unmask.verdict import Verdict, read_verdict
 
 _CHUNK = 1 << 20
 _POLL_S = (0.2, 0.5, 1.0, 2.0)
@@ -73,9 +73,7 @@ class Client:
 
     def verdict(self, job_id: str) -> Verdict:
         """The verdict. Raises ApiError while there is none; its `problem` says how the job stands."""
-        return Verdict.model_validate_json(
-            self._ask("GET", f"/v1/jobs/{quote(job_id, safe='')}/verdict")
-        )
+        return read_verdict(self._ask("GET", f"/v1/jobs/{quote(job_id, safe='')}/verdict"))
 
     def picture(self, job_id: str, url: str) -> bytes:
         """An evidence picture, by the `face_url` or `heatmap_url` of the verdict."""

@@ -25,7 +25,7 @@ from workers.run import local
 _COLOURS = {
     VerdictLabel.FAKE: "bold red",
     VerdictLabel.SUSPICIOUS: "yellow",
-    VerdictLabel.AUTHENTIC: "green",
+    VerdictLabel.NO_SIGN_FOUND: "green",
     VerdictLabel.INCONCLUSIVE: "dim",
 }
 _PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "concluding"}

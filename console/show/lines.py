@@ -29,7 +29,7 @@ def record(
     if verdict is not None:
         return head | verdict.model_dump(mode="json")
     return head | {
-        "schema_version": "1",
+        "schema_version": "2",
         "verdict": VerdictLabel.INCONCLUSIVE.value,
         "p_fake": None,
         "calibrated": False,
@@ -40,7 +40,12 @@ def record(
         "policy": policy.used().model_dump(mode="json"),
         "aggregation": None,
         "combination": None,
+        "windows": None,
+        "correction": None,
         "coverage": Coverage().model_dump(mode="json"),
+        "segments": [],
+        "deciding": None,
+        "power": None,
         "tracks": [],
         "evidence": [],
         "plugins": [],

@@ -5,7 +5,7 @@ from typing import Any
 
 from unmask.verdict import Verdict
 
-SCHEMA_ID = "urn:unmask:verdict:v1"
+SCHEMA_ID = "urn:unmask:verdict:v2"
 
 
 def verdict_schema() -> dict[str, Any]:
@@ -19,7 +19,7 @@ def verdict_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
         **schema,
-        "title": "Unmask verdict, version 1",
+        "title": "Unmask verdict, version 2",
     }
 
 

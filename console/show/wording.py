@@ -17,7 +17,7 @@ from unmask.verdict import (
 HEADLINES = {
     VerdictLabel.FAKE: "Likely forged",
     VerdictLabel.SUSPICIOUS: "Suspicious",
-    VerdictLabel.AUTHENTIC: "No sign of forgery found",
+    VerdictLabel.NO_SIGN_FOUND: "No sign of forgery found",
     VerdictLabel.INCONCLUSIVE: "Cannot be judged",
 }
 
@@ -26,7 +26,7 @@ LABEL_MEANINGS = {
     VerdictLabel.SUSPICIOUS: (
         "The score lies between the policy's two thresholds: a person should look at it."
     ),
-    VerdictLabel.AUTHENTIC: (
+    VerdictLabel.NO_SIGN_FOUND: (
         "Every face that could be judged scores below the policy's threshold for suspicious. "
         "This is not a proof that the video is genuine."
     ),

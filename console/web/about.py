@@ -28,7 +28,7 @@ def plugins(found: WebServicesDep) -> dict[str, Any]:
 
 @router.get("/v1/schema/verdict", tags=["about"], summary="JSON Schema of a verdict")
 def schema() -> dict[str, Any]:
-    """The published schema, version 1."""
+    """The published schema, version 2."""
     return VERDICT_SCHEMA
 
 

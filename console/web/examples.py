@@ -45,7 +45,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 VERDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Verdict v1.",
+        "description": "Verdict v2.",
         "content": {
             "application/json": {
                 "schema": {"$ref": "/v1/schema/verdict"},

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from unmask.errors import IdempotencyConflict
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
-from unmask.verdict import Verdict
+from unmask.verdict import Verdict, read_verdict
 from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
 from workers.store.migrate import upgrade
@@ -314,7 +314,7 @@ class Store:
         query = query.order_by(VERDICTS.c.generation.desc()).limit(1)
         with self._begin() as connection:
             found = connection.execute(query).scalar()
-        return None if found is None else Verdict.model_validate_json(found)
+        return None if found is None else read_verdict(found)
 
     def frame_scores(
         self, job_id: str, generation: int, at_least: float = 0.0

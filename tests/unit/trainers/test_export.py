@@ -121,7 +121,11 @@ def test_a_bundle_with_operating_points_brings_a_policy_that_acts_on_them(tmp_pa
     points = {"fpr_0.05": 0.61, "fpr_0.01": 0.87, "fpr_0.05|quality=crf 32": 0.61}
     written = write_bundle.write_bundle(tmp_path / "b", TENSORS, card(thresholds=points))
     policy = load_policy(str(tmp_path / "b" / "policy.toml"))
-    assert [policy.label(p).value for p in (0.6, 0.62, 0.88)] == ["authentic", "suspicious", "fake"]
+    assert [policy.label(p).value for p in (0.6, 0.62, 0.88)] == [
+        "no_sign_found",
+        "suspicious",
+        "fake",
+    ]
     assert policy.version == written.sha256[:12]
     write_bundle.write_bundle(tmp_path / "c", TENSORS, card())
     assert not (tmp_path / "c" / "policy.toml").exists()

@@ -79,7 +79,7 @@ def test_messages_are_frozen_and_refuse_unknown_fields() -> None:
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_probability_never_gets_a_milder_label(one: float, other: float) -> None:
-    order = [VerdictLabel.AUTHENTIC, VerdictLabel.SUSPICIOUS, VerdictLabel.FAKE]
+    order = [VerdictLabel.NO_SIGN_FOUND, VerdictLabel.SUSPICIOUS, VerdictLabel.FAKE]
     low, high = sorted((one, other))
     assert order.index(DEFAULT.label(low)) <= order.index(DEFAULT.label(high))
 

@@ -90,7 +90,7 @@ def test_a_decision_stays_with_the_run_that_it_was_made_on(
 ) -> None:
     job_id = judged[0]
     assert service.store.rerun(job_id)
-    changed = make_verdict(verdict=VerdictLabel.AUTHENTIC, p_fake=0.1)
+    changed = make_verdict(verdict=VerdictLabel.NO_SIGN_FOUND, p_fake=0.1)
     assert service.store.save_verdict(job_id, 1, changed)
     on_first = client.post(address(job_id), json={**UPHELD, "generation": 0}).json()
     on_newest = client.post(address(job_id), json={**UPHELD, "rationale": "blended"}).json()

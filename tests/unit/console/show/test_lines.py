@@ -39,7 +39,7 @@ def test_a_failed_input_has_the_same_fields_as_a_judged_one(make_verdict: Make) 
     assert failed["p_fake"] is None
     assert failed["job_status"] == "failed"
     assert failed["reasons"] == [{"code": "not_found", "message": GONE.message}]
-    assert set(failed["coverage"].values()) == {0}
+    assert set(failed["coverage"].values()) == {0, None}
 
 
 def test_a_line_is_one_line_whatever_the_name() -> None:
@@ -118,7 +118,7 @@ def test_a_folder_name_is_one_harmless_name(name: str) -> None:
         (JobState.SUCCEEDED, VerdictLabel.INCONCLUSIVE, ReasonCode.TOO_FEW_FRAMES, False),
         (JobState.SUCCEEDED, VerdictLabel.INCONCLUSIVE, ReasonCode.NO_WEIGHTS, True),
         (JobState.SUCCEEDED, VerdictLabel.INCONCLUSIVE, ReasonCode.PLUGIN_FAILED, True),
-        (JobState.SUCCEEDED, VerdictLabel.AUTHENTIC, ReasonCode.NO_WEIGHTS, False),
+        (JobState.SUCCEEDED, VerdictLabel.NO_SIGN_FOUND, ReasonCode.NO_WEIGHTS, False),
         (JobState.FAILED, None, ReasonCode.TRUNCATED, True),
     ],
 )

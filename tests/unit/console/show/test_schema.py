@@ -10,12 +10,12 @@ import pytest
 from console.show.verdict_schema import verdict_schema, verdict_schema_text
 from unmask.verdict import Verdict
 
-PUBLISHED = Path(__file__).resolve().parents[4] / "docs" / "reference" / "verdict-v1.schema.json"
+PUBLISHED = Path(__file__).resolve().parents[4] / "docs" / "reference" / "verdict-v2.schema.json"
 
 
 def test_the_published_schema_is_current() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == verdict_schema_text(), (
-        "write it again: unmask schema > docs/reference/verdict-v1.schema.json"
+        "write it again: unmask schema > docs/reference/verdict-v2.schema.json"
     )
 
 
@@ -28,7 +28,7 @@ def test_a_verdict_is_valid_against_the_published_schema(
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("p_fake", 1.5), ("verdict", "maybe"), ("schema_version", "2")]
+    ("field", "value"), [("p_fake", 1.5), ("verdict", "maybe"), ("schema_version", "1")]
 )
 def test_the_schema_refuses_what_is_not_a_verdict(
     make_verdict: Callable[..., Verdict], field: str, value: object

@@ -122,7 +122,7 @@ def test_a_policy_that_asks_gets_the_face_size_obeyed_and_told() -> None:
     verdict = verdict_of(ASKING)
     odds = 0.78 / 0.22 * 0.375
     assert verdict.p_fake == pytest.approx(odds / (1 + odds), abs=1e-5)
-    assert verdict.verdict is VerdictLabel.AUTHENTIC
+    assert verdict.verdict is VerdictLabel.NO_SIGN_FOUND
     obeyed = verdict.tracks[0].condition
     assert obeyed is not None
     assert (obeyed.name, obeyed.p_before) == ("face_px=96-192", 0.78)

@@ -1,38 +1,14 @@
-"""Verdict v1: what Unmask says of one video. Published as docs/reference/verdict-v1.schema.json.
+"""The verdict itself, and its rows. The version is raised whenever a field changes its meaning."""
 
-No job id and no clock in it: the same media, weights, engine and policy give the same bytes.
-"""
-
-from enum import StrEnum
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from unmask.frozen import Frozen
 from unmask.messages import Coverage, MediaInfo, PluginRef, Reason
-
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-#: x0, y0, x1, y1 as shares of the displayed frame's width and height; a face may leave the frame.
-NormalisedBox = tuple[float, float, float, float]
-
-
-class VerdictLabel(StrEnum):
-    """What the policy makes of the scores."""
-
-    FAKE = "fake"
-    SUSPICIOUS = "suspicious"
-    AUTHENTIC = "authentic"
-    INCONCLUSIVE = "inconclusive"
-
-
-class PluginStatus(StrEnum):
-    """Whether a plugin's opinion counts in the verdict."""
-
-    SCORED = "scored"
-    ABSTAINED = "abstained"
-    NO_WEIGHTS = "no_weights"
-    UNTRAINED = "untrained"
-    FAILED = "failed"
+from unmask.verdict.labels import PluginStatus, VerdictLabel
+from unmask.verdict.power import Power
+from unmask.verdict.segments import Deciding, LengthCorrection, Segment
+from unmask.verdict.tracks import TrackVerdict
+from unmask.verdict.values import Named, NormalisedBox, Probability
 
 
 class PolicyUsed(Frozen):
@@ -44,13 +20,6 @@ class PolicyUsed(Frozen):
     fake_at: Probability
     conditions: Literal["none", "face_px"] = "none"
     """Whether p_fake of a track was made comparable between face sizes."""
-
-
-class Named(Frozen):
-    """A method, by name and version: a change of either is a change of the verdict's meaning."""
-
-    name: str
-    version: str
 
 
 class PluginRow(Frozen):
@@ -75,43 +44,6 @@ class PluginRow(Frozen):
     reason: Reason | None = None
 
 
-class FramePoint(Frozen):
-    """One sampled face in a track's timeline."""
-
-    frame_index: int
-    pts_ms: int
-    p: Probability
-    """Combined over the plugins that count, before aggregation. A score, not a calibrated chance."""
-
-
-class ConditionObeyed(Frozen):
-    """What the weights were measured for, and what it changed on one track."""
-
-    name: str
-    """For example "face_px=96-192": faces from 96 to under 192 px."""
-    p_before: Probability
-    """p_fake of the track without it."""
-
-
-class TrackVerdict(Frozen):
-    """One person, as far as a face track can tell. `id` 1 is the first face seen."""
-
-    id: int
-    status: Literal["judged", "insufficient"]
-    """insufficient: too few or too small faces to say anything."""
-    p_fake: Probability | None
-    kind: Literal["pasted", "generated"] | None = None
-    """The kind of forgery that p_fake speaks of, the likelier: a face pasted into real footage, or one
-    that a generator drew whole. No finding of its own. None where no plugin looks for one kind only."""
-    segments_ms: tuple[tuple[int, int], ...]
-    faces: int
-    median_face_px: float
-    timeline: tuple[FramePoint, ...]
-    reason: Reason | None = None
-    condition: ConditionObeyed | None = None
-    """None where the policy does not ask, or the weights were not measured for such faces."""
-
-
 class Evidence(Frozen):
     """One face worth a moderator's look, with the map of one plugin over it."""
 
@@ -129,12 +61,16 @@ class Evidence(Frozen):
     """PNG of the crop with the map drawn over it, same geometry."""
     caption: str
     """What the map shows, in the plugin's own words."""
+    counts: bool = True
+    """Whether this plugin's score of this stretch speaks for the verdict's kind of forgery."""
+    note: str = ""
+    """Where it does not count, or one hot face is not enough: why."""
 
 
 class Verdict(Frozen):
     """The outcome for one video. `p_fake`: higher = more likely forged; null where not judged."""
 
-    schema_version: Literal["1"] = "1"
+    schema_version: Literal["2"] = "2"
     verdict: VerdictLabel
     p_fake: Probability | None
     calibrated: bool
@@ -147,7 +83,17 @@ class Verdict(Frozen):
     policy: PolicyUsed
     aggregation: Named
     combination: Named
+    windows: Named | None = None
+    """How a track's scores are cut into windows; None where the verdict knows none (version 1)."""
+    correction: LengthCorrection | None = None
+    """What the number of windows looked at takes off each; None where nothing was judged."""
     coverage: Coverage
+    segments: tuple[Segment, ...] = ()
+    """What looks forged, the worst first. Not empty where the verdict is suspicious or fake."""
+    deciding: Deciding | None = None
+    """Where p_fake comes from; None where there is none."""
+    power: Power | None = None
+    """What such a verdict is worth; None where it was not measured for these weights."""
     tracks: tuple[TrackVerdict, ...]
     evidence: tuple[Evidence, ...]
     plugins: tuple[PluginRow, ...]
