@@ -3,6 +3,8 @@
 UnmaskError                 carries `code` (a ReasonCode) and `fix` (one sentence)
 |-- InputError              the media or request is at fault; the batch goes on
 |   |-- MediaRefused        not a video we decode (type, size, length, pixels)
+|   |-- AddressRefused      a web address that Unmask does not connect to
+|   |-- FetchFailed         the server at an allowed address did not hand the media over
 |   `-- DecodeFailed        a supported container whose stream cannot be decoded
 |-- PluginError             carries `plugin`
 |   |-- PluginBroken        import, manifest or entry point at fault
@@ -43,6 +45,11 @@ class ReasonCode(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
+
+    # The media is elsewhere and could not be had (job failed, technical).
+    ADDRESS_REFUSED = "address_refused"
+    FETCH_FAILED = "fetch_failed"
+    FETCH_TIMEOUT = "fetch_timeout"
 
     # Our side (verdict inconclusive or job failed, technical).
     NO_WEIGHTS = "no_weights"
@@ -88,6 +95,18 @@ class InputError(UnmaskError):
 
 class MediaRefused(InputError):
     """Refused before decoding: wrong type, or outside the limits of the settings."""
+
+
+class AddressRefused(InputError):
+    """An address outside the public internet, or in a spelling that hides one."""
+
+    code = ReasonCode.ADDRESS_REFUSED
+
+
+class FetchFailed(InputError):
+    """The media's server did not hand it over: its answer, its silence, or the name is at fault."""
+
+    code = ReasonCode.FETCH_FAILED
 
 
 class DecodeFailed(InputError):
