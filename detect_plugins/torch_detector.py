@@ -10,7 +10,7 @@ and a config: a frozen pydantic model with `input_px`, and `map_px` where the ma
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from unmask.plugin import (
     RawOutput,
 )
 
+if TYPE_CHECKING:
+    from detect_plugins.layers.timm_model import Pretrained  # it imports timm
+
 #: Random weights are the same everywhere, so that speed tests and parity tests repeat.
 UNTRAINED_SEED = 20_260_101
 _DEVICE_FIX = "Set UNMASK_DEVICE to auto, cpu, cuda or cuda:N."
@@ -50,8 +53,8 @@ class TorchDetector:
     network: nn.Module
 
     @staticmethod
-    def build_network(config: Any) -> nn.Module:
-        """The network with random weights. Never reaches for the network's pretrained ones."""
+    def build_network(config: Any, *, pretrained: "Pretrained" = False) -> nn.Module:
+        """The network with random weights, or its trunks with ImageNet's: training alone asks for those."""
         raise NotImplementedError
 
     def __init__(

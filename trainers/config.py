@@ -218,9 +218,10 @@ class TrainConfig(Frozen):
     architecture: dict[str, Any] = Field(default_factory=dict)
     """Handed to the plugin's own config class, which refuses what it does not know."""
     pretrained: bool = False
-    """Start trunks from ImageNet weights of a package (EfficientNet-Lite0 alone); nothing is fetched."""
+    """Start trunks from ImageNet weights: of UNMASK_TIMM_WEIGHTS, of a package, or fetched where
+    `--fetch-pretrained` says so."""
     init: str = ""
-    """Bundle folder to start from instead."""
+    """Bundle folder to start from instead (a run's, or of `trainers.init_from_timm`)."""
     input_px: int | None = Field(default=None, gt=0)
     """None: the manifest's."""
     crop_scale: float | None = Field(default=None, ge=1.0, le=4.0)
@@ -237,8 +238,9 @@ class TrainConfig(Frozen):
     """Optimiser steps in all."""
     batch: int = Field(default=32, ge=2)
     """Images per step over all processes; real_share of them real."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Of the trunks; high-pass fronts stay fp32 (detect_plugins/layers/fp32.py says why)."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the trunks; high-pass fronts stay fp32 (detect_plugins/layers/fp32.py says why).
+    auto: bf16 where the machine has it in hardware."""
     channels_last: bool = True
     ema: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Decay of the averaged weights that are evaluated and exported; 0: off."""

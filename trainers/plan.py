@@ -6,13 +6,16 @@ python -m trainers.plan trainers/configs/lrl-ffpp-c23.toml
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from detect_plugins.catalogue import load_catalogue
+from detect_plugins.catalogue import load_catalogue, load_class
 from trainers import datasets
 from trainers.config import DataSource, TrainConfig, expand, load_config
 from trainers.datasets.layout import found_in
 from trainers.evaluation.paper_tables import expected_of
 from trainers.shards.files import MANIFEST
+from trainers.training.starts.imagenet import ImageNet, ways
+from trainers.training.starts.network import start_in_words, trunk_names
 from unmask.errors import ConfigError
 from unmask.plugin import DetectorManifest
 
@@ -29,7 +32,7 @@ MACHINES = {
 _SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
 
 
-def training_plan(config: TrainConfig, manifest: DetectorManifest) -> str:
+def training_plan(config: TrainConfig, manifest: DetectorManifest, *, fetch: bool = False) -> str:
     """The plan as text: data with where to get it, steps, expected time, expected figures."""
     lines = [
         f"{config.name}: {config.title or 'no title'}",
@@ -42,7 +45,7 @@ def training_plan(config: TrainConfig, manifest: DetectorManifest) -> str:
         for source in sources:
             lines += _source(part, source)
     lines += _synthetic(config)
-    lines += ["", "Steps", *_steps(config), "", "Expected time", *_time(config, manifest)]
+    lines += ["", "Steps", *_steps(config, fetch), "", "Expected time", *_time(config, manifest)]
     lines += ["", "Expected figures", *_figures(config)]
     if config.notes:
         lines += ["", "Not the paper's word", f"  {config.notes.strip()}"]
@@ -98,7 +101,7 @@ def _synthetic(config: TrainConfig) -> list[str]:
     return lines
 
 
-def _steps(config: TrainConfig) -> list[str]:
+def _steps(config: TrainConfig, fetch: bool) -> list[str]:
     images = config.steps * config.batch
     schedule = config.schedule
     shape = {
@@ -113,8 +116,20 @@ def _steps(config: TrainConfig) -> list[str]:
         f"  {config.optimiser.name} {config.optimiser.lr:g}, {shape}{warm}, {config.precision}, "
         f"EMA {config.ema or 'off'}",
         f"  loss: {config.loss.model_dump()}",
-        f"  trunks start from {'ImageNet weights (of a package)' if config.pretrained else config.init or 'random weights'}",
+        *_start(config, fetch),
     ]
+
+
+def _start(config: TrainConfig, fetch: bool) -> list[str]:
+    detector: Any = load_class(load_catalogue().get(config.plugin))
+    architecture = detector.Config.model_validate(config.architecture)
+    imagenet = ImageNet(fetch=fetch)
+    said = start_in_words(config, detector, architecture, imagenet)
+    lines = [f"  trunks start from {said}"]
+    if config.pretrained and not config.init:
+        missing = [n for n in trunk_names(detector, architecture) if imagenet.source(n) is None]
+        lines += [f"    missing: {ways(name)}" for name in missing]
+    return lines
 
 
 def _time(config: TrainConfig, manifest: DetectorManifest) -> list[str]:

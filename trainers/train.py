@@ -1,6 +1,7 @@
 """Train one plugin and write its weights bundle. Reads top to bottom.
 
-    python trainers/train.py --plugin sola --data POOL --out RUN [--config FILE] [--max-steps N]
+    python trainers/train.py --config trainers/configs/lrl-ffpp-c23.toml --out RUN [--dry-run]
+    python trainers/train.py --plugin sola --data POOL --out RUN [--max-steps N]
     torchrun --nproc-per-node 2 trainers/train.py ...            (data parallel, same global batch)
 
 Run the same command again to go on after a kill: the run folder holds `checkpoint.safetensors`, and
@@ -9,9 +10,7 @@ SIGTERM writes a checkpoint first. A loss that is not finite stops the run and s
 """
 
 import argparse
-import json
 import math
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -19,25 +18,26 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
-from torch.utils.tensorboard import SummaryWriter
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.bundles.from_run import bundle_of_run
-from trainers.config import SMALL, TrainConfig, load_config
-from trainers.feed.batches import Batch, Crops, PoolBatches
+from trainers.config import SMALL, load_config
+from trainers.feed.batches import Batch, PoolBatches
 from trainers.feed.training_data import live_pairs, training_pool, validation_pool
 from trainers.plan import training_plan
 from trainers.training.average import average_into, averaged_network
 from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from trainers.training.losses import Truth, loss_for
+from trainers.training.device import fabric_for, on_device, precision_of
+from trainers.training.losses import loss_for
 from trainers.training.optimiser import build_optimiser, learning_rate
-from trainers.training.start import fill_pretrained, start_from
+from trainers.training.show import RunLog, describe_run
+from trainers.training.starts.imagenet import ImageNet
+from trainers.training.starts.network import start_from, start_in_words, starting_network
 from trainers.training.sync_norm import synchronise_norms
 from trainers.training.validation import clip_scores, summary
+from trainers.training.watch import CollapseAlarm, watched
 from unmask.errors import ConfigError
 
 
@@ -45,32 +45,32 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
     """Command line."""
     args = _arguments(argv)
     config = load_config(args.config or SMALL / f"{args.plugin}.toml", args.set)
-    if config.plugin != args.plugin:
+    if args.plugin and config.plugin != args.plugin:
         raise ConfigError(f"{args.config} trains {config.plugin!r}, not {args.plugin!r}.")
     entry = load_catalogue().get(config.plugin)
     manifest = entry.require_manifest()
     if args.dry_run:
-        print(training_plan(config, manifest))
+        print(training_plan(config, manifest, fetch=args.fetch_pretrained))
         return
+    config = config.model_copy(update={"precision": precision_of(config)})
     steps = min(config.steps, args.max_steps or config.steps)
     torch.set_num_threads(args.threads)
-    fabric = Fabric(
-        accelerator="auto" if torch.cuda.is_available() else "cpu",
-        devices=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-        num_nodes=int(os.environ.get("WORLD_SIZE", "1"))
-        // int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-        precision={"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[config.precision],
-    )
+    fabric = fabric_for(config.precision)
     fabric.launch()
 
-    # Network, its averaged copy, optimiser.
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    last = out / "checkpoint.safetensors"
+
+    # Network and optimiser; the averaged copy lies on the same device.
     detector: Any = load_class(entry)
     architecture = detector.Config.model_validate(config.architecture)
+    imagenet = ImageNet(fetch=args.fetch_pretrained)
+    start = start_in_words(config, detector, architecture, imagenet)
+    fresh = config.pretrained and not config.init and not last.exists()
     torch.manual_seed(config.seed)
-    network = detector.build_network(architecture)
-    if config.pretrained:
-        fill_pretrained(network)
-    if config.init:
+    network: Any = starting_network(detector, architecture, imagenet if fresh else None)
+    if config.init and not last.exists():
         start_from(network, Path(config.init))
     if config.channels_last:
         network.to(memory_format=torch.channels_last)
@@ -78,14 +78,12 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         synchronise_norms(network)
     if hasattr(network, "project_"):
         network.project_()
-    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     optimiser = build_optimiser(network, config)
     module, optimiser = fabric.setup(network, optimiser)
+    average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     loss_of = loss_for(config.loss, architecture)
 
     # Data: batch n belongs to step n.
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     pool = training_pool(args.data, out, config)
     left_out = sorted({*config.data.leave_out, *args.leave_out})
     live = live_pairs(pool, args.data, config, leave_out=left_out)
@@ -113,7 +111,6 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         world=fabric.world_size,
     )
     state = Checkpoint(step=0, best=-math.inf, average=average)
-    last = out / "checkpoint.safetensors"
     if last.exists():
         state = load_checkpoint(last, network, optimiser)
         fabric.print(f"resumed at step {state.step}")
@@ -129,8 +126,9 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
     # SIGTERM is remembered, and obeyed between two steps.
     stop = {"now": False}
     signal.signal(signal.SIGTERM, lambda *_: stop.update(now=True))
-    log = SummaryWriter(str(out / "tensorboard")) if fabric.is_global_zero else None
-    describe_run(out, config, args, pool, network)
+    log = RunLog(out) if fabric.is_global_zero else None
+    describe_run(out, config, pool, network, start=start, device=fabric.device, leave_out=left_out)
+    alarm, averaged = CollapseAlarm(), None
     started, waited, seen = time.monotonic(), 0.0, 0
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, disable=not fabric.is_global_zero) as progress:
@@ -167,6 +165,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
             state.step += 1
             seen += config.batch
             average_into(state.average, network, config.ema, state.step)
+            alarm.see(output.aux, state.step)
 
             # Say what happened.
             if state.step % args.log_every == 0 or state.step == steps:
@@ -182,35 +181,25 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
                     f"{seen / spent:.1f} img/s, data wait {100 * waited / spent:.0f} %",
                 )
                 if log is not None:
-                    for name, value in shown.items():
-                        log.add_scalar(f"loss/{name}", value, state.step)
-                    log.add_scalar("speed/images_a_second", seen / spent, state.step)
-                    log.add_scalar("speed/data_wait_share", waited / spent, state.step)
-                    log.add_scalar("optimiser/lr", rate, state.step)
-                    line = {
-                        "step": state.step,
-                        "img_s": seen / spent,
-                        "wait": waited / spent,
-                        **shown,
-                    }
-                    with (out / "log.jsonl").open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(line) + "\n")
+                    speed = {"img_s": seen / spent, "wait": waited / spent}
+                    log.step(
+                        state.step, shown | watched(output.aux) | speed, **{"optimiser/lr": rate}
+                    )
 
             # Look at unseen people, keep the best.
             due = config.eval.every and state.step % config.eval.every == 0
             if fabric.is_global_zero and unseen is not None and (due or state.step == steps):
-                averaged = averaged_network(detector.build_network(architecture), state.average)
+                if averaged is None:
+                    averaged = detector.build_network(architecture).to(fabric.device)
+                averaged_network(averaged, state.average)
                 scores = clip_scores(
                     averaged, unseen, config, manifest,
-                    frames=args.val_frames,
+                    frames=args.val_frames, device=fabric.device,
                 )  # fmt: skip
                 figures = summary(scores)
-                with (out / "validation.jsonl").open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"step": state.step, **figures}) + "\n")
                 if log is not None:
-                    for name, value in figures.items():
-                        log.add_scalar(f"val/{name}", value, state.step)
-                    show_images(log, averaged, image, truth, state.step)
+                    log.validation(state.step, figures)
+                    log.images(averaged, image, truth, state.step)
                 if figures["score"] > state.best:
                     state.best = figures["score"]
                     save_checkpoint(out / "best.safetensors", state, network, optimiser)
@@ -237,66 +226,18 @@ def outlive_sigterm(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def on_device(batch: Batch, device: torch.device, *, channels_last: bool) -> tuple[Tensor, Truth]:
-    """uint8 batch -> float image in 0..1 (B, 3, S, S), and what the losses are told."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    image = batch.image.to(device).to(memory_format=layout).float() / 255.0
-    extent = batch.extent.to(device)
-    truth = Truth(
-        label=batch.label.to(device),
-        mask=batch.mask.to(device).float() / 255.0,
-        has_mask=extent != 3,
-        has_seam=extent <= 1,
-    )
-    return image, truth
-
-
-def describe_run(
-    out: Path, config: TrainConfig, args: argparse.Namespace, pool: Crops, network: nn.Module
-) -> None:
-    """run.json: the config, the data and the machine, for the bundle's card."""
-    (out / "run.json").write_text(
-        json.dumps(
-            {
-                "config": config.model_dump(mode="json"),
-                "leave_out": sorted({*config.data.leave_out, *args.leave_out}),
-                "data_manifest_sha256": pool.manifest_sha256,
-                "crops": len(pool),
-                "parameters": sum(p.numel() for p in network.parameters()),
-                "torch": torch.__version__,
-                "threads": torch.get_num_threads(),
-            },
-            indent=2,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
-
-
-def show_images(
-    log: SummaryWriter, network: nn.Module, image: Tensor, truth: Truth, step: int
-) -> None:
-    """Eight inputs with their targets and maps, for TensorBoard."""
-    half = image.shape[0] // 2
-    pick = torch.tensor([0, 1, 2, 3, half, half + 1, half + 2, half + 3]).clamp(
-        max=image.shape[0] - 1
-    )
-    with torch.inference_mode():
-        heatmap = network(image[pick]).heatmap.float()
-    log.add_images("input", image[pick], step)
-    log.add_images("target", truth.mask[pick], step)
-    log.add_images("map", (heatmap / heatmap.max().clamp(min=1e-6)).clamp(0, 1), step)
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--plugin", required=True)
+    parser.add_argument("--plugin", help="whose small recipe to train, without --config")
     parser.add_argument(
         "--data", type=Path, help="pool, shards or folder of faces; default: what the config names"
     )
     parser.add_argument("--out", default="run", help="run folder: checkpoints, log, TensorBoard")
     parser.add_argument("--config", type=Path, help="default: trainers/configs/small/PLUGIN.toml")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument(
+        "--fetch-pretrained", action="store_true", help="let timm fetch ImageNet weights"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--max-steps", type=int)
     parser.add_argument("--leave-out", nargs="*", default=[], metavar="FAMILY_OR_METHOD")
@@ -304,7 +245,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--val-frames", type=int, default=4, help="frames per clip and quality")
     parser.add_argument("--log-every", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not (args.plugin or args.config):
+        parser.error("give --config FILE, or --plugin KEY for its small recipe")
+    return args
 
 
 if __name__ == "__main__":

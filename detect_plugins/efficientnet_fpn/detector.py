@@ -7,6 +7,7 @@ from detect_plugins.efficientnet_fpn.network import (
     EfficientNetFpnConfig,
     build_network,
 )
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.torch_detector import TorchDetector
 
 
@@ -17,5 +18,5 @@ class EfficientNetFpnDetector(TorchDetector):
     network: EfficientNetFpn
 
     @staticmethod
-    def build_network(config: Any) -> EfficientNetFpn:
-        return build_network(config)
+    def build_network(config: Any, *, pretrained: Pretrained = False) -> EfficientNetFpn:
+        return build_network(config, pretrained=pretrained)

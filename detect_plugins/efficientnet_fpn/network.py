@@ -16,6 +16,7 @@ from detect_plugins.layers.efficientnet import (
 )
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import Normalise
+from detect_plugins.layers.timm_model import Pretrained
 from unmask.frozen import Frozen
 
 
@@ -46,7 +47,7 @@ class EfficientNetFpn(nn.Module):
     "features" (B, D): `texture` of the first three taps, for abstention.
     """
 
-    def __init__(self, config: EfficientNetFpnConfig, *, pretrained: bool = False) -> None:
+    def __init__(self, config: EfficientNetFpnConfig, *, pretrained: Pretrained = False) -> None:
         super().__init__()
         self.config = config
         self.normalise = Normalise()
@@ -112,6 +113,8 @@ def texture(taps: list[Tensor]) -> Tensor:
     return torch.cat(found, dim=1)
 
 
-def build_network(config: EfficientNetFpnConfig, *, pretrained: bool = False) -> EfficientNetFpn:
-    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+def build_network(
+    config: EfficientNetFpnConfig, *, pretrained: Pretrained = False
+) -> EfficientNetFpn:
+    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
     return EfficientNetFpn(config, pretrained=pretrained)

@@ -4,6 +4,7 @@ from typing import Any
 
 from detect_plugins.focus.config import FocusConfig
 from detect_plugins.focus.network import Focus, build_network
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.torch_detector import TorchDetector
 
 
@@ -14,5 +15,5 @@ class FocusDetector(TorchDetector):
     network: Focus
 
     @staticmethod
-    def build_network(config: Any) -> Focus:
-        return build_network(config)
+    def build_network(config: Any, *, pretrained: Pretrained = False) -> Focus:
+        return build_network(config, pretrained=pretrained)

@@ -9,12 +9,13 @@ from detect_plugins.focus.modalities import SecondView, trunk_normalise
 from detect_plugins.focus.modules import AttentionMaps, Carp, ComplementaryLearning
 from detect_plugins.focus.trunk import PatchTokens, transformer_block
 from detect_plugins.layers.network_output import NetworkOutput
+from detect_plugins.layers.timm_model import Pretrained
 
 
 class Modality(nn.Module):
     """One branch: image as its trunk wants it -> tokens (B, N, D), class maps F, logits (B, 2)."""
 
-    def __init__(self, config: FocusConfig, *, pretrained: bool) -> None:
+    def __init__(self, config: FocusConfig, *, pretrained: Pretrained) -> None:
         super().__init__()
         self.tokens = PatchTokens(config, pretrained=pretrained)
         self.regions: Carp | AttentionMaps
@@ -39,7 +40,7 @@ class Focus(nn.Module):
     second modality won; "features" (B, D). Without a second modality its entries are absent.
     """
 
-    def __init__(self, config: FocusConfig, *, pretrained: bool = False) -> None:
+    def __init__(self, config: FocusConfig, *, pretrained: Pretrained = False) -> None:
         super().__init__()
         self.config = config
         self.normalise = trunk_normalise(config)
@@ -102,6 +103,6 @@ class Focus(nn.Module):
         return features
 
 
-def build_network(config: FocusConfig, *, pretrained: bool = False) -> Focus:
-    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+def build_network(config: FocusConfig, *, pretrained: Pretrained = False) -> Focus:
+    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
     return Focus(config, pretrained=pretrained)

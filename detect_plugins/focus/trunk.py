@@ -8,21 +8,19 @@ from torch import Tensor, nn
 import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision)
 
 # isort: split
-import timm
 from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 
 from detect_plugins.focus.config import FocusConfig
+from detect_plugins.layers.timm_model import Pretrained, timm_model
 
 
 class PatchTokens(nn.Module):
     """Normalised image (B, 3, S, S) -> patch tokens (B, N, D), the class token dropped."""
 
-    def __init__(self, config: FocusConfig, *, pretrained: bool) -> None:
+    def __init__(self, config: FocusConfig, *, pretrained: Pretrained) -> None:
         super().__init__()
-        self.vit: Any = timm.create_model(
-            config.trunk, pretrained=pretrained, num_classes=0, img_size=config.input_px
-        )
+        self.vit: Any = timm_model(config.trunk, pretrained, img_size=config.input_px)
         self.dim = int(self.vit.embed_dim)
         self.heads = int(self.vit.blocks[0].attn.num_heads)
         if config.pos_embed == "sincos":

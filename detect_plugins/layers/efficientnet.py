@@ -1,4 +1,4 @@
-"""timm EfficientNets run stage by stage, for plugins that tap their middle features."""
+"""timm EfficientNets (MobileNetV2 is one of them) run stage by stage, for plugins that tap their middle features."""
 
 from itertools import pairwise
 from typing import Any, Literal
@@ -6,10 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision)
-
-# isort: split
-import timm
+from detect_plugins.layers.timm_model import Pretrained, timm_model
 
 EfficientNetName = Literal[
     "efficientnet_b0",
@@ -18,6 +15,9 @@ EfficientNetName = Literal[
     "efficientnet_b3",
     "efficientnet_b4",
     "efficientnet_lite0",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "mobilenetv2_100",
 ]
 
 #: Last block of each tapped stage: strides 4, 8, 16, 32 (B4: 32, 56, 160, 448 channels).
@@ -57,12 +57,10 @@ class EfficientNetTrunk(nn.Module):
     """
 
     def __init__(
-        self, name: EfficientNetName, *, in_chans: int = 3, pretrained: bool = False
+        self, name: EfficientNetName, *, in_chans: int = 3, pretrained: Pretrained = False
     ) -> None:
         super().__init__()
-        net: Any = timm.create_model(
-            name, pretrained=pretrained, in_chans=in_chans, num_classes=0, global_pool=""
-        )
+        net: Any = timm_model(name, pretrained, in_chans=in_chans, global_pool="")
         self.stem = nn.Sequential(net.conv_stem, net.bn1)
         self.stages = nn.ModuleList(net.blocks)
         for module in self.stages.modules():

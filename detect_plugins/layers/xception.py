@@ -5,10 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import detect_plugins.torchvision_guard  # noqa: F401  (timm imports torchvision)
-
-# isort: split
-import timm
+from detect_plugins.layers.timm_model import Pretrained, timm_model
 
 #: Channels after stem, block1, block2, block3..11 and bn4.
 CHANNELS = (64, 128, 256, 728, 2048)
@@ -37,9 +34,9 @@ class XceptionStages(nn.Module):
     taps sit after the ReLU, which would confine cosine similarities to 0..1.
     """
 
-    def __init__(self, *, in_chans: int = 3, pretrained: bool = False) -> None:
+    def __init__(self, *, in_chans: int = 3, pretrained: Pretrained = False) -> None:
         super().__init__()
-        net: Any = timm.create_model("legacy_xception", pretrained=pretrained, num_classes=0)
+        net: Any = timm_model("legacy_xception", pretrained)
         if in_chans != 3:
             net.conv1 = mean_over_rgb(net.conv1, in_chans)
         self.stem = nn.Sequential(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.llsm.config import LlsmConfig
 from detect_plugins.llsm.network import Llsm, build_network
 from detect_plugins.torch_detector import TorchDetector
@@ -14,5 +15,5 @@ class LlsmDetector(TorchDetector):
     network: Llsm
 
     @staticmethod
-    def build_network(config: Any) -> Llsm:
-        return build_network(config)
+    def build_network(config: Any, *, pretrained: Pretrained = False) -> Llsm:
+        return build_network(config, pretrained=pretrained)

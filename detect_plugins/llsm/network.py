@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import HALF, Normalise
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.layers.xception import CHANNELS, XceptionStages, resized
 from detect_plugins.llsm.config import LlsmConfig
 from detect_plugins.llsm.localisation import STAGE_WIDTHS, LocalisationModule
@@ -14,7 +15,7 @@ from detect_plugins.llsm.pair_head import build_pair_head, inconsistency_map, od
 class Encoded(nn.Module):
     """Xception's maps after stem, block1, block2, block11 (both signs) and bn4 + ReLU."""
 
-    def __init__(self, *, pretrained: bool) -> None:
+    def __init__(self, *, pretrained: Pretrained) -> None:
         super().__init__()
         self.net = XceptionStages(pretrained=pretrained)
 
@@ -39,7 +40,7 @@ class Llsm(nn.Module):
     (B, 1, h, w) (with FLM); "features" (B, D). The pair head is not in `export_forward`.
     """
 
-    def __init__(self, config: LlsmConfig, *, pretrained: bool = False) -> None:
+    def __init__(self, config: LlsmConfig, *, pretrained: Pretrained = False) -> None:
         super().__init__()
         self.config = config
         self.normalise = Normalise(HALF, HALF)
@@ -114,6 +115,6 @@ class Llsm(nn.Module):
         return resized(cam + self.classifier.bias, self.config.map_px)
 
 
-def build_network(config: LlsmConfig, *, pretrained: bool = False) -> Llsm:
-    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+def build_network(config: LlsmConfig, *, pretrained: Pretrained = False) -> Llsm:
+    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
     return Llsm(config, pretrained=pretrained)

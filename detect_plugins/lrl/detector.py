@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.lrl.config import LrlConfig
 from detect_plugins.lrl.network import Lrl, build_network
 from detect_plugins.torch_detector import TorchDetector
@@ -14,5 +15,5 @@ class LrlDetector(TorchDetector):
     network: Lrl
 
     @staticmethod
-    def build_network(config: Any) -> Lrl:
-        return build_network(config)
+    def build_network(config: Any, *, pretrained: Pretrained = False) -> Lrl:
+        return build_network(config, pretrained=pretrained)

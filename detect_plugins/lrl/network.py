@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from detect_plugins.layers.dct import DctHighPass
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import HALF, IMAGENET_MEAN, IMAGENET_STD, Normalise
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.layers.xception import resized
 from detect_plugins.lrl.config import LrlConfig
 from detect_plugins.lrl.modules import (
@@ -39,7 +40,7 @@ class Lrl(nn.Module):
     decoder), "features" (B, D) pooled over the three levels.
     """
 
-    def __init__(self, config: LrlConfig, *, pretrained: bool = False) -> None:
+    def __init__(self, config: LrlConfig, *, pretrained: Pretrained = False) -> None:
         super().__init__()
         self.config = config
         xception = config.backbone == "legacy_xception"
@@ -126,6 +127,6 @@ class Lrl(nn.Module):
         return rgb, frequency, fused
 
 
-def build_network(config: LrlConfig, *, pretrained: bool = False) -> Lrl:
-    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+def build_network(config: LrlConfig, *, pretrained: Pretrained = False) -> Lrl:
+    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
     return Lrl(config, pretrained=pretrained)

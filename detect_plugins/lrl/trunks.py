@@ -3,12 +3,13 @@
 from torch import nn
 
 from detect_plugins.layers.efficientnet import EfficientNetTrunk
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.layers.xception import CHANNELS, XceptionStages, mean_over_rgb
 from detect_plugins.lrl.config import LrlConfig
 
 
 def low_mid_high(
-    config: LrlConfig, *, in_chans: int, pretrained: bool
+    config: LrlConfig, *, in_chans: int, pretrained: Pretrained
 ) -> tuple[nn.ModuleList, tuple[int, int, int]]:
     """Three stages to call in turn, and their channels. Every output takes both signs.
 

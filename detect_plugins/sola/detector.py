@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.network import Sola, build_network
 from detect_plugins.torch_detector import TorchDetector
@@ -18,8 +19,8 @@ class SolaDetector(TorchDetector):
     network: Sola
 
     @staticmethod
-    def build_network(config: Any) -> Sola:
-        return build_network(config)
+    def build_network(config: Any, *, pretrained: Pretrained = False) -> Sola:
+        return build_network(config, pretrained=pretrained)
 
     def after_load(self) -> None:
         """Check the constraint of the noise filters, and undo what storage rounded away of it."""

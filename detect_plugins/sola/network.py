@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import Normalise
+from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.sola.anomaly import SecondOrderAnomaly
 from detect_plugins.sola.asrm import Asrm
 from detect_plugins.sola.config import SolaConfig
@@ -23,7 +24,7 @@ class Sola(nn.Module):
     Eq. 7-8 pass a sigmoid before anything reads them. Call `project_` after optimiser steps.
     """
 
-    def __init__(self, config: SolaConfig, *, pretrained: bool = False) -> None:
+    def __init__(self, config: SolaConfig, *, pretrained: Pretrained = False) -> None:
         super().__init__()
         if pretrained and config.width != 1.0:
             raise ValueError("There are no ImageNet weights for half width: train from scratch.")
@@ -129,6 +130,6 @@ class Sola(nn.Module):
         return F.relu(cam)
 
 
-def build_network(config: SolaConfig, *, pretrained: bool = False) -> Sola:
-    """The network for a config. `pretrained` fetches timm's ImageNet weights: training only."""
+def build_network(config: SolaConfig, *, pretrained: Pretrained = False) -> Sola:
+    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
     return Sola(config, pretrained=pretrained)

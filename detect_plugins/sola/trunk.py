@@ -5,6 +5,7 @@ from typing import Any
 from torch import nn
 
 from detect_plugins.layers.efficientnet import EfficientNetStages, EfficientNetTrunk
+from detect_plugins.layers.timm_model import Pretrained, timm_model
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.torchvision_guard import timm
 
@@ -25,7 +26,7 @@ class ResNetStages(nn.Module):
     signed = False
     """Whether stages give both signs; a ResNet's end in ReLU."""
 
-    def __init__(self, config: SolaConfig, in_chans: int, *, pretrained: bool) -> None:
+    def __init__(self, config: SolaConfig, in_chans: int, *, pretrained: Pretrained) -> None:
         super().__init__()
         net = _full_width(config, in_chans, pretrained=pretrained)
         if config.width != 1.0:
@@ -39,7 +40,7 @@ class ResNetStages(nn.Module):
 Stages = ResNetStages | EfficientNetStages
 
 
-def stages_for(config: SolaConfig, in_chans: int, *, pretrained: bool) -> Stages:
+def stages_for(config: SolaConfig, in_chans: int, *, pretrained: Pretrained) -> Stages:
     """One stream's trunk."""
     if config.backbone == "efficientnet_lite0":
         whole = EfficientNetTrunk(config.backbone, in_chans=in_chans, pretrained=pretrained)
@@ -47,11 +48,9 @@ def stages_for(config: SolaConfig, in_chans: int, *, pretrained: bool) -> Stages
     return ResNetStages(config, in_chans, pretrained=pretrained)
 
 
-def _full_width(config: SolaConfig, in_chans: int, *, pretrained: bool) -> dict[str, Any]:
+def _full_width(config: SolaConfig, in_chans: int, *, pretrained: Pretrained) -> dict[str, Any]:
     """Stem and stages of timm's own model, so that its ImageNet weights fit."""
-    net: Any = timm.create_model(
-        config.backbone, pretrained=pretrained, in_chans=in_chans, num_classes=0
-    )
+    net: Any = timm_model(config.backbone, pretrained, in_chans=in_chans)
     return {
         "conv1": net.conv1,
         "bn1": net.bn1,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 def average_into(average: dict[str, Tensor], network: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average of the weights, with a warm-up so that the start is forgotten.
 
-    Counters and other integers are copied. decay 0 copies everything.
+    Both lie on one device. Counters and other integers are copied. decay 0 copies everything.
     """
     keep = min(decay, (1 + step) / (10 + step))
     for name, value in network.state_dict().items():

@@ -25,7 +25,7 @@ class Checkpoint:
     best: float
     """Best validation figure so far."""
     average: dict[str, Tensor]
-    """Averaged weights, by the network's own names."""
+    """Averaged weights, by the network's own names and on its device."""
 
 
 def save_checkpoint(
@@ -66,6 +66,9 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
         ) from error
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
+    devices = {name: value.device for name, value in network.state_dict().items()}
     return Checkpoint(
-        step=int(meta["step"]), best=json.loads(meta["best"]), average=parts["average"]
+        step=int(meta["step"]),
+        best=json.loads(meta["best"]),
+        average={name: value.to(devices[name]) for name, value in parts["average"].items()},
     )

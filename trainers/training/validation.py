@@ -34,8 +34,12 @@ def clip_scores(
     manifest: DetectorManifest,
     *,
     frames: int,
+    device: torch.device,
 ) -> list[ClipScore]:
-    """Mean logit of up to `frames` crops of every (clip, quality); pairs are left out."""
+    """Mean logit of up to `frames` crops of every (clip, quality); pairs are left out.
+
+    `network` lies on `device`.
+    """
     crops: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, record in enumerate(pool.records):
         if record.pair is None:
@@ -48,8 +52,9 @@ def clip_scores(
         part = wanted[start : start + 32]
         views = np.stack([plain_view(pool[i], input_px, scale) for _, i in part])
         image = torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255.0
-        image = image.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+        image = image.to(device).to(memory_format=torch.channels_last)
+        reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+        with torch.autocast(device.type, reduced, enabled=reduced is not None):
             found = network(image).logit.float()[:, 0]
         for (key, _), value in zip(part, found.tolist(), strict=True):
             logits[key].append(value)

@@ -17,6 +17,7 @@ CONFIG = """
     plugin = "sola"
     steps = 6
     batch = 4
+    precision = "fp32"
     ema = 0.9
     workers = 0
     [architecture]
