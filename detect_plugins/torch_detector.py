@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from detect_plugins.bundle_loading import fill_network, read_tensors
-from detect_plugins.geometry import network_input
+from detect_plugins.network_input import network_input
 from detect_plugins.serving import ServingModule
 from unmask.bundle import BundleCard, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError

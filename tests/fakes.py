@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from detect_plugins.geometry import network_input
+from detect_plugins.network_input import network_input
 from unmask.bundle import CARD_FILE, WEIGHTS_FILE, Abstention, BundleCard, Calibration, read_card
 from unmask.plugin import DetectorManifest, FaceCrop, FaceReading, Floats, Prepared, RawOutput
 

@@ -3,7 +3,7 @@
 Every other package imports this one; it imports no torch, av, redis or database.
 """
 
-from unmask.no_telemetry import silence
+from unmask.system.no_telemetry import silence
 
 silence()
 

@@ -11,11 +11,7 @@ from pydantic import Field
 
 from unmask.errors import ReasonCode
 from unmask.frozen import Frozen
-
-#: x0, y0, x1, y1 in pixels, x1 > x0 and y1 > y0.
-Box = tuple[float, float, float, float]
-#: Row-major 2x3 affine (a, b, tx, c, d, ty): X = a*x + b*y + tx, Y = c*x + d*y + ty.
-Affine = tuple[float, float, float, float, float, float]
+from unmask.geometry import Affine, Box
 
 
 class Reason(Frozen):

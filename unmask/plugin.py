@@ -14,20 +14,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from unmask.arrays import Floats, Images
 from unmask.bundle import BundleCard
 from unmask.errors import PluginBroken
 from unmask.frozen import Frozen
-from unmask.messages import Affine, Box
+from unmask.geometry import Affine, Box
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "MANIFEST_FILE",
+    "Detector",
+    "DetectorManifest",
+    "FaceCrop",
+    "FaceReading",
+    "Floats",
+    "Images",
+    "Licences",
+    "MapSpec",
+    "Paper",
+    "Prepared",
+    "RawOutput",
+    "read_manifest",
+]
 
 ENTRY_POINT_GROUP = "unmask.detectors"
 MANIFEST_FILE = "manifest.toml"
-
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 class Paper(Frozen):

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from unmask.arrays import Floats
+
 Image = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 FRAMES = 80
 FRAMES_PER_SECOND = 25

@@ -5,9 +5,9 @@ from rich.table import Table
 from rich.text import Text
 
 from console.show.wording import size
-from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.engines.manage import (
     EngineRow,
     build_engines,

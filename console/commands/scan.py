@@ -16,9 +16,9 @@ from console.show import wording
 from console.show.lines import line, record, shown_path
 from console.show.report_folder import ReportFolder
 from ingest.decoding.sampling import parse_policy
-from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system import logs
 from unmask.verdict import VerdictLabel
 from workers.run import local
 

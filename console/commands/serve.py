@@ -12,9 +12,9 @@ from rich.console import Console
 
 from console.web.app import create_app
 from detect_plugins.catalogue import load_catalogue
-from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.broker.connect import connect
 from workers.jobs.selection import select
 from workers.run.supervisor import Supervisor

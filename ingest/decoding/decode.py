@@ -32,7 +32,8 @@ from ingest.decoding.container import (
 )
 from ingest.decoding.frame_times import Timeline, decoded_timeline, told_timeline
 from ingest.decoding.sampling import SamplingPolicy
-from ingest.decoding.upright import Images, Turn, square_size, turn_of_frame
+from ingest.decoding.upright import Turn, square_size, turn_of_frame
+from unmask.arrays import Images
 from unmask.errors import DecodeFailed, ReasonCode
 
 __all__ = ["Finished", "Frame", "Limits", "Opened", "decode"]

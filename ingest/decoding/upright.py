@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
-from numpy.typing import NDArray
+
+from unmask.arrays import Images
 
 # Not unmask.plugin's: the decoding process starts twice as fast without pydantic.
-Images = NDArray[np.uint8]
 
 #: Encoders round; resampling every pixel for so little would blur traces and straighten nothing.
 _SQUARE_WITHIN = 0.01

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ingest.faces import Face, FaceDetector, QuickDetector, in_order, shrink
-from ingest.faces.tracks import iou
-from unmask.messages import Box
+from unmask.geometry import Box, iou
 from unmask.plugin import Images
 
 #: Every so many sampled frames, and at least so often in the video's own time, all is searched.

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.messages import Box
+from unmask.geometry import Box, iou
 from unmask.plugin import Images
 
 Look = NDArray[np.float32]
@@ -144,20 +144,6 @@ def _cost(track: _Track, box: Box, look: Look, pts_ms: int) -> float:
     if not (overlap > 0.5 and seconds < 0.5) and unlike > _STRANGER:
         return _FORBIDDEN
     return 0.3 * away / reach + 0.2 * (1.0 - overlap) + 0.49 * unlike
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes, 0..1.
-
-    >>> iou((0, 0, 2, 2), (1, 0, 3, 2))
-    0.3333333333333333
-    """
-    across = min(a[2], b[2]) - max(a[0], b[0])
-    down = min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    both = across * down
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def _unlike(a: Look, b: Look) -> float:

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from research.pools.validation_set import CropSet
 from trainers.bundles.load_bundle import load_from_folder
+from unmask.arrays import Images
 from unmask.plugin import Detector, FaceCrop
-
-Images = NDArray[np.uint8]
 
 
 def cartoon(pixels: Images) -> Images:

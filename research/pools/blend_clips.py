@@ -17,14 +17,13 @@ from zlib import crc32
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from research.pools.validation_set import QUALITIES, CropSet, CropSetWriter, JudgedCrop
 from trainers.synthetic.codec import h264
 from trainers.synthetic.forge import Face, aligned, forge
 from trainers.synthetic.warps import region_mask
+from unmask.arrays import Images
 
-Images = NDArray[np.uint8]
 LARGEST_PX = 384
 LEAST_FRAMES = 8
 ATTEMPTS = 20

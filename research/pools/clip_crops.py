@@ -13,7 +13,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.faces import Face, FaceDetector
 from ingest.faces.crops import cut_crop
@@ -22,9 +21,8 @@ from trainers.synthetic.codec import h264
 from trainers.synthetic.faces_folder import CAP_PX, LEAST_FACE_PX, SCALE
 from trainers.synthetic.pool import PoolWriter
 from trainers.synthetic.warps import face_geometry, region_mask
+from unmask.arrays import Floats, Images
 
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 STRETCH = 48
 """Frames."""
 FRAMES_A_CLIP = 8

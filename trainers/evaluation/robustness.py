@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.arrays import Images
 from unmask.errors import ConfigError
 
-Images = NDArray[np.uint8]
 LEVELS = (1, 2, 3, 4, 5)
 #: Parameter of each level.
 SATURATION = (0.4, 0.3, 0.2, 0.1, 0.0)

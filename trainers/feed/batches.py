@@ -16,10 +16,10 @@ from torch.utils.data import Dataset
 
 from trainers.config import AugmentConfig
 from trainers.synthetic.pool import PoolCrop, PoolRecord
+from unmask.arrays import Floats, Images
 from unmask.errors import ConfigError
+from unmask.geometry import cut, resize, square_around
 
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 MATCHED = 0.8
 """Chance that a forged clip comes with a real one of the same person."""
 LONELY = 0.5
@@ -260,7 +260,7 @@ def training_view(
     x, y, side = window(
         crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-shift, shift, 2)
     )
-    picture = cut_window(crop.pixels, x, y, side)
+    picture = cut(crop.pixels, round(x), round(y), max(8, round(side)))
     if rng.random() < augment.rescale:
         shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))
         picture = cv2.resize(picture, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
@@ -268,7 +268,7 @@ def training_view(
         quality = int(rng.integers(augment.jpeg_quality[0], augment.jpeg_quality[1] + 1))
         _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
-    picture = resized(np.ascontiguousarray(picture), input_px)
+    picture = resize(np.ascontiguousarray(picture), input_px)
     if rng.random() < augment.blur:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.2))
     if rng.random() < augment.noise:
@@ -290,9 +290,11 @@ def training_view(
 
 
 def plain_view(crop: PoolCrop, input_px: int, crop_scale: float) -> Images:
-    """The view that serving would see: no jitter, no augmentation. (S, S, 3)."""
-    x, y, side = window(crop.record, crop_scale, np.zeros(2))
-    return resized(cut_window(crop.pixels, x, y, side), input_px)
+    """What serving would see: the cut and the resize of `network_input`. (S, S, 3)."""
+    # Whole pixels again where they were whole: shares of the side are a rounding error off.
+    x0, y0, x1, y1 = (round(v * crop.record.side, 6) for v in crop.record.face)
+    left, top, side = square_around((x0, y0, x1, y1), crop_scale)
+    return resize(cut(crop.pixels, left, top, side), input_px)
 
 
 def window(
@@ -307,25 +309,6 @@ def window(
         (y0 + y1) / 2 + shift[1] * face - side / 2,
         side,
     )
-
-
-def cut_window(pixels: Images, x: float, y: float, side: float) -> Images:
-    """Whole-pixel square window, mirrored where it leaves the crop."""
-    n, left, top = max(8, round(side)), round(x), round(y)
-    height, width = pixels.shape[:2]
-    pads = max(0, -top), max(0, top + n - height), max(0, -left), max(0, left + n - width)
-    inner = pixels[max(0, top) : min(height, top + n), max(0, left) : min(width, left + n)]
-    if any(pads):
-        inner = cv2.copyMakeBorder(inner, *pads, cv2.BORDER_REFLECT_101)
-    return np.asarray(inner, np.uint8)
-
-
-def resized(pixels: Images, side: int) -> Images:
-    """The one resize to the network's input: area averaging down, bilinear up."""
-    if pixels.shape[0] == side:
-        return pixels
-    how = cv2.INTER_AREA if pixels.shape[0] > side else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (side, side), interpolation=how), np.uint8)
 
 
 def _sampled(mask: Floats, x: float, y: float, side: float, out: int) -> Floats:

@@ -14,8 +14,9 @@ import numpy as np
 from trainers.config import SyntheticConfig
 from trainers.feed.batches import Crops
 from trainers.synthetic.forge import Face
-from trainers.synthetic.pairs import ATTEMPTS, FLAT, Floats, Images, Sitter, make_pair
+from trainers.synthetic.pairs import ATTEMPTS, FLAT, Sitter, make_pair
 from trainers.synthetic.pool import MASK_PX, PoolCrop, PoolRecord
+from unmask.arrays import Floats, Images
 from unmask.errors import ConfigError
 
 PairMap = Callable[[Images, Images, Floats], Floats | None]

@@ -21,11 +21,10 @@ from trainers.feed.live_pairs import PairMap
 from trainers.feed.pair_maps import MapSourceName, pair_map
 from trainers.feed.shard_pool import ShardPool
 from trainers.synthetic.pool import MASK_PX, PoolCrop
+from unmask.arrays import Floats, Images
 from unmask.errors import ConfigError
 
 MAPS_FILE, ABOUT_FILE = "maps.npy", "maps.json"
-Floats = NDArray[np.float32]
-Images = NDArray[np.uint8]
 
 
 def with_maps(pool: Crops, config: TrainConfig) -> Crops:

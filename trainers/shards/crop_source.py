@@ -32,7 +32,8 @@ from trainers.shards.forged_pixels import (
 from trainers.shards.ready_crops import keep_ready_made, read_picture, sequences, spread
 from trainers.shards.records import ScanResult
 from unmask.errors import UnmaskError
-from unmask.messages import Box, CropMeta
+from unmask.geometry import Box, apply
+from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop, Images
 from unmask.settings import Settings
 
@@ -297,9 +298,8 @@ def at_level(path: Path, level: str) -> Path:
 
 def _frame_box(meta: CropMeta) -> Box:
     """The face box in the frame."""
-    a, _, tx, _, d, ty = meta.crop_to_frame
     x0, y0, x1, y1 = meta.box
-    return (x0 * a + tx, y0 * d + ty, x1 * a + tx, y1 * d + ty)
+    return (*apply(meta.crop_to_frame, x0, y0), *apply(meta.crop_to_frame, x1, y1))
 
 
 def _shape(frames: dict[int, Frame]) -> tuple[int, ...]:

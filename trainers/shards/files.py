@@ -23,11 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from detect_plugins.geometry import cut, face_square, network_input
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.messages import CropMeta
-from unmask.plugin import FaceCrop, Floats, Images
+from unmask.plugin import FaceCrop, Images
 
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
@@ -214,23 +213,6 @@ def face_crop(crop: Crop) -> FaceCrop:
     """The crop as plugins are handed it."""
     meta = crop.record.meta
     return FaceCrop(pixels=crop.pixels, box=meta.box, crop_to_frame=meta.crop_to_frame)
-
-
-def network_example(crop: Crop, *, scale: float, input_px: int) -> tuple[Floats, Floats | None]:
-    """Image (3, S, S) in 0..1 exactly as a plugin's `prepare` makes it, and its mask (S, S).
-
-    Crops that came ready-made and narrower than `scale` are used as wide as they are. Masks are
-    resized by nearest neighbour: 1 = forged.
-    """
-    scale = min(scale, crop.record.available_scale)
-    face = face_crop(crop)
-    image, _ = network_input(face, scale=scale, input_px=input_px)
-    if crop.mask is None:
-        return image, None
-    left, top, side = face_square(face, scale)
-    square = cut(np.repeat(crop.mask[..., None], 3, axis=2), left, top, side)[..., 0]
-    resized = cv2.resize(square, (input_px, input_px), interpolation=cv2.INTER_NEAREST_EXACT)
-    return image, (np.asarray(resized) > 127).astype(np.float32)
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -12,7 +12,8 @@ from ingest.faces.crops import cut_crop
 from trainers.shards.forged_pixels import Mask, cut_mask_like, fit_mask
 from trainers.shards.records import ScanResult
 from unmask.errors import DecodeFailed
-from unmask.messages import Box, CropMeta
+from unmask.geometry import Box
+from unmask.messages import CropMeta
 from unmask.plugin import Images
 
 

@@ -2,10 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+from unmask.arrays import Floats, Images
 
 
 def _bytes(image: Floats) -> Images:

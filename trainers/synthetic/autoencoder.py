@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-Images = NDArray[np.uint8]
+from unmask.arrays import Images
+
 Upsampling = Literal["transposed", "nearest", "bilinear", "shuffle"]
 DESIGNS: tuple[tuple[Upsampling, int], ...] = (
     ("transposed", 2), ("nearest", 2), ("bilinear", 3), ("shuffle", 3), ("transposed", 3),

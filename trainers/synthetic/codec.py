@@ -8,9 +8,9 @@ from typing import Literal
 import av
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Images = NDArray[np.uint8]
+from unmask.arrays import Images
+
 #: The fast lookahead rounds by where its buffers lie in memory: the same frames came back in up to
 #: six versions, and a resumed run was another run.
 REPEATABLE = {"threads": "1", "x264-params": "cpu-independent=1"}

@@ -12,14 +12,12 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from trainers.synthetic import appearance, masks
 from trainers.synthetic.generated import Rebuild, regenerated
 from trainers.synthetic.warps import REGIONS, FaceGeometry, face_geometry, region_mask
+from unmask.arrays import Floats, Images
 
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Family = Literal["self_blend", "swap", "generated"]
 LEAST_CHANGE = 1.0
 """Mean change of the forged pixels, 0..255, under which a forgery is not worth showing."""

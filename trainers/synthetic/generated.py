@@ -4,11 +4,10 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from trainers.synthetic.appearance import denoised, down_up, noisy, sharpened
+from unmask.arrays import Images
 
-Images = NDArray[np.uint8]
 Rebuild = Callable[[Images], Images]
 """Picture -> the same picture as a decoder would draw it, e.g. `autoencoder.Autoencoder`."""
 

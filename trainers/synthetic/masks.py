@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from unmask.arrays import Floats
 
 
 def elastic(mask: Floats, rng: np.random.Generator, *, reach: float = 0.05) -> Floats:

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainers.config import SyntheticConfig
 from trainers.synthetic.codec import Passage, draw_passage, passed
 from trainers.synthetic.forge import Face, forge
 from trainers.synthetic.generated import Rebuild
 from trainers.synthetic.pool import PoolWriter
+from unmask.arrays import Floats, Images
 
 ATTEMPTS = 50
 """Forgeries that may come out invisible, one after the other, before the faces are to blame."""
 FLAT = "no forgery changed these faces visibly: are they flat pictures?"
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from unmask.arrays import Floats, Images
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 
 MASK_PX = 64
-Images = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 class PoolRecord(Frozen):

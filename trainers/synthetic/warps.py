@@ -5,9 +5,9 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from unmask.arrays import Floats
+
 Region = Literal["face", "hull", "inner", "mouth", "eyes", "lower", "rectangle"]
 REGIONS: tuple[Region, ...] = ("face", "hull", "inner", "mouth", "eyes", "lower", "rectangle")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unmask.messages import Affine
+from unmask.geometry import Affine, apply
 from unmask.plugin import MANIFEST_FILE, Detector, FaceCrop, Floats, RawOutput, read_manifest
 from unmask.testing.exports import ExportContract
 from unmask.testing.networks import measured_size
-from unmask.testing.sample_crops import apply, sample_crops
+from unmask.testing.sample_crops import sample_crops
 
 #: How far one crop's result may depend on the company it is scored in: float rounding, by other
 #: kernels at another batch size. A map's cell is an eighth of a grey level at the second figure.

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from unmask.messages import Affine
 from unmask.plugin import FaceCrop
 
 
@@ -25,16 +24,6 @@ def sample_crops(count: int = 4, *, seed: int = 0) -> list[FaceCrop]:
             )
         )
     return crops
-
-
-def apply(affine: Affine, x: float, y: float) -> tuple[float, float]:
-    """Where an affine takes a point.
-
-    >>> apply((2, 0, 1, 0, 2, 3), 10, 10)
-    (21, 23)
-    """
-    a, b, tx, c, d, ty = affine
-    return a * x + b * y + tx, c * x + d * y + ty
 
 
 def _picture(side: int, rng: np.random.Generator) -> Any:

@@ -6,9 +6,9 @@ import structlog
 from redis import Redis
 
 from detect_plugins.catalogue import load_catalogue
-from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.store import Store
 from workers.verdicts.make import Services, make_verdict
 

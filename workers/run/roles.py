@@ -18,10 +18,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from detect_plugins.catalogue import load_catalogue
-from unmask import logs
 from unmask.errors import ConfigError, StoreError
 from unmask.queues import CLAIM_IDLE_MS, INGEST_QUEUE, VERDICT_QUEUE
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.broker.connect import check, connect
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.selection import Selection, select

@@ -14,9 +14,9 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from unmask import logs
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.run.lifeline import follow_parent
 
 #: Seconds between two signs of life during a job, and how long a job is believed without one.

@@ -9,7 +9,8 @@ import structlog
 from numpy.typing import NDArray
 
 from unmask.errors import EngineError, ReasonCode, UnmaskError
-from unmask.messages import Affine, CropMeta, FaceScore, PluginRef, Reason
+from unmask.geometry import Affine
+from unmask.messages import CropMeta, FaceScore, PluginRef, Reason
 from unmask.plugin import Detector, FaceCrop, FaceReading, Floats, RawOutput
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.messages import Affine, CropMeta
+from unmask.geometry import Affine
+from unmask.messages import CropMeta
 from unmask.plugin import Floats, Images
 
 #: Opacity of the overlay where the map is 1; it falls off towards the face where the map is 0.

@@ -8,7 +8,8 @@ import structlog
 from redis import Redis
 
 from unmask import queues
-from unmask.messages import Affine, Box, MediaInfo
+from unmask.geometry import Affine, Box, apply
+from unmask.messages import MediaInfo
 from unmask.plugin import FaceCrop
 from unmask.verdict import Evidence, NormalisedBox
 from workers.scoring.entry import Entry, decode
@@ -98,10 +99,8 @@ def _evidence(choice: Choice, media: MediaInfo) -> Evidence:
 
 def _normalised(box: Box, to_frame: Affine, media: MediaInfo) -> NormalisedBox:
     """A box in crop pixels as shares of the frame, corner by corner."""
-    a, b, tx, c, d, ty = to_frame
     x0, y0, x1, y1 = box
-    xs = [a * x + b * y + tx for x, y in ((x0, y0), (x1, y1))]
-    ys = [c * x + d * y + ty for x, y in ((x0, y0), (x1, y1))]
+    xs, ys = zip(*(apply(to_frame, x, y) for x, y in ((x0, y0), (x1, y1))), strict=True)
     return (
         round(min(xs) / media.width, _DIGITS),
         round(min(ys) / media.height, _DIGITS),

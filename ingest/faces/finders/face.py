@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.messages import Box
+from unmask.geometry import Box
 from unmask.plugin import Images
 
 Landmarks = NDArray[np.float32]

@@ -10,8 +10,8 @@ import structlog
 from redis import Redis
 
 from tests.fakes import install_brightness
-from unmask import logs
 from unmask.settings import Settings
+from unmask.system import logs
 from workers.broker.embedded import EmbeddedRedis
 
 

@@ -183,7 +183,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from unmask.settings import Settings
-from unmask import logs
+from unmask.system import logs
 from workers.run.local import LocalPipeline
 logs.configure(Settings())
 with LocalPipeline(Settings()) as pipeline:
@@ -196,7 +196,7 @@ with LocalPipeline(Settings()) as pipeline:
 def test_a_killed_scan_leaves_no_picture_of_a_face_behind(
     site: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    path = os.pathsep.join([str(site), str(Path(__file__).resolve().parents[3])])
+    path = os.pathsep.join([str(site), str(Path(__file__).resolve().parents[4])])
     done = subprocess.run(
         [sys.executable, "-c", _KILLED, str(pan(tmp_path / "a.mp4"))],
         env={**environment(settings), "PYTHONPATH": path},

@@ -19,7 +19,7 @@ from unmask.settings import Settings
 from workers.run.roles import run_role
 from workers.run.supervisor import Supervisor, environment
 
-_REPOSITORY = str(Path(__file__).resolve().parents[3])
+_REPOSITORY = str(Path(__file__).resolve().parents[4])
 _PARENT = """
 import sys, time
 from unmask.settings import Settings

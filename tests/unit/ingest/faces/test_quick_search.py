@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.faces import Face
 from ingest.faces.quick_search import QuickSearch
-from ingest.faces.tracks import iou
-from unmask.messages import Box
+from unmask.geometry import Box, iou
 from unmask.plugin import Images
 
 WIDTH, HEIGHT = 1200, 800

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from ingest.faces.tracks import Look, Tracker, _cheapest, describe, iou
-from unmask.messages import Box
+from unmask.geometry import Box
 
 
 def look(person: int) -> Look:

@@ -7,12 +7,14 @@ import pytest
 import torch
 from skimage.data import astronaut
 
+from detect_plugins.network_input import network_input
 from trainers.config import AugmentConfig, SyntheticConfig
 from trainers.feed.batches import PoolBatches, plain_view
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter, write_pairs
-from trainers.synthetic.pool import Pool, PoolWriter
+from trainers.synthetic.pool import Pool, PoolCrop, PoolRecord, PoolWriter
 from unmask.errors import ConfigError
+from unmask.plugin import FaceCrop
 
 FACE = [0.25, 0.25, 0.75, 0.75]
 
@@ -115,6 +117,32 @@ def test_a_plain_view_is_the_face_at_the_plugins_scale(folder: Path) -> None:
     crop = next(c for c in Pool(folder, "train") if c.record.source == "0.mp4")
     assert plain_view(crop, 50, 1.0).shape == (50, 50, 3)
     assert np.array_equal(plain_view(crop, 50, 1.0), crop.pixels[25:75, 25:75])
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole pixels", "between pixels"])
+def test_a_plain_view_is_what_serving_sees_to_the_pixel(whole: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        side = int(rng.integers(90, 200))
+        pixels = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+        corner, size = rng.uniform(5, side / 3, 2), rng.uniform(30, side / 2, 2)
+        box = [float(v) for v in (*corner, *(corner + size))]
+        box = [round(v) for v in box] if whole else box
+        crop = PoolCrop(
+            record=PoolRecord(
+                label=0, family="real", method="real", source="a", person="a", quality="c23",
+                extent="real", face=tuple(v / side for v in box), side=side, offset=0,
+            ),
+            pixels=pixels,
+            mask=None,
+        )  # fmt: skip
+        served, _ = network_input(
+            FaceCrop(pixels=pixels, box=tuple(box), crop_to_frame=(1, 0, 0, 0, 1, 0)),
+            scale=1.3,
+            input_px=64,
+        )
+        view = plain_view(crop, 64, 1.3).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        assert np.array_equal(view, served)
 
 
 def test_an_empty_folder_says_how_to_build_a_pool(tmp_path: Path) -> None:

@@ -6,14 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detect_plugins.geometry import compose, cut, face_square, network_input
-from unmask.messages import Affine
+from detect_plugins.network_input import network_input
+from unmask.geometry import Affine, apply, square_around
 from unmask.plugin import FaceCrop
-from unmask.testing.sample_crops import apply
 
 IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-numbers = st.floats(-100, 100)
-affines = st.tuples(*[numbers] * 6)
 
 
 def crop(pixels: np.ndarray, box: tuple[float, float, float, float]) -> FaceCrop:
@@ -23,35 +20,6 @@ def crop(pixels: np.ndarray, box: tuple[float, float, float, float]) -> FaceCrop
 def ramp(side: int) -> np.ndarray:
     y, x = np.mgrid[0:side, 0:side]
     return np.stack((x % 256, y % 256, (x + y) % 256), axis=-1).astype(np.uint8)
-
-
-@given(outer=affines, inner=affines, x=numbers, y=numbers)
-def test_composing_affines_is_applying_one_after_the_other(
-    outer: Affine, inner: Affine, x: float, y: float
-) -> None:
-    expected = apply(outer, *apply(inner, x, y))
-    assert apply(compose(outer, inner), x, y) == pytest.approx(expected, rel=1e-6, abs=1e-5)
-
-
-def test_the_square_is_centred_on_the_box_and_as_wide_as_its_longer_side() -> None:
-    assert face_square(crop(ramp(100), (30, 20, 50, 60)), 1.5) == (10, 10, 60)
-
-
-def test_a_square_inside_the_crop_is_cut_without_touching_a_pixel() -> None:
-    pixels = ramp(100)
-    np.testing.assert_array_equal(cut(pixels, 10, 20, 50), pixels[20:70, 10:60])
-
-
-@pytest.mark.parametrize(("left", "top"), [(-30, 10), (80, 10), (10, -30), (10, 80), (-60, -60)])
-def test_beyond_the_edge_the_picture_is_mirrored(left: int, top: int) -> None:
-    pixels = ramp(100)
-    mirrored = np.pad(pixels, ((60, 60), (60, 60), (0, 0)), mode="reflect")
-    expected = mirrored[top + 60 : top + 110, left + 60 : left + 110]
-    np.testing.assert_array_equal(cut(pixels, left, top, 50), expected)
-
-
-def test_a_square_wider_than_the_mirror_is_still_filled() -> None:
-    assert cut(ramp(5), -40, -40, 85).shape == (85, 85, 3)
 
 
 def test_at_the_plugins_own_size_pixels_arrive_unchanged() -> None:
@@ -86,7 +54,7 @@ def test_corners_of_the_input_go_back_to_the_corners_of_the_square(
         box=(x, y, x + side, y + side),
         crop_to_frame=to_frame,
     )
-    left, top, width = face_square(face, scale)
+    left, top, width = square_around(face.box, scale)
     _, affine = network_input(face, scale=scale, input_px=input_px)
     assert apply(affine, 0, 0) == pytest.approx(apply(to_frame, left, top), abs=1e-6)
     far = apply(to_frame, left + width, top + width)

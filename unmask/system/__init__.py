@@ -1,0 +1,1 @@
+"""What every process does with the machine it runs on: logs, hashes of files, no reports home."""
