@@ -9,6 +9,7 @@ import structlog
 from ingest.decoding.decode import Finished, Frame, Opened
 from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
+from ingest.faces.crop_limit import CropLimit
 from ingest.faces.frame_faces import FaceFollower
 from ingest.publish import Publisher
 from ingest.sandbox.parent import Decoding
@@ -48,6 +49,7 @@ def ingest_video(
         crop_scale=submission.crop_scale,
         cap_px=settings.crop_cap_px,
         min_face_px=submission.min_face_px,
+        limit=CropLimit(submission.max_faces, submission.max_crops),
     )
     record = Record(submission, face_detector)
     outbox = _Outbox(submission, publisher, settings.group_crops)
@@ -55,11 +57,14 @@ def ingest_video(
     try:
         with (
             open_source(Path(submission.path), settings) as source,
-            Decoding(source, submission.sample, settings) as decoding,
+            Decoding(
+                source, submission.sample, settings, max_looks=submission.max_looks
+            ) as decoding,
         ):
             for event in decoding.events():
                 if isinstance(event, Opened):
                     record.opened(source, event)
+                    looker.plan(event.sampled)
                 elif isinstance(event, Frame):
                     seen = looker.look(event)
                     outbox.add(seen.crops)

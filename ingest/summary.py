@@ -9,7 +9,15 @@ from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
 from ingest.sources import Source
 from unmask.errors import InputError, ReasonCode
-from unmask.messages import Coverage, IngestClosed, MediaInfo, Reason, Submission, TrackSummary
+from unmask.messages import (
+    Coverage,
+    IngestClosed,
+    Looks,
+    MediaInfo,
+    Reason,
+    Submission,
+    TrackSummary,
+)
 
 _WEAK = (
     "Faces were found with OpenCV's cascades, which miss turned, small and dark faces and imagine "
@@ -38,7 +46,8 @@ class Record:
         self._opened: Opened | None = None
         self._finished: Finished | None = None
         self._tracks: dict[int, _TrackRecord] = defaultdict(_TrackRecord)
-        self._scored = self._no_face = self._faces = self._too_small = 0
+        self._scored = self._no_face = 0
+        self._faces = self._too_small = self._left_out = 0
 
     @property
     def looked_at(self) -> int:
@@ -74,7 +83,8 @@ class Record:
                 track.segments.append((seen.pts_ms, seen.pts_ms))
             track.last_seen = number
         self._faces += len(seen.faces)
-        self._too_small += len(seen.faces) - len(seen.crops)
+        self._left_out += seen.left_out
+        self._too_small += len(seen.faces) - len(seen.crops) - seen.left_out
         if seen.crops:
             self._scored += 1
         else:
@@ -102,7 +112,11 @@ class Record:
                 corrupt_packets=self._finished.corrupt_packets if self._finished else 0,
                 faces_found=self._faces,
                 faces_too_small=self._too_small,
+                faces_left_out=self._left_out,
+                looks=self._looks(),
+                longest_unlooked_ms=self._opened.longest_unlooked_ms if self._opened else None,
             ),
+            cuts_ms=self._opened.cuts_ms if self._opened else (),
             tracks=tuple(
                 TrackSummary(
                     id=track_id,
@@ -116,6 +130,14 @@ class Record:
             face_detector=self._detector.name,
             notes=tuple(self._notes()),
             error=Reason(code=error.code, message=str(error)) if error else None,
+        )
+
+    def _looks(self) -> Looks | None:
+        opened = self._opened
+        if opened is None:
+            return None
+        return Looks(
+            budget=opened.looks_budget, steady=opened.looks_steady, shots=opened.looks_shots
         )
 
     def _notes(self) -> list[Reason]:

@@ -55,8 +55,14 @@ class Submission(Frozen):
     """Absolute path of the media on a file system the ingest worker sees."""
     filename: str
     """The name the person gave it; shown, never opened."""
-    sample: str = "uniform:32"
-    """Sampling policy: uniform:N, fps:F, keyframes or all."""
+    sample: str = "adaptive"
+    """Sampling policy: adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all."""
+    max_looks: int = 4000
+    """Frames to look at, whatever the sampling policy likes."""
+    max_faces: int = 16
+    """Faces to cut out of one frame; the largest and the longest followed go first."""
+    max_crops: int = 8000
+    """Faces to cut out of the whole video."""
     plugins: tuple[PluginRef, ...]
     crop_scale: float
     """Side of the wide crop over the longer side of the face box: the widest any plugin needs."""

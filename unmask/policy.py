@@ -30,6 +30,12 @@ class Policy(Frozen):
     conditions: Literal["none", "face_px"] = "none"
     """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
     face size, where the weights were measured for it (docs/adr/0007)."""
+    max_looks: int = Field(default=4000, ge=1)
+    """Frames of one video that are looked at, whatever the sampling policy likes."""
+    max_faces: int = Field(default=16, ge=1)
+    """Faces of one frame that are judged: the largest, and those followed longest, go first."""
+    max_crops: int = Field(default=8000, ge=1)
+    """Faces of one video that are judged; every look keeps room for one."""
     evidence_per_track: int = Field(default=2, ge=0)
     evidence_tracks: int = Field(default=4, ge=0)
 

@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     plugins: tuple[str, ...] = ()
     """Keys to score with. Empty: every plugin that has trained weights."""
     policy: str = "default"
-    sample: str = "uniform:32"
+    sample: str = "adaptive"
+    """adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all."""
 
     engine: EngineName = "auto"
     precision: Precision = "auto"

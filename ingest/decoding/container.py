@@ -27,6 +27,8 @@ class Limits:
     max_pixels: int
     max_seconds: float
     max_frames: int
+    max_looks: int | None = None
+    """Frames to look at; None: as many as the sampling policy likes."""
     threads: int = 1
     """Decoder threads: one, because several videos side by side use two cores better."""
 

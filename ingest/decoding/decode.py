@@ -31,7 +31,8 @@ from ingest.decoding.container import (
     packets,
 )
 from ingest.decoding.frame_times import Timeline, decoded_timeline, told_timeline
-from ingest.decoding.sampling import SamplingPolicy
+from ingest.decoding.sampling import Plan, SamplingPolicy
+from ingest.decoding.shots import cuts_of
 from ingest.decoding.upright import Turn, square_size, turn_of_frame
 from unmask.arrays import Images
 from unmask.errors import DecodeFailed, ReasonCode
@@ -42,6 +43,8 @@ __all__ = ["Finished", "Frame", "Limits", "Opened", "decode"]
 _SEEKABLE = {"h264", "hevc", "vp9", "av1", "mjpeg", "prores"}
 #: Codecs that say which pictures no other is built on, and can leave those out without a trace.
 _SPARING = {"h264", "hevc"}
+#: More cuts than a film has; what follows the last is one shot.
+_MAX_CUTS = 4000
 #: A jump costs the decoder about so many frames' time (flush, seek, refill).
 _JUMP_COST_FRAMES = 8
 
@@ -63,6 +66,16 @@ class Opened:
     sampled: int
     missing: int
     """Frames the header promises that the file does not hold: it was cut off."""
+    looks_budget: int | None = None
+    """The most looks that were allowed."""
+    looks_steady: int = 0
+    """At even steps in time."""
+    looks_shots: int = 0
+    """More, in shots that had too few."""
+    longest_unlooked_ms: int = 0
+    """The longest stretch between two looks."""
+    cuts_ms: tuple[int, ...] = ()
+    """Where a new shot seems to begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,20 +114,25 @@ def decode(
         stream = media.streams.video[0]
         times_ms = timeline.milliseconds(stream.time_base or Fraction(1, 1000))
         check_length(times_ms[-1] / 1000.0, limits)
-        chosen = policy.choose(times_ms, timeline.keyframes)
+        cuts = cuts_of(times_ms, timeline.keyframes, timeline.packet_bytes)[:_MAX_CUTS]
+        end_ms = _end_ms(stream, times_ms)
+        plan = policy.plan(
+            times_ms, timeline.keyframes, end_ms=end_ms, cuts=cuts, most=limits.max_looks
+        )
+        chosen = plan.chosen
         taking = _Taking(media, stream, timeline, chosen, seek)
         shape: _Shape | None = None
         delivered = 0
         for index, frame in taking.frames():
             if shape is None:
                 shape = _Shape.of(stream, frame, limits)
-                yield _describe(stream, shape, times_ms, len(chosen))
+                yield _describe(stream, shape, times_ms, plan, cuts)
             yield Frame(index=index, pts_ms=round(times_ms[index]), rgb=shape.shown(frame))
             delivered += 1
         if shape is None:
             raise DecodeFailed(
                 f"none of the {len(chosen)} frames chosen can be decoded.",
-                fix=DAMAGED if chosen else "Sample with uniform:32 instead.",
+                fix=DAMAGED if chosen else "Sample with adaptive instead.",
             )
         tally = taking.tally
         yield Finished(decoded=tally.decoded, delivered=delivered, corrupt_packets=tally.corrupt)
@@ -241,21 +259,32 @@ class _Shape:
         return self.turn.shown(rgb)
 
 
-def _describe(stream: VideoStream, shape: _Shape, times_ms: list[float], sampled: int) -> Opened:
+def _end_ms(stream: VideoStream, times_ms: list[float]) -> float:
+    """The last frame is shown as long as the one before it."""
+    rate = float(stream.average_rate or 25)
+    return times_ms[-1] + (times_ms[-1] - times_ms[-2] if len(times_ms) > 1 else 1000.0 / rate)
+
+
+def _describe(
+    stream: VideoStream, shape: _Shape, times_ms: list[float], plan: Plan, cuts: tuple[int, ...]
+) -> Opened:
     width, height = shape.width, shape.height
     if shape.turn.swapped:
         width, height = height, width
     rate = stream.average_rate
-    # The last frame is shown as long as the one before it.
-    last_ms = times_ms[-1] - times_ms[-2] if len(times_ms) > 1 else 1000.0 / float(rate or 25)
     return Opened(
         codec=stream.codec.name,
         width=width,
         height=height,
         rotation_deg=shape.turn.rotation_deg,
-        duration_ms=round(times_ms[-1] + last_ms),
+        duration_ms=round(_end_ms(stream, times_ms)),
         frame_rate=round(float(rate), 3) if rate else None,
         frames=len(times_ms),
-        sampled=sampled,
+        sampled=len(plan.chosen),
         missing=max(0, stream.frames - len(times_ms)),
+        looks_budget=plan.looks.budget,
+        looks_steady=plan.looks.steady,
+        looks_shots=plan.looks.shots,
+        longest_unlooked_ms=plan.longest_unlooked_ms,
+        cuts_ms=tuple(round(times_ms[cut]) for cut in cuts),
     )

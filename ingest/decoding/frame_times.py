@@ -23,6 +23,8 @@ class Timeline:
     keyframes: list[bool]
     by_time: bool
     """True where a decoded frame is recognised by its timestamp; else by its number."""
+    packet_bytes: tuple[int, ...] = ()
+    """Empty where frames were counted by decoding them: packets need not come in their order."""
 
     def milliseconds(self, base: Fraction) -> list[float]:
         """Times from the first frame on."""
@@ -35,20 +37,22 @@ def told_timeline(
     """From packets alone, nothing decoded. None where their timestamps cannot be relied on."""
     if container not in _TOLD_BY or stream.codec.name in _UNTOLD_CODECS:
         return None
-    listed: list[tuple[int, bool]] = []
+    listed: list[tuple[int, bool, int]] = []
     for packet in packets(media, stream):
         # Edit lists cut frames that are there to be decoded but never shown.
         if packet.size == 0 or packet.is_discard:
             continue
         if packet.pts is None:
             return None
-        listed.append((packet.pts, packet.is_keyframe))
+        listed.append((packet.pts, packet.is_keyframe, packet.size))
         check_count(len(listed), limits)
     listed.sort()
-    pts = [told for told, _ in listed]
+    pts = [told for told, *_ in listed]
     if len(set(pts)) != len(pts):
         return None
-    return Timeline(pts, [key for _, key in listed], by_time=True)
+    return Timeline(
+        pts, [key for _, key, _ in listed], by_time=True, packet_bytes=tuple(n for *_, n in listed)
+    )
 
 
 def decoded_timeline(media: InputContainer, stream: VideoStream, limits: Limits) -> Timeline:

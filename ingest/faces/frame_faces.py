@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ingest.decoding.decode import Frame
 from ingest.faces import FaceDetector
+from ingest.faces.crop_limit import CropLimit
 from ingest.faces.crops import cut_crop
 from ingest.faces.quick_search import QuickSearch
 from ingest.faces.tracks import Tracker, describe
@@ -21,19 +22,33 @@ class Seen:
     """Track id and longer side in pixels of every face, of any size."""
     crops: tuple[tuple[CropMeta, FaceCrop], ...]
     """Those of at least the smallest size that a plugin assesses, in order of track id."""
+    left_out: int = 0
+    """Faces large enough, over the limits for one frame or one video."""
 
 
 class FaceFollower:
     """Looks at the frames of one video, in order; keeps the tracks."""
 
     def __init__(
-        self, face_detector: FaceDetector, *, crop_scale: float, cap_px: int, min_face_px: float
+        self,
+        face_detector: FaceDetector,
+        *,
+        crop_scale: float,
+        cap_px: int,
+        min_face_px: float,
+        limit: CropLimit | None = None,
     ) -> None:
         self._searcher = QuickSearch(face_detector)
         self._tracker = Tracker()
         self._crop_scale = crop_scale
         self._cap_px = cap_px
         self._min_face_px = min_face_px
+        self._limit = limit
+
+    def plan(self, looks: int) -> None:
+        """How many frames will come, for the limit on crops."""
+        if self._limit is not None:
+            self._limit.plan(looks)
 
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
@@ -42,9 +57,11 @@ class FaceFollower:
         ids = self._tracker.update(frame.pts_ms, boxes, [describe(frame.rgb, box) for box in boxes])
         tracked = sorted(zip(ids, found, strict=True), key=lambda pair: pair[0])
         sizes = tuple((track_id, _side(face.box)) for track_id, face in tracked)
+        able = {track: px for track, px in sizes if px >= self._min_face_px}
+        taken = set(able) if self._limit is None else self._limit.take(able)
         crops: list[tuple[CropMeta, FaceCrop]] = []
         for (track_id, face_px), (_, face) in zip(sizes, tracked, strict=True):
-            if face_px < self._min_face_px:
+            if track_id not in taken:
                 continue
             crop = cut_crop(frame.rgb, face.box, self._crop_scale, self._cap_px)
             meta = CropMeta(
@@ -60,7 +77,13 @@ class FaceFollower:
                 detector_score=face.score,
             )
             crops.append((meta, crop))
-        return Seen(frame_index=frame.index, pts_ms=frame.pts_ms, faces=sizes, crops=tuple(crops))
+        return Seen(
+            frame_index=frame.index,
+            pts_ms=frame.pts_ms,
+            faces=sizes,
+            crops=tuple(crops),
+            left_out=len(able) - len(taken),
+        )
 
 
 def _side(box: tuple[float, float, float, float]) -> float:

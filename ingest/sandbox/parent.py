@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -59,9 +59,18 @@ class Decoding:
     """One video in one sandboxed process. A context manager; `events` may be read once."""
 
     def __init__(
-        self, source: Source, sample: str, settings: Settings, *, seek: bool = True
+        self,
+        source: Source,
+        sample: str,
+        settings: Settings,
+        *,
+        seek: bool = True,
+        max_looks: int | None = None,
     ) -> None:
-        """Start the process on an open source. `sample`: a policy as sampling.parse_policy reads it."""
+        """Start the process on an open source. `sample`: a policy as sampling.parse_policy reads it.
+
+        `max_looks`: frames to look at, whatever the policy likes; None has no limit.
+        """
         self.held: tuple[str, ...] = ()
         """Locks in force in the process, as confine.py names them; known with the first event."""
         self._settings = settings
@@ -79,7 +88,7 @@ class Decoding:
             "seek": seek,
             "memory_bytes": settings.decode_memory_bytes,
             "cpu_seconds": max(1, int(settings.decode_timeout_s) + 1),
-            "limits": asdict(limits_of(settings)),
+            "limits": asdict(replace(limits_of(settings), max_looks=max_looks)),
         }
         try:
             self._process = subprocess.Popen(

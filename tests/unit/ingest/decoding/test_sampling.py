@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decoding.sampling import parse_policy
+from ingest.decoding.sampling import SHOT_LOOKS, parse_policy
 from unmask.errors import ConfigError, ReasonCode
 
 
@@ -51,10 +51,99 @@ def test_keyframes_and_all_take_what_their_names_say() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "uniform", "uniform:0", "uniform:x", "uniform:-3", "fps:0", "fps:nan", "all:3", "often"],
+    [
+        "",
+        "uniform",
+        "uniform:0",
+        "uniform:x",
+        "uniform:-3",
+        "fps:0",
+        "fps:nan",
+        "every:0",
+        "every:x",
+        "all:3",
+        "adaptive:3",
+        "often",
+    ],
 )
 def test_an_unknown_policy_is_refused_with_the_ones_there_are(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_policy(text)
     assert refused.value.code is ReasonCode.CONFIG_INVALID
     assert "uniform:32" in refused.value.fix
+
+
+def test_uniform_counts_in_time_not_in_frames() -> None:
+    """A minute at half a frame per second, then ten seconds at sixty."""
+    slow = [2000.0 * i for i in range(30)]
+    times = slow + [60_000.0 + i * 1000 / 60 for i in range(600)]
+    chosen = parse_policy("uniform:32").choose(times, [])
+    assert len(chosen) == 32
+    assert sum(times[i] < 60_000 for i in chosen) >= 26
+
+
+@given(steps=st.lists(st.floats(0.0, 5000.0), min_size=1, max_size=300), count=st.integers(1, 60))
+def test_uniform_takes_as_many_as_it_says_whatever_the_clock(
+    steps: list[float], count: int
+) -> None:
+    times = list(itertools.accumulate(steps))
+    chosen = parse_policy(f"uniform:{count}").choose(times, [])
+    assert len(chosen) == min(count, len(times))
+    assert chosen == sorted(set(chosen))
+
+
+def test_every_takes_one_look_per_so_many_seconds() -> None:
+    times = [40.0 * i for i in range(1000)]
+    chosen = parse_policy("every:2.5").choose(times, [])
+    gaps = [times[b] - times[a] for a, b in itertools.pairwise(chosen)]
+    assert all(2460 <= gap <= 2540 for gap in gaps)
+    assert len(chosen) == 16
+
+
+@pytest.mark.parametrize(("seconds", "least"), [(4, 32), (10, 32), (60, 60), (600, 600)])
+def test_adaptive_looks_at_least_once_a_second_and_32_times_at_a_short_clip(
+    seconds: int, least: int
+) -> None:
+    times = [40.0 * i for i in range(seconds * 25)]
+    plan = parse_policy("adaptive").plan(times, [], end_ms=1000.0 * seconds)
+    assert least <= len(plan.chosen) <= least + 2
+    assert plan.longest_unlooked_ms <= 1040
+    assert plan.looks.steady == len(plan.chosen)
+
+
+def test_adaptive_looks_at_a_short_shot_often_enough_to_judge_it() -> None:
+    times = [40.0 * i for i in range(600 * 25)]
+    shot = (7500, 7550)  # two seconds in the middle of ten minutes
+    plan = parse_policy("adaptive").plan(times, [], end_ms=600_000.0, cuts=shot)
+    inside = [i for i in plan.chosen if shot[0] <= i < shot[1]]
+    assert len(inside) == SHOT_LOOKS
+    assert plan.looks.shots == len(plan.chosen) - plan.looks.steady > 0
+
+
+@given(
+    total=st.integers(1, 800),
+    cuts=st.lists(st.integers(1, 799), max_size=60),
+    most=st.integers(1, 200),
+    policy=st.sampled_from(["adaptive", "all", "uniform:64", "fps:9", "every:0.2", "keyframes"]),
+)
+def test_no_policy_takes_more_looks_than_the_limit(
+    total: int, cuts: list[int], most: int, policy: str
+) -> None:
+    times = [40.0 * i for i in range(total)]
+    keys = [i % 7 == 0 for i in range(total)]
+    plan = parse_policy(policy).plan(
+        times, keys, end_ms=40.0 * total, cuts=[c for c in cuts if c < total], most=most
+    )
+    assert 1 <= len(plan.chosen) <= most
+    assert plan.chosen == sorted(set(plan.chosen))
+    assert plan.looks.steady + plan.looks.shots == len(plan.chosen)
+    assert plan.looks.budget == most
+    assert 40 <= plan.longest_unlooked_ms <= 40 * total
+
+
+def test_a_video_of_cuts_alone_costs_at_most_double() -> None:
+    times = [40.0 * i for i in range(25 * 600)]
+    plan = parse_policy("adaptive").plan(
+        times, [], end_ms=600_000.0, cuts=list(range(8, len(times), 8))
+    )
+    assert plan.looks.shots <= plan.looks.steady
