@@ -113,12 +113,31 @@ def _root(
 
 @app.command(
     rich_help_panel=_JUDGE,
-    epilog="Examples:\n\n  unmask scan clip.mp4\n\n  unmask scan videos/*.mp4 --out reports"
-    "\n\n  unmask scan a.mp4 b.webm --json verdicts.jsonl --plugins sola --sample fps:2",
+    epilog="Examples:\n\n  unmask scan clip.mp4 --out reports"
+    "\n\n  unmask scan FOLDER --recursive --jobs 4 --json verdicts.jsonl --skip-done"
+    "\n\n  unmask scan 'https://cdn.example.com/clip.mp4?signature=...' s3://clips/a.mp4"
+    "\n\n  unmask scan - --plugins sola --sample fps:2 < clip.mp4",
 )
 def scan(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Video files.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Files, folders with --recursive, patterns in quotes, https:// addresses, "
+            "s3://, gs:// or az:// objects; - is standard input.",
+        ),
+    ],
     *,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Judge every video below a folder.")
+    ] = False,
+    jobs: Annotated[int, typer.Option("--jobs", help="Inputs decoded side by side.", min=1)] = 2,
+    skip_done: Annotated[
+        bool,
+        typer.Option(
+            "--skip-done", help="Go on with an earlier run: leave out what its --json has judged."
+        ),
+    ] = False,
     plugins: PluginList = None,
     policy: PolicySpec = None,
     sample: Sample = None,
@@ -132,7 +151,7 @@ def scan(
     ] = None,
     allow_untrained: AllowUntrained = False,
 ) -> None:
-    """Judge video files on this machine; no server is needed.
+    """Judge videos on this machine; no server is needed.
 
     Exit code 0: every input was judged, or shows nothing that can be judged (no face, say).
     1: some input could not be judged for a technical reason. 2: the command line is wrong.
@@ -140,7 +159,16 @@ def scan(
     from console.commands.scan import run_scan  # noqa: PLC0415
 
     settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
-    code = run_scan(paths, settings, json_path=json, out=out, allow_untrained=allow_untrained)
+    code = run_scan(
+        inputs,
+        settings,
+        json_path=json,
+        out=out,
+        allow_untrained=allow_untrained,
+        recursive=recursive,
+        jobs=jobs,
+        skip_done=skip_done,
+    )
     raise typer.Exit(code)
 
 

@@ -11,9 +11,10 @@ from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
 from ingest.faces.crop_limit import CropLimit
 from ingest.faces.frame_faces import FaceFollower
+from ingest.fetching.fetch import fetch
 from ingest.publish import Publisher
 from ingest.sandbox.parent import Decoding
-from ingest.sources import open_source
+from ingest.sources import Source, inspect, open_source
 from ingest.summary import Record
 from unmask.errors import InputError
 from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
@@ -56,7 +57,7 @@ def ingest_video(
     publisher.begin(submission)
     try:
         with (
-            open_source(Path(submission.path), settings) as source,
+            _opened(submission, settings, outbox) as source,
             Decoding(
                 source, submission.sample, settings, max_looks=submission.max_looks
             ) as decoding,
@@ -109,6 +110,14 @@ def iter_face_crops(
                 yield from looker.look(event).crops
 
 
+def _opened(submission: Submission, settings: Settings, outbox: "_Outbox") -> Source:
+    """The media, fetched first where it is elsewhere. Raises InputError."""
+    path = Path(submission.path)
+    if submission.address is None:
+        return open_source(path, settings)
+    return inspect(fetch(submission.address, settings, outbox.tell_fetched), path, settings)
+
+
 class _Outbox:
     """Gathers crops into groups, for one entry per crop would be many small round trips."""
 
@@ -139,6 +148,15 @@ class _Outbox:
         self._publisher.publish(batch, [crop.pixels for _, crop in self._waiting])
         self.crops += len(self._waiting)
         self._waiting = []
+
+    def tell_fetched(self, size: int) -> None:
+        """Bytes of the media so far, while they come."""
+        now = time.monotonic()
+        if now >= self._tell_at:
+            self._tell_at = now + _TELL_EVERY_S
+            self._publisher.progress(
+                self._submission.job_id, self._submission.generation, phase="fetch", fetched=size
+            )
 
     def tell(self, looked_at: int, on_progress: OnProgress | None) -> None:
         """Progress through the broker now and then, to a caller in this process at every frame."""

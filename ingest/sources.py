@@ -46,14 +46,21 @@ class Source:
 
 def open_source(path: Path, settings: Settings) -> Source:
     """Open, check the size, sniff and hash `path`. Raises MediaRefused with the reason code."""
-    file = _open(path)
+    return inspect(_open(path), path, settings)
+
+
+def inspect(file: BufferedReader, path: Path, settings: Settings) -> Source:
+    """The same for a file that is open already, and is closed where it is refused.
+
+    `path`: the name to use in messages.
+    """
     try:
         status = os.fstat(file.fileno())
         if stat.S_ISDIR(status.st_mode):
             _refuse(
                 ReasonCode.NOT_A_FILE,
                 f"{path} is a directory.",
-                "Name the video files in it, for example FOLDER/*.mp4.",
+                "Scan it with --recursive, or name the files in it.",
             )
         if not stat.S_ISREG(status.st_mode):
             _refuse(
@@ -120,7 +127,7 @@ def _open(path: Path) -> BufferedReader:
         _refuse(
             ReasonCode.NOT_A_FILE,
             f"{path} is a directory.",
-            "Name the video files in it, for example FOLDER/*.mp4.",
+            "Scan it with --recursive, or name the files in it.",
         )
     except PermissionError:
         _refuse(

@@ -52,7 +52,10 @@ class Submission(Frozen):
     generation: int = 0
     """Raised by one at every re-run of the same job; part of every key."""
     path: str
-    """Absolute path of the media on a file system the ingest worker sees."""
+    """Absolute path of the media on a file system the ingest worker sees; with an `address`, the part
+    of it that may be shown."""
+    address: str | None = None
+    """Where ingest fetches the media from. A secret: signed addresses are keys. Never shown."""
     filename: str
     """The name the person gave it; shown, never opened."""
     sample: str = "adaptive"

@@ -65,6 +65,20 @@ class Settings(BaseSettings):
     """Wall clock of the decoding process for one video."""
     decode_memory_bytes: int = Field(default=4 << 30, gt=0)
 
+    fetch_timeout_s: float = Field(default=600.0, gt=0)
+    """Wall clock of one fetch, retries included."""
+    fetch_redirects: int = Field(default=5, ge=0, le=20)
+    fetch_hosts: tuple[str, ...] = ()
+    """Hosts that media may be fetched from. Empty: any on the public internet."""
+    fetch_private: tuple[str, ...] = ()
+    """host:port pairs that are reached although they lie inside, over http too."""
+    fetch_proxy: str | None = None
+    """host:port of a proxy that connects for us."""
+    bucket_endpoint: str | None = None
+    """None: Amazon's own."""
+    media_buckets: tuple[str, ...] = ()
+    """Prefixes such as s3://clips/incoming under which the API accepts objects."""
+
     log: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -23,7 +23,11 @@ def run_demo(out: Path, video: Path | None, settings: Settings) -> int:
     else:
         paths = [video]
     code = run_scan(
-        paths, settings, json_path=out / "verdicts.jsonl", out=out, allow_untrained=False
+        [str(path) for path in paths],
+        settings,
+        json_path=out / "verdicts.jsonl",
+        out=out,
+        allow_untrained=False,
     )
     if video is None:
         console.print(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from console.commands.inputs import Inputs, done_before
 from console.show import wording
 from console.show.lines import line, record, shown_path
 from console.show.report_folder import ReportFolder
@@ -32,39 +33,50 @@ _PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "conclu
 
 
 def run_scan(
-    paths: Sequence[Path],
+    arguments: Sequence[str],
     settings: Settings,
     *,
     json_path: Path | None,
     out: Path | None,
     allow_untrained: bool,
+    recursive: bool = False,
+    jobs: int = 2,
+    skip_done: bool = False,
 ) -> int:
-    """Judge every path in order; 1 where some could not be judged for a technical reason."""
+    """Judge every input in order; 1 where some could not be judged for a technical reason."""
     # Bars and tables share the terminal with the log: warnings only, unless more was asked for.
     quiet = {} if "log_level" in settings.model_fields_set else {"log_level": "warning"}
     settings = settings.model_copy(update=quiet)
     logs.configure(settings)
     parse_policy(settings.sample)
     to_stdout = json_path is not None and str(json_path) == "-"
+    if skip_done and (json_path is None or to_stdout):
+        raise ConfigError(
+            "--skip-done needs the lines of the earlier run.",
+            fix="Add --json FILE, as in that run.",
+        )
+    done = done_before(json_path) if skip_done and json_path else frozenset()
+    inputs = Inputs(arguments, settings, recursive=recursive, done=done)
     # Standard output belongs to the JSON where that was asked for.
     console = Console(stderr=to_stdout)
-    delivery = ReportFolder(out) if out is not None else None
+    delivery = ReportFolder(out, keep=skip_done) if out is not None else None
     table = _table()
     unjudged = False
     with (
-        _lines(json_path) as lines,
+        closing(inputs),
+        _lines(json_path, add=skip_done) as lines,
         local.LocalPipeline(
-            settings, settings.plugins, allow_untrained=allow_untrained
+            settings, settings.plugins, allow_untrained=allow_untrained, side_by_side=jobs
         ) as pipeline,
         _bars() as bars,
     ):
         tasks: dict[int, TaskID] = {}
         show = _shower(bars, tasks)
-        for outcome in pipeline.judge_all(paths, show):
+        for outcome in pipeline.judge_all(inputs, show):
             unjudged |= wording.could_not_judge(outcome.job_status, outcome.verdict)
             if lines is not None:
                 values = record(
-                    outcome.input,
+                    outcome.input.shown,
                     outcome.job_status,
                     outcome.verdict,
                     outcome.reasons,
@@ -75,20 +87,23 @@ def run_scan(
             folder = delivery.add(outcome) if delivery is not None else None
             table.add_row(*_row(outcome, folder))
     console.print(table)
+    for count, what in ((inputs.left_out, "judged before"), (inputs.passed_over, "no media")):
+        if count:
+            console.print(f"Passed over {count} files: {what}.", style="dim", highlight=False)
     if delivery is not None:
         console.print(f"\nReports: [bold]{delivery.finish()}[/]", highlight=False, soft_wrap=True)
     return int(unjudged)
 
 
 @contextmanager
-def _lines(path: Path | None) -> Iterator[TextIO | None]:
+def _lines(path: Path | None, *, add: bool) -> Iterator[TextIO | None]:
     if path is None:
         yield None
     elif str(path) == "-":
         yield sys.stdout
     else:
         try:
-            file = path.open("w", encoding="utf-8")
+            file = path.open("a" if add else "w", encoding="utf-8")
         except OSError as error:
             raise ConfigError(
                 f"--json {path}: {error.strerror}.", fix="Name a file you may write to."
@@ -117,7 +132,7 @@ def _shower(bars: Progress, tasks: dict[int, TaskID]) -> local.OnEvent:
                 bars.remove_task(tasks.pop(event.index))
             return
         if event.index not in tasks:
-            name = shown_path(Path(event.input.name))
+            name = shown_path(event.input.name)
             tasks[event.index] = bars.add_task(escape(name), phase="")
         final = event.phase != "ingest" and event.total > 0
         bars.update(
@@ -146,7 +161,7 @@ def _table() -> Table:
 
 
 def _row(outcome: local.ScanResult, folder: Path | None) -> tuple[Text, Text, Text, Text, Text]:
-    name = Text(shown_path(outcome.input))
+    name = Text(shown_path(outcome.input.shown))
     verdict = outcome.verdict
     reason = Text(outcome.reasons[0].message) if outcome.reasons else Text()
     if verdict is None:

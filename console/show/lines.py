@@ -10,13 +10,13 @@ from unmask.policy import Policy
 from unmask.verdict import Verdict, VerdictLabel
 
 
-def shown_path(path: Path) -> str:
+def shown_path(path: Path | str) -> str:
     """A path as text that any reader can decode, even where its bytes are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def record(
-    path: Path,
+    path: Path | str,
     state: JobState,
     verdict: Verdict | None,
     reasons: tuple[Reason, ...],

@@ -9,7 +9,8 @@ from pathlib import Path
 from console.show import report
 from console.show.lines import shown_path
 from unmask.errors import ConfigError
-from unmask.messages import Reason
+from unmask.messages import JobState, Reason
+from unmask.verdict import read_verdict
 from workers.run.local import ScanResult
 
 _MAX_STEM = 80
@@ -20,6 +21,8 @@ class ReportFolder:
     """Writes reports into `out`, one folder per verdict; `finish` writes the index."""
 
     out: Path
+    keep: bool = False
+    """Whether reports that lie there already stand in the index too, and keep their names."""
     rows: list[report.IndexRow] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
 
@@ -31,17 +34,19 @@ class ReportFolder:
             raise ConfigError(
                 f"--out {self.out}: {error.strerror}.", fix="Name a folder you may write to."
             ) from error
+        if self.keep:
+            self._take_up()
 
     def add(self, outcome: ScanResult) -> Path | None:
         """Write verdict.json, evidence/*.png and report.html; the folder, or None without a verdict."""
         folder = None
         if outcome.verdict is not None:
-            folder = self.out / self._name(outcome.input)
+            folder = self.out / self._name(Path(outcome.input.name))
             write_verdict(folder, outcome)
         reasons: tuple[Reason, ...] = outcome.reasons
         self.rows.append(
             report.IndexRow(
-                name=shown_path(outcome.input),
+                name=shown_path(outcome.input.shown),
                 state=outcome.job_status,
                 verdict=outcome.verdict,
                 reasons=reasons,
@@ -49,6 +54,22 @@ class ReportFolder:
             )
         )
         return folder
+
+    def _take_up(self) -> None:
+        """The reports of an earlier run."""
+        for path in sorted(self.out.glob("*/verdict.json")):
+            with suppress(OSError, ValueError):
+                verdict = read_verdict(path.read_bytes())
+                self._taken.add(path.parent.name.casefold())
+                self.rows.append(
+                    report.IndexRow(
+                        name=path.parent.name,
+                        state=JobState.SUCCEEDED,
+                        verdict=verdict,
+                        reasons=verdict.reasons,
+                        folder=path.parent.name,
+                    )
+                )
 
     def finish(self) -> Path:
         """Write index.html over everything added; returns its path."""
@@ -96,6 +117,6 @@ def write_verdict(folder: Path, outcome: ScanResult) -> None:
                 shutil.copyfile(outcome.evidence_dir / name, evidence / name)
     (folder / "verdict.json").write_text(verdict.canonical_json(), encoding="utf-8")
     html = report.render_report(
-        verdict, name=shown_path(Path(outcome.input.name)), picture=report.embedded(evidence)
+        verdict, name=shown_path(outcome.input.name), picture=report.embedded(evidence)
     )
     (folder / "report.html").write_text(html, encoding="utf-8")

@@ -75,10 +75,12 @@ class JobList(Frozen):
 
 
 class PathSubmission(Frozen):
-    """The JSON body of POST /v1/jobs: a video that the server can already read."""
+    """The JSON body of POST /v1/jobs: a video by `path` or by `url`, one of the two."""
 
-    path: str
+    path: str | None = None
     """Absolute, under one of UNMASK_MEDIA_ROOTS."""
+    url: str | None = None
+    """https:// (signed ones too), or s3://, gs://, az:// under one of UNMASK_MEDIA_BUCKETS."""
     plugins: tuple[str, ...] | None = None
     policy: str | None = None
     sample: str | None = None

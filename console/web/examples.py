@@ -73,9 +73,10 @@ SUBMIT_BODY: dict[str, Any] = {
         "application/json": {
             "schema": {
                 "type": "object",
-                "required": ["path"],
+                "oneOf": [{"required": ["path"]}, {"required": ["url"]}],
                 "properties": {
                     "path": {"type": "string", "examples": ["/media/clip.mp4"]},
+                    "url": {"type": "string", "examples": ["https://cdn.example.com/clip.mp4"]},
                     "plugins": {"type": "array", "items": {"type": "string"}},
                     "policy": {"type": "string"},
                     "sample": {"type": "string"},

@@ -19,6 +19,7 @@ from console.web.problems import problem
 from console.web.services import WebServices, WebServicesDep
 from console.web.uploads import receive
 from ingest.decoding.sampling import parse_policy
+from ingest.fetching import places
 from unmask.errors import ConfigError, InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.policy import DEFAULT
@@ -30,6 +31,10 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 _MAX_TEXT_BYTES = 64 << 10
 _MAX_NAME = 255
+_REFERENCE = (
+    'Send {"path": "/media/clip.mp4"} or {"url": "https://..."}, with plugins, policy and sample '
+    "if you like."
+)
 
 
 @router.post(
@@ -59,7 +64,7 @@ async def hand_in(
     """Upload a video as multipart/form-data, or name one that the server can read as JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        job, created = await _by_path(request, found, idempotency_key)
+        job, created = await _by_reference(request, found, idempotency_key)
     else:
         job, created = await by_upload(request, found, idempotency_key)
     view = JobView.of(job, await run_in_threadpool(found.progress, job))
@@ -80,7 +85,9 @@ async def short_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _by_path(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:
+async def _by_reference(
+    request: Request, found: WebServices, key: str | None
+) -> tuple[JobRow, bool]:
     try:
         wanted = PathSubmission.model_validate_json(await short_body(request))
     except ValidationError as error:
@@ -89,11 +96,21 @@ async def _by_path(request: Request, found: WebServices, key: str | None) -> tup
         raise InputError(
             f"{where}: {first['msg']}.",
             code=ReasonCode.CONFIG_INVALID,
-            fix='Send {"path": "/media/clip.mp4"}, with plugins, policy and sample if you like.',
+            fix=_REFERENCE,
         ) from error
-    path = allowed_path(wanted.path, found.settings.media_roots)
+    if (wanted.path is None) == (wanted.url is None):
+        raise InputError(
+            "name the video by `path` or by `url`.", code=ReasonCode.CONFIG_INVALID, fix=_REFERENCE
+        )
+    media: Path | str
+    if wanted.url is not None:
+        places.check(wanted.url, found.settings, buckets=found.settings.media_buckets)
+        media, name = wanted.url, places.shown(wanted.url)
+    else:
+        media = allowed_path(wanted.path or "", found.settings.media_roots)
+        name = media.name
     return await run_in_threadpool(
-        _submit, found, path, shown_name(path.name), Options.of(wanted), key=key
+        _submit, found, media, shown_name(name), Options.of(wanted), key=key
     )
 
 
@@ -140,7 +157,7 @@ class Options:
 
 def _submit(
     found: WebServices,
-    path: Path,
+    media: Path | str,
     name: str,
     options: Options,
     *,
@@ -158,7 +175,7 @@ def _submit(
     job, created = create(
         found.store,
         found.settings,
-        path,
+        media,
         filename=name,
         plugins=options.plugins,
         policy=options.policy,

@@ -21,6 +21,7 @@ _STATUS = {
     ReasonCode.NOT_READABLE: 403,
     ReasonCode.TOO_LARGE: 413,
     ReasonCode.UNSUPPORTED_MEDIA: 415,
+    ReasonCode.ADDRESS_REFUSED: 422,
     ReasonCode.IDEMPOTENCY_CONFLICT: 409,
     ReasonCode.CONFIG_INVALID: 422,
     ReasonCode.PLUGIN_BROKEN: 422,

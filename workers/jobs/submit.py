@@ -11,6 +11,7 @@ from rq import Queue, Retry
 from rq.serializers import JSONSerializer
 
 from detect_plugins.catalogue import Catalogue, load_catalogue
+from ingest.fetching import places
 from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
@@ -30,7 +31,7 @@ def submit(
     store: Store,
     redis: "Redis | None",
     settings: Settings,
-    path: Path,
+    media: Path | str,
     *,
     filename: str | None = None,
     plugins: Sequence[str] = (),
@@ -51,7 +52,7 @@ def submit(
     row, created = create(
         store,
         settings,
-        path,
+        media,
         filename=filename,
         plugins=plugins,
         policy=policy,
@@ -70,7 +71,7 @@ def submit(
 def create(
     store: Store,
     settings: Settings,
-    path: Path,
+    media: Path | str,
     *,
     filename: str | None = None,
     plugins: Sequence[str] = (),
@@ -82,15 +83,21 @@ def create(
     job_id: str | None = None,
     catalogue: Catalogue | None = None,
 ) -> tuple[JobRow, bool]:
-    """Write the job down without enqueueing it; True where it is new. Raises as `submit` does."""
+    """Write the job down without enqueueing it; True where it is new. Raises as `submit` does.
+
+    `media`: a path, or as text an address that ingest is to fetch it from.
+    """
+    address = media if isinstance(media, str) else None
+    path = Path(media).absolute() if address is None else None
     rules = policy if isinstance(policy, Policy) else load_policy(policy or settings.policy)
     chosen = select(
         catalogue or load_catalogue(), settings, plugins, allow_untrained=allow_untrained
     )
     submission = Submission(
         job_id=job_id or secrets.token_hex(12),
-        path=str(path.absolute()),
-        filename=filename or path.name,
+        path=str(path) if path is not None else places.shown(str(media)),
+        address=address,
+        filename=filename or (path.name if path is not None else places.shown(str(media))),
         sample=sample or settings.sample,
         plugins=chosen.scoring,
         crop_scale=chosen.crop_scale,
@@ -102,7 +109,7 @@ def create(
     body = None
     if idempotency_key is not None:
         body = _body_hash(
-            body_sha256 or _file_hash(path),
+            body_sha256 or (_file_hash(path) if path is not None else address),
             submission.filename,
             submission.sample,
             sorted(plugins),
@@ -116,7 +123,7 @@ def create(
         allow_untrained=allow_untrained,
         idempotency_key=idempotency_key,
         body_sha256=body,
-        upload=upload_name(settings, path),
+        upload=None if path is None else upload_name(settings, path),
     )
 
 
@@ -125,6 +132,8 @@ def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
     Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call(
         INGEST_JOB,
         args=(submission.model_dump_json(),),
+        # RQ logs what it calls otherwise, and a signed address is a key.
+        description=ingest_job_name(submission.job_id, submission.generation),
         job_id=ingest_job_name(submission.job_id, submission.generation),
         retry=Retry(max=len(_RETRY_AFTER_S), interval=list(_RETRY_AFTER_S)),
         timeout=_PATIENCE_S,

@@ -32,7 +32,7 @@ from workers.broker.connect import connect
 from workers.jobs.selection import Selection, select
 from workers.jobs.settle import settle
 from workers.jobs.submit import create
-from workers.run.scan_result import OnEvent, Progress, ScanResult
+from workers.run.scan_result import Input, OnEvent, Progress, ScanResult
 from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
@@ -41,7 +41,7 @@ from workers.verdicts.make import Services, delete_job_keys, make_verdict
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["LocalPipeline", "OnEvent", "Progress", "ScanResult"]
+__all__ = ["Input", "LocalPipeline", "OnEvent", "Progress", "ScanResult"]
 
 _SIDE_BY_SIDE = 2
 _LOOK_EVERY_S = 0.5
@@ -58,7 +58,7 @@ class _Video:
 
 
 class LocalPipeline:
-    """Judges videos one after the other, up to two ingested side by side. A context manager.
+    """Judges videos in order, some ingested side by side. A context manager.
 
     Raises PluginBroken for a plugin that is unknown or broken, ConfigError for a policy or a
     sampling policy that cannot be read. A fault of one video never stops the others.
@@ -73,7 +73,10 @@ class LocalPipeline:
         sample: str | None = None,
         allow_untrained: bool = False,
         catalogue: Catalogue | None = None,
+        side_by_side: int = _SIDE_BY_SIDE,
     ) -> None:
+        """`side_by_side`: how many inputs are decoded at a time."""
+        self.side_by_side = side_by_side
         self.settings = settings
         self.catalogue = catalogue or load_catalogue()
         self.plugins = tuple(plugins)
@@ -118,7 +121,7 @@ class LocalPipeline:
             catalogue=self.catalogue,
             settings=self.settings.model_copy(update={"data_dir": folder}),
         )
-        self._ingesting = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="ingest")
+        self._ingesting = ThreadPoolExecutor(self.side_by_side, thread_name_prefix="ingest")
         self._concluding = ThreadPoolExecutor(1, thread_name_prefix="verdict")
         self._start_scoring()
 
@@ -174,14 +177,14 @@ class LocalPipeline:
         }
 
     def judge_all(
-        self, paths: Iterable[Path | str], on_event: OnEvent | None = None
+        self, inputs: Iterable[Input | Path | str], on_event: OnEvent | None = None
     ) -> Iterator[ScanResult]:
         """One outcome an input, in order, as soon as it and all before it are judged."""
         self._on_event = on_event
         videos = []
-        for index, path in enumerate(paths):
+        for index, given in enumerate(inputs):
             video = _Video(
-                progress=Progress(input=Path(path), index=index, phase="ingest"),
+                progress=Progress(input=Input.of(given), index=index, phase="ingest"),
                 job_id=secrets.token_hex(12),
                 concluded=Future(),
             )
@@ -198,7 +201,7 @@ class LocalPipeline:
         except UnmaskError as error:
             fault = Reason(code=error.code, message=str(error))
         except Exception as error:
-            log.exception("video.failed", video=str(video.progress.input))
+            log.exception("video.failed", video=str(video.progress.input.shown))
             fault = Reason(code=ReasonCode.INTERNAL, message=f"{type(error).__name__}: {error}")
         self._tell(video, phase="done")
         del self._videos[video.job_id]
@@ -209,12 +212,13 @@ class LocalPipeline:
         else:
             reasons, status = verdict.reasons, JobState.SUCCEEDED
             evidence = pictures.folder(self._services.settings.data_dir, video.job_id, 0)
+        given = video.progress.input
         return ScanResult(
-            input=video.progress.input,
+            input=given,
             job_id=video.job_id,
             job_status=status,
             verdict=verdict,
-            reasons=reasons,
+            reasons=tuple(given.said(reason) for reason in reasons),
             evidence_dir=evidence,
         )
 
@@ -233,13 +237,14 @@ class LocalPipeline:
 
     def _ingest(self, video: _Video) -> None:
         """One video through ingest, in one of the ingest threads. Never raises."""
-        path = video.progress.input
-        with structlog.contextvars.bound_contextvars(job_id=video.job_id, video=path.name):
+        given = video.progress.input
+        with structlog.contextvars.bound_contextvars(job_id=video.job_id, video=given.name):
             try:
                 row, _ = create(
                     self._store,
                     self.settings,
-                    path,
+                    given.media,
+                    filename=given.name,
                     plugins=self.plugins,
                     policy=self.policy,
                     sample=self.sample,
