@@ -1,5 +1,7 @@
 """The way of one video: open, decode in the sandbox, find faces, follow, cut, publish, close."""
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from ingest.decoding.decode import Finished, Frame, Opened
 from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
 from ingest.faces.crop_limit import CropLimit
-from ingest.faces.frame_faces import FaceFollower
+from ingest.faces.frame_faces import FaceFollower, Seen
 from ingest.fetching.fetch import fetch
 from ingest.publish import Publisher
 from ingest.sandbox.parent import Decoding
@@ -45,27 +47,16 @@ def ingest_video(
     unknown sampling policy, and whatever the publisher raises when its broker is gone.
     """
     parse_policy(submission.sample)
-    looker = FaceFollower(
-        face_detector,
-        crop_scale=submission.crop_scale,
-        cap_px=settings.crop_cap_px,
-        min_face_px=submission.min_face_px,
-        limit=CropLimit(submission.max_faces, submission.max_crops),
-    )
     record = Record(submission, face_detector)
     outbox = _Outbox(submission, publisher, settings.group_crops)
     publisher.begin(submission)
     try:
-        with (
-            _opened(submission, settings, outbox) as source,
-            Decoding(
-                source, submission.sample, settings, max_looks=submission.max_looks
-            ) as decoding,
-        ):
-            for event in decoding.events():
+        with _opened(submission, settings, outbox) as source:
+            looker = _Looker(submission, settings, face_detector, record)
+            for event in _events(source, submission, settings):
                 if isinstance(event, Opened):
                     record.opened(source, event)
-                    looker.plan(event.sampled)
+                    looker.begin(event)
                 elif isinstance(event, Frame):
                     seen = looker.look(event)
                     outbox.add(seen.crops)
@@ -73,6 +64,7 @@ def ingest_video(
                     outbox.tell(record.looked_at, on_progress)
                 elif isinstance(event, Finished):
                     record.finished(event)
+            looker.end()
             outbox.flush()
     except InputError as error:
         log.info("video refused", code=error.code.value, cause=str(error))
@@ -116,6 +108,72 @@ def _opened(submission: Submission, settings: Settings, outbox: "_Outbox") -> So
     if submission.address is None:
         return open_source(path, settings)
     return inspect(fetch(submission.address, settings, outbox.tell_fetched), path, settings)
+
+
+def _events(
+    source: Source, submission: Submission, settings: Settings
+) -> Iterator[Opened | Frame | Finished]:
+    """What the decoder tells of the stream that players show, then of the others if asked for."""
+    others: list[int] = []
+    most = submission.max_looks
+    with Decoding(source, submission.sample, settings, max_looks=most) as decoding:
+        for event in decoding.events():
+            if isinstance(event, Opened) and submission.streams == "all":
+                others = [s.index for s in event.streams if s.outcome == "passed_over"]
+            yield event
+    for number in others:
+        # Nothing that stands beside it may keep the shown stream from its verdict.
+        with (
+            contextlib.suppress(InputError),
+            Decoding(
+                source, submission.sample, settings, stream=number, max_looks=most
+            ) as decoding,
+        ):
+            yield from decoding.events()
+
+
+class _Looker:
+    """Faces of one file's streams, one after another: frames and tracks are numbered on and on."""
+
+    def __init__(
+        self,
+        submission: Submission,
+        settings: Settings,
+        face_detector: FaceDetector,
+        record: Record,
+    ) -> None:
+        self._submission = submission
+        self._settings = settings
+        self._detector = face_detector
+        self._record = record
+        self._limit = CropLimit(submission.max_faces, submission.max_crops)
+        self._follower: FaceFollower | None = None
+        self._first_frame = self._next_frame = 0
+
+    def begin(self, opened: Opened) -> None:
+        """Another stream."""
+        self.end()
+        self._follower = FaceFollower(
+            self._detector,
+            crop_scale=self._submission.crop_scale,
+            cap_px=self._settings.crop_cap_px,
+            min_face_px=self._submission.min_face_px,
+            limit=self._limit,
+            first_track=self._follower.next_track if self._follower else 1,
+        )
+        self._follower.plan(opened.sampled)
+        self._first_frame, self._next_frame = self._next_frame, self._next_frame + opened.frames
+
+    def end(self) -> None:
+        """A stream is through, or failed: say who was on it."""
+        if self._follower is not None:
+            self._record.persons(self._follower.persons())
+
+    def look(self, frame: Frame) -> Seen:
+        """The faces of one frame."""
+        assert self._follower is not None  # noqa: S101 (opened before the first frame)
+        numbered = dataclasses.replace(frame, index=self._first_frame + frame.index)
+        return self._follower.look(numbered)
 
 
 class _Outbox:

@@ -18,6 +18,7 @@ from unmask.settings import Settings
 
 _HEAD_BYTES = 4096
 _CONVERT = "Convert it first, for example: ffmpeg -i INPUT -c:v libx264 output.mp4."
+_CONVERT_WEBP = "Animations are read as GIF, APNG, AVIF or video: convert it to one of them first."
 _SEND_VIDEO = "Send a video: mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv or gif."
 
 
@@ -104,6 +105,8 @@ def sniff(head: bytes, name: str) -> str:
     container = _video_container(head)
     if container:
         return container
+    if _is_animated_webp(head):
+        _refuse(ReasonCode.UNSUPPORTED_MEDIA, f"{name} is an animated WebP.", _CONVERT_WEBP)
     if _is_image(head):
         _refuse(ReasonCode.IS_AN_IMAGE, f"{name} is a still image.", _SEND_VIDEO)
     if _is_audio(head):
@@ -120,7 +123,12 @@ def sniff(head: bytes, name: str) -> str:
 def _open(path: Path) -> BufferedReader:
     try:
         # O_NONBLOCK: opening a named pipe must not wait for a writer that never comes.
-        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
     except FileNotFoundError:
         _refuse(ReasonCode.NOT_FOUND, f"{path} does not exist.", "Check the path and its spelling.")
     except IsADirectoryError:
@@ -149,10 +157,13 @@ def _refuse(code: ReasonCode, message: str, fix: str) -> NoReturn:
 
 #: Brands of ISO base media files that hold pictures, not video.
 _IMAGE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ")
+#: Brands that say, wherever they stand in the list, that pictures follow one another.
+_SEQUENCE_BRANDS = (b"avis", b"msf1", b"hevc", b"hevx")
 #: First boxes of QuickTime files from before `ftyp`.
 _OLD_MOV_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 #: Containers that announce themselves in their first bytes.
 _MAGIC = (
     (b"\x1a\x45\xdf\xa3", "matroska"),
@@ -168,27 +179,47 @@ _TS_LAYOUTS = ((0, 188), (4, 192), (0, 204))
 
 def _video_container(head: bytes) -> str | None:
     kind, brand = head[4:8], head[8:12]
-    if (kind == b"ftyp" and brand not in _IMAGE_BRANDS) or kind in _OLD_MOV_BOXES:
+    if (kind == b"ftyp" and not _is_still(head)) or kind in _OLD_MOV_BOXES:
         return "mov"
     if head.startswith(b"RIFF") and brand == b"AVI ":
         return "avi"
     for magic, container in _MAGIC:
         if head.startswith(magic):
             return container
+    # Animated where the frame count (acTL) stands before the first picture (IDAT), as it must.
+    if head.startswith(_PNG) and b"acTL" in head.partition(b"IDAT")[0]:
+        return "apng"
     # Three sync bytes in a row: one 0x47 is the letter G.
     if any(head[at : at + 2 * size + 1 : size] == b"GGG" for at, size in _TS_LAYOUTS):
         return "mpegts"
     return None
 
 
+def _is_still(head: bytes) -> bool:
+    """Whether an ISO base media file's brands are those of one picture alone."""
+    length = min(int.from_bytes(head[:4], "big"), 256)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
+    return brands[0] in _IMAGE_BRANDS and not any(b in _SEQUENCE_BRANDS for b in brands)
+
+
+def _is_animated_webp(head: bytes) -> bool:
+    # Bit 1 of the extended header's flags.
+    return (
+        head.startswith(b"RIFF")
+        and head[8:16] == b"WEBPVP8X"
+        and len(head) > 20
+        and bool(head[20] & 0b10)
+    )
+
+
 def _is_image(head: bytes) -> bool:
     if head[4:8] == b"ftyp":
-        return head[8:12] in _IMAGE_BRANDS
+        return _is_still(head)
     if head.startswith(b"RIFF"):
         return head[8:12] == b"WEBP"
     return head.startswith(
         (
-            b"\x89PNG\r\n\x1a\n",
+            _PNG,
             b"\xff\xd8\xff",
             b"BM",
             b"II*\x00",

@@ -1,28 +1,31 @@
 """What ingest has to say of one video in the end: coverage that adds up, tracks, notes."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Literal
 
 from ingest.decoding.decode import Finished, Opened
 from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
+from ingest.notes import file_notes, weak_detector
 from ingest.sources import Source
-from unmask.errors import InputError, ReasonCode
+from unmask.errors import InputError
 from unmask.messages import (
     Coverage,
     IngestClosed,
     Looks,
     MediaInfo,
     Reason,
+    StreamInfo,
     Submission,
     TrackSummary,
 )
 
-_WEAK = (
-    "Faces were found with OpenCV's cascades, which miss turned, small and dark faces and imagine "
-    "some: run `unmask models fetch retinaface`, or set UNMASK_FACE_DETECTOR=onnx:PATH."
-)
+#: By quarter turns against the clock.
+_CLOCKWISE: tuple[Literal[0, 90, 180, 270], ...] = (0, 270, 180, 90)
+#: A track with a larger share of sightings in doubt is not judged.
+_UNSURE = 0.25
 
 
 @dataclass
@@ -30,10 +33,26 @@ class _TrackRecord:
     """One face track while it grows."""
 
     sizes: list[float] = field(default_factory=list)
+    turns: Counter[int] = field(default_factory=Counter)
+    doubts: int = 0
+    """Sightings of which nobody can tell in which direction the face stands."""
     crops: int = 0
     segments: list[tuple[int, int]] = field(default_factory=list)
     last_seen: int = -1
     """Number of the sampled frame."""
+
+    @property
+    def turned_deg(self) -> Literal[0, 90, 180, 270]:
+        """Clockwise, of most of its crops."""
+        ((turns, _),) = self.turns.most_common(1)
+        return _CLOCKWISE[turns]
+
+    @property
+    def sideways(self) -> bool:
+        """Whether it cannot be told how the face stands, or now this and now that was told."""
+        ((_, most),) = self.turns.most_common(1)
+        unsure = self.doubts + len(self.sizes) - most
+        return unsure > _UNSURE * len(self.sizes)
 
 
 class Record:
@@ -43,11 +62,12 @@ class Record:
         self._submission = submission
         self._detector = face_detector
         self._media: MediaInfo | None = None
-        self._opened: Opened | None = None
-        self._finished: Finished | None = None
+        self._opened: list[Opened] = []
+        """One for each video stream that is looked at."""
+        self._finished: list[Finished] = []
+        self._persons: dict[int, int] = {}
         self._tracks: dict[int, _TrackRecord] = defaultdict(_TrackRecord)
-        self._scored = self._no_face = 0
-        self._faces = self._too_small = self._left_out = 0
+        self._scored = self._no_face = self._faces = self._too_small = self._left_out = 0
 
     @property
     def looked_at(self) -> int:
@@ -56,7 +76,9 @@ class Record:
 
     def opened(self, source: Source, opened: Opened) -> None:
         """The file is a video."""
-        self._opened = opened
+        self._opened.append(opened)
+        if self._media is not None:
+            return
         self._media = MediaInfo(
             sha256=source.sha256,
             size_bytes=source.size_bytes,
@@ -67,16 +89,19 @@ class Record:
             rotation_deg=opened.rotation_deg,
             duration_ms=opened.duration_ms,
             frame_rate=opened.frame_rate,
+            offset_ms=opened.offset_ms,
         )
 
     def seen(self, seen: Seen) -> None:
         """One sampled frame was looked at."""
         number = self.looked_at
         cropped = {meta.track_id for meta, _ in seen.crops}
-        for track_id, face_px in seen.faces:
-            track = self._tracks[track_id]
-            track.sizes.append(face_px)
-            track.crops += track_id in cropped
+        for face in seen.faces:
+            track = self._tracks[face.track_id]
+            track.sizes.append(face.face_px)
+            track.turns[face.turns] += 1
+            track.doubts += face.doubtful
+            track.crops += face.track_id in cropped
             if track.segments and track.last_seen == number - 1:
                 track.segments[-1] = (track.segments[-1][0], seen.pts_ms)
             else:
@@ -90,33 +115,38 @@ class Record:
         else:
             self._no_face += 1
 
+    def persons(self, persons: dict[int, int]) -> None:
+        """Who the tracks of one stream are, track id -> number from 1."""
+        after = max(self._persons.values(), default=0)
+        self._persons |= {track_id: after + number for track_id, number in persons.items()}
+
     def finished(self, finished: Finished) -> None:
         """The decoder is through."""
-        self._finished = finished
+        self._finished.append(finished)
 
     def closed(self, crops: int, error: InputError | None = None) -> IngestClosed:
         """The closing message. `crops`: how many were published."""
-        sampled = self._opened.sampled if self._opened else 0
+        first = self._opened[0] if self._opened else None
+        sampled = sum(opened.sampled for opened in self._opened)
         return IngestClosed(
             job_id=self._submission.job_id,
             generation=self._submission.generation,
             crops=crops,
             plugins=self._submission.plugins,
-            media=self._media,
+            media=self._told_media(),
             coverage=Coverage(
-                decoded=self._finished.decoded if self._finished else self.looked_at,
+                decoded=sum(done.decoded for done in self._finished) or self.looked_at,
                 sampled=sampled,
                 scored=self._scored,
                 no_face=self._no_face,
                 failed=sampled - self.looked_at,
-                corrupt_packets=self._finished.corrupt_packets if self._finished else 0,
+                corrupt_packets=sum(done.corrupt_packets for done in self._finished),
                 faces_found=self._faces,
                 faces_too_small=self._too_small,
                 faces_left_out=self._left_out,
                 looks=self._looks(),
-                longest_unlooked_ms=self._opened.longest_unlooked_ms if self._opened else None,
+                longest_unlooked_ms=first.longest_unlooked_ms if first else None,
             ),
-            cuts_ms=self._opened.cuts_ms if self._opened else (),
             tracks=tuple(
                 TrackSummary(
                     id=track_id,
@@ -124,36 +154,47 @@ class Record:
                     faces=len(track.sizes),
                     crops=track.crops,
                     median_face_px=round(median(track.sizes), 2),
+                    person=self._persons.get(track_id),
+                    turned_deg=track.turned_deg,
+                    sideways=track.sideways,
                 )
                 for track_id, track in sorted(self._tracks.items())
             ),
+            cuts_ms=first.cuts_ms if first else (),
             face_detector=self._detector.name,
             notes=tuple(self._notes()),
             error=Reason(code=error.code, message=str(error)) if error else None,
         )
 
     def _looks(self) -> Looks | None:
-        opened = self._opened
-        if opened is None:
+        """Of the shown stream: the plan of the others is the same."""
+        if not self._opened:
             return None
+        opened = self._opened[0]
         return Looks(
             budget=opened.looks_budget, steady=opened.looks_steady, shots=opened.looks_shots
         )
 
+    def _told_media(self) -> MediaInfo | None:
+        """With its streams, those that were looked at called judged."""
+        if self._media is None:
+            return None
+        judged = {opened.stream for opened in self._opened}
+        streams = (asdict(seen) for seen in self._opened[0].streams)
+        return self._media.model_copy(
+            update={
+                "streams": tuple(
+                    StreamInfo(**seen | {"outcome": "judged"} if seen["index"] in judged else seen)
+                    for seen in streams
+                )
+            }
+        )
+
     def _notes(self) -> list[Reason]:
-        notes = []
-        if self._detector.weak:
-            notes.append(Reason(code=ReasonCode.WEAK_FACE_DETECTOR, message=_WEAK))
-        if self._finished and self._finished.corrupt_packets:
-            message = (
-                f"{self._finished.corrupt_packets} damaged packets were passed over: upload the "
-                "file again if it should be whole."
-            )
-            notes.append(Reason(code=ReasonCode.DECODE_ERROR, message=message))
-        if self._opened and self._opened.missing:
-            message = (
-                f"the file ends early, {self._opened.missing} frames of "
-                f"{self._opened.missing + self._opened.frames} are missing: upload it again."
-            )
-            notes.append(Reason(code=ReasonCode.TRUNCATED, message=message))
+        notes = [weak_detector()] if self._detector.weak else []
+        for number, opened in enumerate(self._opened):
+            finished = self._finished[number] if number < len(self._finished) else None
+            for note in file_notes(opened, finished, judged={o.stream for o in self._opened}):
+                if note not in notes:
+                    notes.append(note)
         return notes

@@ -30,6 +30,12 @@ class ReasonCode(StrEnum):
     TOO_FEW_FRAMES = "too_few_frames"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     PLUGINS_DISAGREE = "plugins_disagree"
+    FACE_SIDEWAYS = "face_sideways"
+
+    # The file is judged, and this is to be known of it (a note beside the verdict).
+    OTHER_STREAMS = "other_streams"
+    CLOCK_RESET = "clock_reset"
+    SIZE_CHANGES = "size_changes"
 
     # The media is not something we decode (job failed, technical).
     NOT_FOUND = "not_found"

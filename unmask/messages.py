@@ -10,8 +10,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unmask.errors import ReasonCode
+from unmask.file_names import AnyPath, ShownName
 from unmask.frozen import Frozen
 from unmask.geometry import Affine, Box
+
+#: Which video streams of a file are judged: the one that players show, or every one.
+Streams = Literal["shown", "all"]
 
 
 class Reason(Frozen):
@@ -51,12 +55,12 @@ class Submission(Frozen):
     job_id: str
     generation: int = 0
     """Raised by one at every re-run of the same job; part of every key."""
-    path: str
+    path: AnyPath
     """Absolute path of the media on a file system the ingest worker sees; with an `address`, the part
     of it that may be shown."""
     address: str | None = None
     """Where ingest fetches the media from. A secret: signed addresses are keys. Never shown."""
-    filename: str
+    filename: ShownName
     """The name the person gave it; shown, never opened."""
     sample: str = "adaptive"
     """Sampling policy: adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all."""
@@ -71,6 +75,7 @@ class Submission(Frozen):
     """Side of the wide crop over the longer side of the face box: the widest any plugin needs."""
     min_face_px: float = 48.0
     """Faces with a smaller longer side are counted, not cropped: the least any plugin assesses."""
+    streams: Streams = "shown"
 
 
 class StreamInfo(Frozen):
@@ -209,6 +214,8 @@ class TrackSummary(Frozen):
     """Tracks of one number are one person; None where nobody told them apart."""
     turned_deg: Literal[0, 90, 180, 270] = 0
     """How far its crops were turned clockwise to stand upright."""
+    sideways: bool = False
+    """Whether it cannot be told how the face stands: then its scores mean nothing."""
 
 
 class IngestClosed(Frozen):

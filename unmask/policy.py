@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from unmask.bundle import Aggregation
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
+from unmask.messages import Streams
 from unmask.verdict import PolicyUsed, VerdictLabel
 
 
@@ -30,6 +31,8 @@ class Policy(Frozen):
     conditions: Literal["none", "face_px"] = "none"
     """face_px: move a track's p_fake so that the thresholds keep their share of false alarms at its
     face size, where the weights were measured for it (docs/adr/0007)."""
+    streams: Streams = "shown"
+    """shown: the video stream that players pick; all: every one of the file."""
     max_looks: int = Field(default=4000, ge=1)
     """Frames of one video that are looked at, whatever the sampling policy likes."""
     max_faces: int = Field(default=16, ge=1)

@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     """Of one frame."""
     max_seconds: float = Field(default=4 * 3600.0, gt=0)
     max_frames: int = Field(default=1_000_000, gt=0)
+    max_animation_pixels: int = Field(default=8 << 30, gt=0)
+    """Frames times canvas of an animated picture (GIF, APNG): some twenty seconds of work."""
     decode_timeout_s: float = Field(default=900.0, gt=0)
     """Wall clock of the decoding process for one video."""
     decode_memory_bytes: int = Field(default=4 << 30, gt=0)

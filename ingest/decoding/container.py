@@ -9,15 +9,25 @@ from av.container import InputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from ingest.decoding.video_streams import shown_stream
 from unmask.errors import DecodeFailed, MediaRefused, ReasonCode
 
-DAMAGED = "Upload the file again, or repair it, for example: ffmpeg -i INPUT -c copy repaired.mp4."
+DAMAGED = "Upload the file again, whole and from its source."
+_NO_INDEX = (
+    "Upload the whole file again. Where the recording itself broke off, only a tool that rebuilds "
+    "the index after another recording of the same camera can help."
+)
 #: A demuxer that fails so often in a row is not going to recover.
 _MAX_READ_ERRORS = 64
+#: More top-level boxes than any recording has before its index.
+_MAX_BOXES = 10_000
+#: Clocks of broadcasts, which start anywhere and are set anew: what a header makes of them is no length.
+BROADCAST = {"mpegts", "mpeg"}
+ANIMATIONS = {"gif", "apng"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +39,8 @@ class Limits:
     max_frames: int
     max_looks: int | None = None
     """Frames to look at; None: as many as the sampling policy likes."""
+    max_animation_pixels: int = 8 << 30
+    """Frames times canvas of an animated picture (GIF, APNG)."""
     threads: int = 1
     """Decoder threads: one, because several videos side by side use two cores better."""
 
@@ -44,23 +56,28 @@ class Tally:
     """Since a damaged packet, until the next key frame: pictures that build on what is missing."""
 
 
-def open_media(file: BinaryIO, container: str, limits: Limits) -> InputContainer:
+def open_media(
+    file: BinaryIO, container: str, limits: Limits, stream: int | None = None
+) -> tuple[InputContainer, VideoStream]:
     """Open `file` with the demuxer pinned and every protocol shut; close it after use.
 
-    `container`: what sources.sniff found, which is FFmpeg's own short name of the demuxer.
-    Raises MediaRefused for what holds no video or is over the limits, DecodeFailed for damage.
+    `container`: what sources.sniff found, which is FFmpeg's own short name of the demuxer. `stream`:
+    the number of a video stream; None takes the one that players show. Returns the stream ready to
+    decode, all others silenced. Raises MediaRefused for what holds no video or is over the limits,
+    DecodeFailed for damage.
     """
     media = _opened(file, container, {"max_pixels": str(limits.max_pixels)})
     try:
-        _check_header(media, limits)
-        if not media.streams.video[0].codec_context.width:
+        chosen = shown_stream(media, stream)
+        _check_header(media, chosen, container, limits)
+        if not chosen.codec_context.width:
             # The limit above leaves no size where it was passed: ask again, for the header alone.
             with _opened(file, container, {"probesize": "32"}) as header:
-                _check_header(header, limits)
+                _check_header(header, shown_stream(header), container, limits)
     except BaseException:
         media.close()
         raise
-    return media
+    return media, chosen
 
 
 def _opened(file: BinaryIO, container: str, options: dict[str, str]) -> InputContainer:
@@ -75,12 +92,37 @@ def _opened(file: BinaryIO, container: str, options: dict[str, str]) -> InputCon
             metadata_errors="replace",
             buffer_size=1 << 18,
         )
-    except (FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError, IndexError) as error:
+        if container == "mov" and not _has_index(file):
+            raise DecodeFailed(
+                "the file ends before its index (moov), without which no picture can be found.",
+                code=ReasonCode.TRUNCATED,
+                fix=_NO_INDEX,
+            ) from error
         raise DecodeFailed(
             "the container cannot be opened: the file is cut off or damaged.",
             code=ReasonCode.TRUNCATED,
             fix=DAMAGED,
         ) from error
+
+
+def _has_index(file: BinaryIO) -> bool:
+    """Whether a top-level `moov` box stands in an ISO base media file."""
+    at = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 8:
+            return False
+        size = int.from_bytes(head[:4], "big")
+        if head[4:8] == b"moov":
+            return True
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        if size < 8:
+            return False
+        at += size
+    return False
 
 
 def check_length(seconds: float, limits: Limits) -> None:
@@ -100,6 +142,20 @@ def check_count(frames: int, limits: Limits) -> None:
             f"the video has more than {limits.max_frames} frames.",
             code=ReasonCode.TOO_LONG,
             fix="Raise UNMASK_MAX_FRAMES, or cut the video.",
+        )
+
+
+def check_animation(container: str, frames: int, pixels: int, limits: Limits) -> None:
+    """Raises MediaRefused for an animated picture that costs more than its few bytes suggest.
+
+    Each frame of these is painted on the whole canvas, and none can be jumped to.
+    """
+    if container in ANIMATIONS and frames * pixels > limits.max_animation_pixels:
+        raise MediaRefused(
+            f"{frames} frames of {pixels} pixels that can only be painted one after another; the "
+            f"limit is {limits.max_animation_pixels} pixels in all.",
+            code=ReasonCode.TOO_MANY_PIXELS,
+            fix="Raise UNMASK_MAX_ANIMATION_PIXELS, or send the clip as mp4.",
         )
 
 
@@ -139,16 +195,11 @@ def frames_of(packet: "Packet[VideoStream]", tally: Tally) -> Iterator[VideoFram
         yield frame
 
 
-def _check_header(media: InputContainer, limits: Limits) -> None:
-    """Raises MediaRefused before a frame is decoded; leaves the first video stream ready to decode."""
-    first = media.streams.video[0] if media.streams.video else None
-    if first is None or first.disposition & Disposition.attached_pic:
-        raise MediaRefused(
-            "the file holds no video stream, only sound or a cover picture.",
-            code=ReasonCode.NO_VIDEO_STREAM,
-            fix="Send a file with pictures that move.",
-        )
-    decoder = first.codec_context
+def _check_header(
+    media: InputContainer, chosen: VideoStream, container: str, limits: Limits
+) -> None:
+    """Raises MediaRefused before a frame is decoded; leaves the stream ready to decode."""
+    decoder = chosen.codec_context
     if decoder.width * decoder.height > limits.max_pixels:
         raise MediaRefused(
             f"frames of {decoder.width}x{decoder.height} pixels, "
@@ -156,10 +207,10 @@ def _check_header(media: InputContainer, limits: Limits) -> None:
             code=ReasonCode.TOO_MANY_PIXELS,
             fix="Raise UNMASK_MAX_PIXELS, or scale the video down.",
         )
-    if media.duration is not None:
+    if media.duration is not None and container not in BROADCAST:
         check_length(media.duration / av.time_base, limits)
     for other in media.streams:
-        if other.index != first.index:
+        if other.index != chosen.index:
             # Sound and subtitles are dropped before anything parses them.
             other.discard = Discard.all
     decoder.thread_count = limits.threads

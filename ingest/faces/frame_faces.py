@@ -1,15 +1,32 @@
-"""One sampled frame at a time: find its faces, follow them, cut those that are large enough."""
+"""One sampled frame at a time: find its faces, follow them, turn and cut those large enough."""
 
 from dataclasses import dataclass
 
 from ingest.decoding.decode import Frame
-from ingest.faces import FaceDetector
+from ingest.faces import Face, FaceDetector
 from ingest.faces.crop_limit import CropLimit
 from ingest.faces.crops import cut_crop
-from ingest.faces.quick_search import QuickSearch
-from ingest.faces.tracks import Tracker, describe
+from ingest.faces.directions import DirectedSearch
+from ingest.faces.people import People
+from ingest.faces.quarter_turns import matrix_back, to_turned, turned
+from ingest.faces.scene import Scene
+from ingest.faces.tracks import Look, Tracker, describe
+from unmask.arrays import Images
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenFace:
+    """One face on one sampled frame, of any size."""
+
+    track_id: int
+    face_px: float
+    """Longer side, pixels."""
+    turns: int
+    """Quarter turns against the clock after which it stands upright."""
+    doubtful: bool
+    """Whether that could not be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +35,10 @@ class Seen:
 
     frame_index: int
     pts_ms: int
-    faces: tuple[tuple[int, float], ...]
-    """Track id and longer side in pixels of every face, of any size."""
+    faces: tuple[SeenFace, ...]
+    """In order of track id."""
     crops: tuple[tuple[CropMeta, FaceCrop], ...]
-    """Those of at least the smallest size that a plugin assesses, in order of track id."""
+    """Those large enough for a plugin and within the limit, in order of track id."""
     left_out: int = 0
     """Faces large enough, over the limits for one frame or one video."""
 
@@ -37,9 +54,13 @@ class FaceFollower:
         cap_px: int,
         min_face_px: float,
         limit: CropLimit | None = None,
+        first_track: int = 1,
     ) -> None:
-        self._searcher = QuickSearch(face_detector)
-        self._tracker = Tracker()
+        """`limit`: how many faces are cropped; None: all. `first_track`: the first track's id."""
+        self._searcher = DirectedSearch(face_detector)
+        self._tracker = Tracker(first_track)
+        self._scene = Scene()
+        self._people = People()
         self._crop_scale = crop_scale
         self._cap_px = cap_px
         self._min_face_px = min_face_px
@@ -50,40 +71,81 @@ class FaceFollower:
         if self._limit is not None:
             self._limit.plan(looks)
 
+    @property
+    def next_track(self) -> int:
+        """The id that the next new face gets."""
+        return self._tracker.next_id
+
+    def persons(self) -> dict[int, int]:
+        """Track id -> number of the person, from 1; tracks that are nobody are not in it."""
+        return self._people.persons()
+
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
         found = self._searcher.find(frame.rgb, frame.pts_ms)
+        looks = [_described(frame.rgb, face) for face in found]
+        change = self._scene.change(frame.rgb)
         boxes = [face.box for face in found]
-        ids = self._tracker.update(frame.pts_ms, boxes, [describe(frame.rgb, box) for box in boxes])
+        ids = self._tracker.update(frame.pts_ms, boxes, looks, change)
+        self._people.look(frame.pts_ms, ids, looks, change)
         tracked = sorted(zip(ids, found, strict=True), key=lambda pair: pair[0])
-        sizes = tuple((track_id, _side(face.box)) for track_id, face in tracked)
-        able = {track: px for track, px in sizes if px >= self._min_face_px}
+        large = [pair for pair in tracked if _side(pair[1].box) >= self._min_face_px]
+        able = {track_id: _side(face.box) for track_id, face in large}
         taken = set(able) if self._limit is None else self._limit.take(able)
-        crops: list[tuple[CropMeta, FaceCrop]] = []
-        for (track_id, face_px), (_, face) in zip(sizes, tracked, strict=True):
-            if track_id not in taken:
-                continue
-            crop = cut_crop(frame.rgb, face.box, self._crop_scale, self._cap_px)
-            meta = CropMeta(
-                frame_index=frame.index,
-                pts_ms=frame.pts_ms,
-                face_index=len(crops),
-                track_id=track_id,
-                width=crop.pixels.shape[1],
-                height=crop.pixels.shape[0],
-                box=crop.box,
-                crop_to_frame=crop.crop_to_frame,
-                face_px=face_px,
-                detector_score=face.score,
-            )
-            crops.append((meta, crop))
+        kept = [pair for pair in large if pair[0] in taken]
         return Seen(
             frame_index=frame.index,
             pts_ms=frame.pts_ms,
-            faces=sizes,
-            crops=tuple(crops),
-            left_out=len(able) - len(taken),
+            faces=tuple(
+                SeenFace(
+                    track_id=track_id,
+                    face_px=_side(face.box),
+                    turns=face.turns,
+                    doubtful=face.doubtful,
+                )
+                for track_id, face in tracked
+            ),
+            crops=tuple(
+                self._cut(frame, number, track_id, face)
+                for number, (track_id, face) in enumerate(kept)
+            ),
+            left_out=len(large) - len(kept),
         )
+
+    def _cut(
+        self, frame: Frame, number: int, track_id: int, face: Face
+    ) -> tuple[CropMeta, FaceCrop]:
+        """The crop stands upright; its matrix leads back to the frame as it is shown."""
+        shape = frame.rgb.shape
+        upright = cut_crop(
+            turned(frame.rgb, face.turns),
+            to_turned(face.box, face.turns, shape),
+            self._crop_scale,
+            self._cap_px,
+        )
+        crop = FaceCrop(
+            pixels=upright.pixels,
+            box=upright.box,
+            crop_to_frame=matrix_back(upright.crop_to_frame, face.turns, shape),
+        )
+        meta = CropMeta(
+            frame_index=frame.index,
+            pts_ms=frame.pts_ms,
+            face_index=number,
+            track_id=track_id,
+            width=crop.pixels.shape[1],
+            height=crop.pixels.shape[0],
+            box=crop.box,
+            crop_to_frame=crop.crop_to_frame,
+            face_px=_side(face.box),
+            detector_score=face.score,
+        )
+        return meta, crop
+
+
+def _described(rgb: Images, face: Face) -> Look:
+    """As `describe`, with the collar below the chin wherever that is."""
+    return describe(turned(rgb, face.turns), to_turned(face.box, face.turns, rgb.shape))
 
 
 def _side(box: tuple[float, float, float, float]) -> float:

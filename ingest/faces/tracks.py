@@ -22,8 +22,13 @@ _MEMORY_FRAMES = 6
 _MEMORY_MS = 4000
 #: A face goes on as it went for so long; after that it may be anywhere near.
 _DRIFT_LASTS_S = 0.7
-#: Looks further apart than this belong to two people.
+#: Looks further apart than this belong to two people. Of 50 people seen alone, 99 % of one person's
+#: looks within a clip lie under .38, and 99 % of two people's over .47.
 _STRANGER = 0.5
+#: The same where the whole picture has changed, so that nothing but the look speaks for one person.
+_STRANGER_AFTER_CUT = 0.36
+#: The picture has changed so much (scene.py) that a cut is likely, or so little that there is none.
+_CUT, _NO_CUT = 0.5, 0.1
 #: Cost of a pair that may not be linked; every allowed cost is below 1.
 _FORBIDDEN = 1e6
 
@@ -54,15 +59,19 @@ class _Track:
 class Tracker:
     """Gives every face a track id, 1-based, in the order in which tracks first appear."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_id: int = 1) -> None:
         self._tracks: list[_Track] = []
-        self._next_id = 1
+        self.next_id = first_id
+        """The id that the next new face gets."""
         self._frames = 0
 
-    def update(self, pts_ms: int, boxes: Sequence[Box], looks: Sequence[Look]) -> list[int]:
+    def update(
+        self, pts_ms: int, boxes: Sequence[Box], looks: Sequence[Look], change: float = 0.0
+    ) -> list[int]:
         """Track ids of `boxes`, in their order. Call once per sampled frame, times ascending.
 
-        `looks`: one descriptor per box, as `describe` makes it.
+        `looks`: one descriptor per box, as `describe` makes it. `change`: of the whole picture since
+        the last call, as Scene.change measures it; tracks that do not go on across a cut end there.
         """
         self._frames += 1
         self._tracks = [t for t in self._tracks if self._remembered(t, pts_ms)]
@@ -70,7 +79,10 @@ class Tracker:
         if boxes and self._tracks:
             costs = np.array(
                 [
-                    [_cost(t, box, look, pts_ms) for box, look in zip(boxes, looks, strict=True)]
+                    [
+                        _cost(t, box, look, pts_ms, change)
+                        for box, look in zip(boxes, looks, strict=True)
+                    ]
                     for t in self._tracks
                 ]
             )
@@ -78,11 +90,13 @@ class Tracker:
                 track = self._tracks[row]
                 ids[column] = track.id
                 track.link(boxes[column], looks[column], pts_ms, self._frames)
+        if change > _CUT and boxes:
+            self._tracks = [t for t in self._tracks if t.seen_at == self._frames]
         for column, box in enumerate(boxes):
             if ids[column] == 0:
-                ids[column] = self._next_id
-                self._tracks.append(_Track(self._next_id, box, looks[column], pts_ms, self._frames))
-                self._next_id += 1
+                ids[column] = self.next_id
+                self._tracks.append(_Track(self.next_id, box, looks[column], pts_ms, self._frames))
+                self.next_id += 1
         return ids
 
     def _remembered(self, track: _Track, pts_ms: int) -> bool:
@@ -125,7 +139,7 @@ def describe(frame_rgb: Images, box: Box) -> Look:
     return np.concatenate(halves).astype(np.float32)
 
 
-def _cost(track: _Track, box: Box, look: Look, pts_ms: int) -> float:
+def _cost(track: _Track, box: Box, look: Look, pts_ms: int, change: float) -> float:
     """0 for the same face at the same place, 1 and above for a link that must not be made."""
     size = 0.5 * (_side(track.box) + _side(box))
     ratio = _side(box) / _side(track.box)
@@ -139,14 +153,15 @@ def _cost(track: _Track, box: Box, look: Look, pts_ms: int) -> float:
         return _FORBIDDEN
     moved = (box[0] - step[0], box[1] - step[1], box[2] - step[0], box[3] - step[1])
     overlap = iou(track.box, moved)
-    unlike = _unlike(track.look, look)
-    # Hardly moved in hardly any time: it is the same, however the light has changed.
-    if not (overlap > 0.5 and seconds < 0.5) and unlike > _STRANGER:
+    unlike = unlikeness(track.look, look)
+    # Hardly moved in hardly any time, in a picture that stayed: it is the same, whatever the light.
+    stayed = overlap > 0.5 and seconds < 0.5 and change <= _NO_CUT
+    if not stayed and unlike > (_STRANGER_AFTER_CUT if change > _CUT else _STRANGER):
         return _FORBIDDEN
     return 0.3 * away / reach + 0.2 * (1.0 - overlap) + 0.49 * unlike
 
 
-def _unlike(a: Look, b: Look) -> float:
+def unlikeness(a: Look, b: Look) -> float:
     """Bhattacharyya distance, 0..1, the mean of face and collar."""
     half = a.size // 2
     root = np.sqrt(a * b)

@@ -23,6 +23,7 @@ def main() -> None:
         # After the locks, and so inside main: these bring half a million lines of C with them.
         from ingest.sandbox import decode_job  # noqa: PLC0415
 
+        decode_job.import_everything()
         held += seal()
         _say(channel, {"kind": "held", "held": held})
         memory = _Memory(channel, job["memory"])

@@ -1,11 +1,12 @@
 """The decoding process's work: decode.py's events as messages, frames into shared memory."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, BinaryIO, Protocol
 
 import av.logging
-import av.subtitles.stream  # PyAV imports it at the first open, when no file can be read any more
 
 from ingest.decoding.decode import Finished, Frame, Limits, Opened, decode
 from ingest.decoding.sampling import parse_policy
@@ -14,6 +15,20 @@ from unmask.errors import InputError
 #: Frames in flight: enough to keep both processes busy, little enough for 8k frames.
 _RING_BYTES = 48 << 20
 _MAX_SLOTS = 8
+
+
+#: Of no use to a decoder; the first would run PyAV's command line.
+_NOT_NEEDED = {"av.__main__", "av.datasets", "av.device"}
+
+
+def import_everything() -> None:
+    """Import every module of PyAV, which loads many only once a stream of their kind turns up.
+
+    By then no file can be opened any more, and a subtitle track would be the end of the decoder.
+    """
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if module.name not in _NOT_NEEDED:
+            importlib.import_module(module.name)
 
 
 class FrameMemory(Protocol):
@@ -49,6 +64,7 @@ def run(
             job["container"],
             parse_policy(job["sample"]),
             Limits(**job["limits"]),
+            stream=job["stream"],
             seek=job["seek"],
         ):
             if isinstance(event, Opened):

@@ -64,11 +64,13 @@ class Decoding:
         sample: str,
         settings: Settings,
         *,
+        stream: int | None = None,
         seek: bool = True,
         max_looks: int | None = None,
     ) -> None:
         """Start the process on an open source. `sample`: a policy as sampling.parse_policy reads it.
 
+        `stream`: number of the video stream; None takes the one that players show.
         `max_looks`: frames to look at, whatever the policy likes; None has no limit.
         """
         self.held: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ class Decoding:
             "memory": self._memory,
             "container": source.container,
             "sample": sample,
+            "stream": stream,
             "seek": seek,
             "memory_bytes": settings.decode_memory_bytes,
             "cpu_seconds": max(1, int(settings.decode_timeout_s) + 1),
@@ -261,6 +264,7 @@ def limits_of(settings: Settings) -> Limits:
         max_pixels=settings.max_pixels,
         max_seconds=settings.max_seconds,
         max_frames=settings.max_frames,
+        max_animation_pixels=settings.max_animation_pixels,
     )
 
 

@@ -299,7 +299,10 @@ def at_level(path: Path, level: str) -> Path:
 def _frame_box(meta: CropMeta) -> Box:
     """The face box in the frame."""
     x0, y0, x1, y1 = meta.box
-    return (*apply(meta.crop_to_frame, x0, y0), *apply(meta.crop_to_frame, x1, y1))
+    # The crop may be turned: two opposite corners, in whatever order.
+    one, other = apply(meta.crop_to_frame, x0, y0), apply(meta.crop_to_frame, x1, y1)
+    xs, ys = sorted((one[0], other[0])), sorted((one[1], other[1]))
+    return (xs[0], ys[0], xs[1], ys[1])
 
 
 def _shape(frames: dict[int, Frame]) -> tuple[int, ...]:

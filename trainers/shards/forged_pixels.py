@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.faces.crops import cut_crop
+from ingest.faces.quarter_turns import to_turned, turned, turns_of
 from unmask.messages import CropMeta
 from unmask.plugin import Images
 
@@ -47,9 +48,13 @@ def fit_mask(mask: Mask, height: int, width: int) -> Mask | None:
 
 def cut_like(frame: Images, meta: CropMeta, cap_px: int) -> Images:
     """The square of `frame` that the crop described by `meta` shows, cut by ingest's own function."""
-    a, _, left, _, _, top = meta.crop_to_frame
-    side = round(meta.width * a)
-    return cut_crop(frame, (left, top, left + side, top + side), 1.0, cap_px).pixels
+    a, b, tx, c, d, ty = meta.crop_to_frame
+    # One of each pair is 0. Where the crop is turned, its first pixel is another corner of the square.
+    right, down = round(meta.width * (a + b)), round(meta.width * (c + d))
+    left, top, side = min(tx, tx + right), min(ty, ty + down), abs(right)
+    turns = turns_of(meta.crop_to_frame)
+    box = to_turned((left, top, left + side, top + side), turns, frame.shape)
+    return cut_crop(turned(frame, turns), box, 1.0, cap_px).pixels
 
 
 def cut_mask_like(mask: Mask, meta: CropMeta, cap_px: int) -> Mask:

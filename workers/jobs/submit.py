@@ -102,6 +102,7 @@ def create(
         plugins=chosen.scoring,
         crop_scale=chosen.crop_scale,
         min_face_px=chosen.min_face_px,
+        streams=rules.streams,
         max_looks=rules.max_looks,
         max_faces=rules.max_faces,
         max_crops=rules.max_crops,

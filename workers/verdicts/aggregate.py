@@ -97,7 +97,7 @@ def _track(
     judged = [o for o in counting if track.id in o.tracks]
     p_fake = None
     kind: Finds = "any"
-    reason = _strange(track.id, opinions)
+    reason = _sideways(track) or _strange(track.id, opinions)
     if reason is not None:
         judged = []
     obeyed = None
@@ -123,6 +123,15 @@ def _track(
         timeline=_timeline(track.id, counting or opinions),
         reason=reason,
         condition=obeyed,
+    )
+
+
+def _sideways(track: TrackSummary) -> Reason | None:
+    if not track.sideways:
+        return None
+    return Reason(
+        code=ReasonCode.FACE_SIDEWAYS,
+        message="It cannot be told which way up the face is: send the video upright.",
     )
 
 
@@ -192,6 +201,11 @@ def _inconclusive(closed: IngestClosed, opinions: list[PluginVerdict]) -> Reason
     """The one reason that comes first where nothing could be judged."""
     if closed.crops == 0:
         return _no_crops(closed)
+    if closed.tracks and all(track.sideways for track in closed.tracks if track.crops):
+        return Reason(
+            code=ReasonCode.FACE_SIDEWAYS,
+            message="It cannot be told which way up the faces are: send the video upright.",
+        )
     asked = [o for o in opinions if o.result.asked]
     rows = [o.row for o in (asked or opinions)]
     silent = [r for o in asked if (r := foremost(o.silent)) is not None]

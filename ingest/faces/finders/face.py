@@ -23,7 +23,11 @@ class Face:
     score: float
     """Detector's confidence, 0..1."""
     landmarks: Landmarks | None = None
-    """(5, 2) frame pixels: left eye, right eye, nose, mouth left, mouth right, as seen in the image."""
+    """(5, 2) frame pixels: left eye, right eye, nose, mouth left, mouth right, as seen in the face."""
+    turns: int = 0
+    """Quarter turns of the frame against the clock after which the face stands upright, 0..3."""
+    doubtful: bool = False
+    """Whether it was asked in which direction it stands, and could not be told."""
 
 
 class FaceDetector(Protocol):
@@ -41,6 +45,20 @@ class FaceDetector(Protocol):
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
+        ...
+
+
+@runtime_checkable
+class UprightDetector(FaceDetector, Protocol):
+    """One that is less sure of faces that lie on their side or stand on their head.
+
+    directions.py then asks it in all four directions where it is not. Whoever answers without
+    looking at the pixels it is given must not claim this.
+    """
+
+    @property
+    def upright_score(self) -> float:
+        """Faces from this score on stand upright."""
         ...
 
 

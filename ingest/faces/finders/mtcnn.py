@@ -46,6 +46,8 @@ class Mtcnn:
     name = "mtcnn@1.0.0"
     #: A quarter of the pixels, and so faces of twice the least size.
     quick_px = _LONGEST_PX // 2
+    #: Of faces that stand upright 9 in 10 have it, of others 1 in 100 (50 people, 100 frames).
+    upright_score = 0.99
 
     def __init__(self, files: dict[str, Path]) -> None:
         """`files`: what mtcnn_graphs.weight_files found."""

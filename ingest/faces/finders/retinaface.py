@@ -20,12 +20,15 @@ from ingest.faces.finders.face import Face, in_order, shrink, suppress
 from unmask.plugin import Images
 
 _LONGEST_PX = 1024
+#: Both families find faces in any direction, and are surest of those that stand upright.
+_UPRIGHT = 0.99
 
 
 class PackagedRetinaFace:
     """retina-face on ONNX Runtime, with weights that are already on this machine."""
 
     weak = False
+    upright_score = _UPRIGHT
 
     def __init__(self, weights: Path, *, threshold: float = 0.9) -> None:
         """`weights`: the package's retinaface.onnx. Never downloads."""
@@ -73,6 +76,7 @@ class OnnxRetinaFace:
     """A three-output RetinaFace export: boxes (1, P, 4), classes (1, P, 2), landmarks (1, P, 10)."""
 
     weak = False
+    upright_score = _UPRIGHT
 
     def __init__(self, path: Path, *, threshold: float = 0.7) -> None:
         self.name = f"retinaface-onnx@{_digest(path)}"

@@ -190,7 +190,7 @@ def test_a_video_without_a_face_closes_fine_and_says_so(tmp_path: Path) -> None:
 
 
 def test_faces_of_20_px_are_counted_and_not_cropped(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "far.mp4", numbered(10))
+    clip = write_clip(tmp_path / "far.mp4", [FACELESS] * 10)
     closed, publisher = ingested(clip, face_detector=Anywhere(20.0))
     assert closed.error is None
     assert closed.coverage.no_face == closed.coverage.sampled == 8

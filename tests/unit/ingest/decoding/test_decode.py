@@ -194,7 +194,7 @@ def test_a_size_that_changes_half_way_stays_in_one_coordinate_system(tmp_path: P
     both = tmp_path / "both.ts"
     both.write_bytes(small + large)
     opened, frames, _ = decoded(both)
-    assert {f.rgb.shape for f in frames} == {(opened.height, opened.width, 3)} == {(120, 160, 3)}
+    assert {f.rgb.shape for f in frames} == {(opened.height, opened.width, 3)} == {(240, 320, 3)}
     assert len(frames) >= 15
 
 
