@@ -97,7 +97,7 @@ def judge(
         if qualities and quality not in qualities:
             continue
         found = [crops.face_crop(member) for member in members]
-        p, ood = _blur(found) if detector is None else _scores(detector, found)
+        p, ood = _blur(found) if detector is None else scores_of(detector, found)
         faces = tuple(
             JudgedFace(track=m.meta.track_id, p=round(float(a), 5), ood=b)
             for m, a, b in zip(members, p, ood, strict=True)
@@ -130,9 +130,10 @@ def _sizes(members: Sequence[JudgedCrop]) -> dict[int, float]:
     return {track: float(np.median(px)) for track, px in sizes.items()}
 
 
-def _scores(
+def scores_of(
     detector: Detector, found: Sequence[FaceCrop]
 ) -> tuple[NDArray[np.float32], list[float | None]]:
+    """Frame scores of these crops, and how strange each is; in order."""
     p: list[NDArray[np.float32]] = []
     ood: list[float | None] = []
     for start in range(0, len(found), BATCH):

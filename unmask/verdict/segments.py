@@ -42,8 +42,12 @@ class LengthCorrection(Frozen):
 
     name: str
     version: str
+    tracks: int
+    """Tracks judged."""
     windows: int
     """Windows judged, over all tracks."""
+    track_shift: float = Field(ge=0.0)
+    """Taken off the logit of a whole track's p."""
     shift: float = Field(ge=0.0)
     """Taken off the logit of every window's p."""
 

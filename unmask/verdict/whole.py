@@ -35,7 +35,8 @@ class PluginRow(Frozen):
     counts: bool
     """Whether p_fake of the video rests on it."""
     raw: Probability | None
-    """Aggregated frame scores before calibration."""
+    """Aggregated frame scores of its worst track as a whole, before calibration. What it said of the
+    stretch that decides stands in `deciding`."""
     p_fake: Probability | None
     """After calibration; equals raw where the bundle holds none."""
     calibrated: bool

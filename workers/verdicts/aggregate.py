@@ -3,24 +3,20 @@
 No clock, no randomness, no order: the same scores give the same bytes.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from unmask.bundle import Finds
-from unmask.errors import ReasonCode, UnmaskError
-from unmask.messages import Coverage, IngestClosed, Reason, TrackSummary
+from unmask.errors import UnmaskError
+from unmask.messages import IngestClosed
 from unmask.policy import Policy
-from unmask.verdict import ConditionObeyed, FramePoint, TrackVerdict, Verdict
+from unmask.verdict import LengthCorrection, Verdict
 from workers.verdicts import combine
-from workers.verdicts.conditions import condition_of
-from workers.verdicts.plugin_verdict import (
-    DIGITS,
-    PluginScores,
-    PluginVerdict,
-    foremost,
-    judge_plugin,
-)
+from workers.verdicts.correction import UNFITTED, correction_of
+from workers.verdicts.judge_track import JudgedTrack, judge_track
+from workers.verdicts.notes import coverage_of, inconclusive, notes_of, uncalibrated
+from workers.verdicts.plugin_verdict import PluginScores, PluginVerdict, judge_plugin
+from workers.verdicts.stretches import Panel
 from workers.verdicts.track_score import method
+from workers.verdicts.windows import WINDOWS
 
 
 def aggregate(
@@ -44,19 +40,28 @@ def aggregate(
     )
     counting = _counting(opinions, allow_untrained)
     calibration = combine.find([o.result.ref.slug for o in counting], combinations)
-    tracks = tuple(
-        _track(track, opinions, counting, calibration, policy)
+    panel = Panel(counting=counting, calibration=calibration, policy=policy)
+    judged = [
+        judge_track(track, opinions, panel, closed.cuts_ms)
         for track in sorted(closed.tracks, key=lambda track: track.id)
+    ]
+    correction = _correction(judged, calibration)
+    # The worst stretch decides, by what all plugins together say of that one stretch.
+    deciding = max(
+        (found for track in judged if (found := track.deciding(correction)) is not None),
+        key=lambda found: found.p_fake,
+        default=None,
     )
-    # The most suspicious face decides, by what all plugins together say of that one face.
-    p_fake = max((t.p_fake for t in tracks if t.p_fake is not None), default=None)
-    single = len(counting) == 1
+    p_fake = deciding.p_fake if deciding else None
+    segments = [s for t in judged for s in t.segments(correction, policy.suspicious_at)]
     is_calibrated = bool(counting) and (
-        counting[0].row.calibrated if single else calibration is not None
+        counting[0].row.calibrated if len(counting) == 1 else calibration is not None
     )
-    notes = _notes(closed, opinions, counting, policy, is_calibrated)
+    notes = notes_of(closed, opinions, counting, policy, deciding)
+    if counting and not is_calibrated:
+        notes += (uncalibrated(alone=len(counting) == 1),)
     rows = tuple(o.row.model_copy(update={"counts": o in counting}) for o in opinions)
-    why = () if p_fake is not None else (_inconclusive(closed, opinions),)
+    why = () if p_fake is not None else (inconclusive(closed, opinions),)
     return Verdict(
         verdict=policy.label(p_fake),
         p_fake=p_fake,
@@ -68,17 +73,16 @@ def aggregate(
         policy=policy.used(),
         aggregation=method(policy.aggregation)[0],
         combination=combine.COMBINATION,
-        coverage=_coverage(closed.coverage, opinions),
-        tracks=tracks,
+        windows=WINDOWS,
+        correction=correction if deciding else None,
+        coverage=coverage_of(closed.coverage, opinions),
+        segments=tuple(sorted(segments, key=lambda s: (-s.p_fake, s.start_ms, s.track_id))),
+        deciding=deciding,
+        tracks=tuple(track.verdict(correction) for track in judged),
         evidence=(),
         plugins=rows,
         rests_on=tuple(o.result.ref for o in counting),
     )
-
-
-def _p(opinion: PluginVerdict) -> float:
-    assert opinion.row.p_fake is not None  # noqa: S101 - of those that count only
-    return opinion.row.p_fake
 
 
 def _counting(opinions: list[PluginVerdict], allow_untrained: bool) -> list[PluginVerdict]:
@@ -87,191 +91,11 @@ def _counting(opinions: list[PluginVerdict], allow_untrained: bool) -> list[Plug
     return [o for o in able if o.result.weight > 0] or able
 
 
-def _track(
-    track: TrackSummary,
-    opinions: list[PluginVerdict],
-    counting: list[PluginVerdict],
-    calibration: combine.Combination | None,
-    policy: Policy,
-) -> TrackVerdict:
-    judged = [o for o in counting if track.id in o.tracks]
-    p_fake = None
-    kind: Finds = "any"
-    reason = _sideways(track) or _strange(track.id, opinions)
-    if reason is not None:
-        judged = []
-    obeyed = None
-    if judged:
-        joined, kind = combine.likeliest(o.result.says(o.tracks[track.id]) for o in judged)
-        whole = len(judged) == len(counting)  # the calibration is for all of them together
-        p_fake = round(combine.apply(joined, calibration if whole else None), DIGITS)
-        points = _operating_points(counting, calibration) if whole else {}
-        condition = condition_of(track.median_face_px, points)
-        if policy.conditions == "face_px" and condition is not None:
-            obeyed = ConditionObeyed(name=condition.name, p_before=p_fake)
-            p_fake = round(condition.moved(p_fake), DIGITS)
-    elif reason is None:
-        reason = _why_insufficient(track, opinions)
-    return TrackVerdict(
-        id=track.id,
-        status="judged" if judged else "insufficient",
-        p_fake=p_fake,
-        kind=None if kind == "any" else kind,
-        segments_ms=track.segments_ms,
-        faces=track.faces,
-        median_face_px=round(track.median_face_px, 1),
-        timeline=_timeline(track.id, counting or opinions),
-        reason=reason,
-        condition=obeyed,
-    )
-
-
-def _sideways(track: TrackSummary) -> Reason | None:
-    if not track.sideways:
-        return None
-    return Reason(
-        code=ReasonCode.FACE_SIDEWAYS,
-        message="It cannot be told which way up the face is: send the video upright.",
-    )
-
-
-def _strange(track_id: int, opinions: list[PluginVerdict]) -> Reason | None:
-    """Why a face is not judged though a plugin has a score for it: another was never shown its like.
-
-    A plugin that cannot tell that a page of text is strange scores it all the same; one that can
-    speaks for all. Only plugins whose word would count are heard.
-    """
-    for opinion in opinions:
-        reason = opinion.silent.get(track_id)
-        heard = opinion.result.trained and opinion.result.weight > 0
-        if heard and reason is not None and reason.code is ReasonCode.OUT_OF_DISTRIBUTION:
-            return reason
-    return None
-
-
-def _operating_points(
-    counting: list[PluginVerdict], calibration: combine.Combination | None
-) -> Mapping[str, float]:
-    """Those measured for exactly the plugins that count: of the one, or of all together."""
-    if len(counting) > 1:
-        return calibration.thresholds if calibration else {}
-    card = counting[0].result.card
-    return card.thresholds if card else {}
-
-
-def _why_insufficient(track: TrackSummary, opinions: list[PluginVerdict]) -> Reason | None:
-    if track.crops == 0:
-        return Reason(
-            code=ReasonCode.FACE_TOO_SMALL,
-            message=f"The face is {track.median_face_px:.0f} px wide, too small for any plugin.",
-        )
-    reasons = {i: o.silent[track.id] for i, o in enumerate(opinions) if track.id in o.silent}
-    if reasons:
-        return foremost(reasons)
-    return next((o.row.reason for o in opinions if o.row.reason), None)
-
-
-def _timeline(track_id: int, opinions: list[PluginVerdict]) -> tuple[FramePoint, ...]:
-    points: dict[tuple[int, int, int], list[combine.Vote]] = defaultdict(list)
-    for opinion in opinions:
-        for score in opinion.result.scores:
-            if score.crop.track_id == track_id:
-                place = (score.crop.pts_ms, score.crop.frame_index, score.crop.face_index)
-                points[place].append(opinion.result.says(score.p))
-    return tuple(
-        FramePoint(frame_index=frame, pts_ms=pts, p=round(combine.combine(said), DIGITS))
-        for (pts, frame, _), said in sorted(points.items())
-    )
-
-
-def _coverage(seen: Coverage, opinions: list[PluginVerdict]) -> Coverage:
-    """Ingest's coverage, with the frames whose faces nobody could score moved to `failed`."""
-    scored = [{s.crop.key for s in o.result.scores} for o in opinions if o.result.scores]
-    frames = {key.split(":")[0] for keys in scored for key in keys}
-    return seen.model_copy(
-        update={
-            "scored": len(frames),
-            "failed": seen.failed + seen.scored - len(frames),
-            "faces_scored": len(set.intersection(*scored)) if scored else 0,
-        }
-    )
-
-
-def _inconclusive(closed: IngestClosed, opinions: list[PluginVerdict]) -> Reason:
-    """The one reason that comes first where nothing could be judged."""
-    if closed.crops == 0:
-        return _no_crops(closed)
-    if closed.tracks and all(track.sideways for track in closed.tracks if track.crops):
-        return Reason(
-            code=ReasonCode.FACE_SIDEWAYS,
-            message="It cannot be told which way up the faces are: send the video upright.",
-        )
-    asked = [o for o in opinions if o.result.asked]
-    rows = [o.row for o in (asked or opinions)]
-    silent = [r for o in asked if (r := foremost(o.silent)) is not None]
-    if silent:
-        reason = foremost(dict(enumerate(silent)))
-    else:
-        reason = next((row.reason for row in rows if row.reason is not None), None)
-    return reason or Reason(
-        code=ReasonCode.NO_WEIGHTS,
-        message="No detector took part: name one with trained weights, see `unmask plugins`.",
-    )
-
-
-def _no_crops(closed: IngestClosed) -> Reason:
-    coverage = closed.coverage
-    if coverage.faces_found:
-        return Reason(
-            code=ReasonCode.FACE_TOO_SMALL,
-            message=f"All {coverage.faces_found} faces found are too small to assess: send the "
-            "video in a higher resolution.",
-        )
-    return Reason(
-        code=ReasonCode.NO_FACE,
-        message=f"No face was found on the {coverage.sampled} sampled frames: sample more frames, "
-        "or try another face detector.",
-    )
-
-
-def _notes(
-    closed: IngestClosed,
-    opinions: list[PluginVerdict],
-    counting: list[PluginVerdict],
-    policy: Policy,
-    is_calibrated: bool,
-) -> tuple[Reason, ...]:
-    """What a reader must know beside the label."""
-    single = len(counting) == 1
-    notes = list(closed.notes)
-    notes += [o.row.reason for o in opinions if o.row.reason is not None]
-    if not all(o.result.trained for o in counting):
-        notes.append(
-            Reason(
-                code=ReasonCode.UNTRAINED_WEIGHTS,
-                message="Untrained weights took part: this is a speed test, not to be relied on.",
-            )
-        )
-    if counting and not is_calibrated:
-        notes.append(
-            Reason(
-                code=ReasonCode.UNCALIBRATED,
-                message="p_fake is a score, not a calibrated probability: "
-                + (
-                    "the weights carry no calibration."
-                    if single
-                    else "these plugins together have no calibration."
-                ),
-            )
-        )
-    for group in combine.by_kind(o.result.says(_p(o)) for o in counting).values():
-        ps = [member.p for member in group]
-        if max(ps) >= policy.fake_at and min(ps) < policy.suspicious_at:
-            notes.append(
-                Reason(
-                    code=ReasonCode.PLUGINS_DISAGREE,
-                    message=f"Plugins that look for the same disagree, from {min(ps):.2f} to "
-                    f"{max(ps):.2f}: look at the maps of each.",
-                )
-            )
-    return tuple(notes)
+def _correction(
+    judged: Sequence[JudgedTrack], calibration: combine.Combination | None
+) -> LengthCorrection:
+    """Tracks of one person are one look at that person, where persons are told apart."""
+    heard = [track for track in judged if track.whole is not None]
+    persons = {t.track.person or f"track {t.track.id}" for t in heard}
+    fit = calibration.length if calibration and calibration.length else UNFITTED
+    return correction_of(len(persons), sum(len(track.windows) for track in heard), fit)

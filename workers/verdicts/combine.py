@@ -20,6 +20,7 @@ from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.verdict import Named
+from workers.verdicts.correction import LengthFit
 from workers.verdicts.probability import logit, platt, sigmoid
 
 COMBINATION = Named(name="likeliest-kind", version="1")
@@ -37,6 +38,8 @@ class Combination(Frozen):
     version: str
     thresholds: dict[str, float] = Field(default_factory=dict)
     """Operating points of all members together, named as a bundle's are."""
+    length: LengthFit | None = None
+    """What the number of windows takes off; None where it was not fitted for these plugins."""
 
 
 _FILE = TypeAdapter(tuple[Combination, ...])

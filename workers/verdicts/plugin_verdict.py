@@ -1,7 +1,7 @@
 """What one plugin makes of a video: its scores by track, judged, or the reason why not. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unmask.bundle import BundleCard
@@ -11,7 +11,8 @@ from unmask.policy import Policy
 from unmask.verdict import Named, PluginRow, PluginStatus
 from workers.verdicts.combine import Vote
 from workers.verdicts.probability import calibrated
-from workers.verdicts.track_score import method
+from workers.verdicts.track_score import Method, method
+from workers.verdicts.windows import Span
 
 DIGITS = 5
 
@@ -61,6 +62,29 @@ class PluginVerdict:
     """Calibrated probability of each track it judged."""
     silent: Mapping[int, Reason]
     """Why it says nothing of each other track it saw."""
+    by_track: Mapping[int, tuple[FaceScore, ...]] = field(default_factory=dict)
+    """Its scores, by track."""
+    policy: Policy | None = None
+    """None where nothing was scored."""
+
+    def calibrated(self, raw: float) -> float:
+        """An aggregated score as a probability, by the bundle's calibration."""
+        return calibrated(raw, self.result.card.calibration if self.result.card else None)
+
+    def of(self, track_id: int, span: Span) -> float | None:
+        """Calibrated probability of one stretch of a track, its ends included; None where too little
+        of it was scored, or most of it is strange to this plugin.
+        """
+        assert self.policy is not None  # noqa: S101 - it scored something
+        inside = [
+            s
+            for s in self.by_track.get(track_id, ())
+            if span.start_ms <= s.crop.pts_ms <= span.end_ms
+        ]
+        if len(inside) < self.policy.min_track_faces or _strangers(self.result, inside):
+            return None
+        aggregate = _way(self.result, self.policy)[1]
+        return round(self.calibrated(aggregate([s.p for s in inside])), DIGITS)
 
 
 def judge_plugin(
@@ -73,10 +97,11 @@ def judge_plugin(
         return _without(result, *_nothing_scored(result))
     calibration = result.card.calibration if result.card else None
     own = result.card.aggregation if result.card else None
-    name, aggregate = method(own or policy.aggregation)
+    name, aggregate = _way(result, policy)
     raws: dict[int, float] = {}
     silent: dict[int, Reason] = {}
-    for track_id, scores in sorted(_by_track(result.scores).items()):
+    by_track = _by_track(result.scores)
+    for track_id, scores in sorted(by_track.items()):
         reason = _silence(result, scores, tracks.get(track_id), policy)
         if reason is None:
             raws[track_id] = aggregate([score.p for score in scores])
@@ -97,7 +122,20 @@ def judge_plugin(
         reason=reason,
     )
     judged = {track: round(calibrated(r, calibration), DIGITS) for track, r in raws.items()}
-    return PluginVerdict(result=result, row=row, tracks=judged, silent=silent)
+    return PluginVerdict(
+        result=result,
+        row=row,
+        tracks=judged,
+        silent=silent,
+        by_track={track: tuple(scores) for track, scores in by_track.items()},
+        policy=policy,
+    )
+
+
+def _way(result: PluginScores, policy: Policy) -> tuple[Named, Method]:
+    """How its frame scores become one: as its weights ask, else as the policy says."""
+    own = result.card.aggregation if result.card else None
+    return method(own or policy.aggregation)
 
 
 def foremost(silent: Mapping[int, Reason]) -> Reason | None:
@@ -130,16 +168,23 @@ def _silence(
             message=f"The face is {track.median_face_px:.0f} px wide, {policy.min_face_px:.0f} are "
             "needed: send the video in a higher resolution.",
         )
-    abstention = result.card.abstention if result.card else None
-    if abstention is not None:
-        strange = sum(1 for s in scores if s.ood is not None and s.ood > abstention.limit)
-        if 2 * strange > len(scores):
-            return Reason(
-                code=ReasonCode.OUT_OF_DISTRIBUTION,
-                message=f"{strange} of {len(scores)} faces are unlike all that {result.ref.key} "
-                "was trained on: a person should look.",
-            )
+    strange = _strangers(result, scores)
+    if strange:
+        return Reason(
+            code=ReasonCode.OUT_OF_DISTRIBUTION,
+            message=f"{strange} of {len(scores)} faces are unlike all that {result.ref.key} "
+            "was trained on: a person should look.",
+        )
     return None
+
+
+def _strangers(result: PluginScores, scores: Sequence[FaceScore]) -> int:
+    """How many faces are strange to it, where that is most of them; else 0."""
+    abstention = result.card.abstention if result.card else None
+    if abstention is None:
+        return 0
+    strange = sum(1 for s in scores if s.ood is not None and s.ood > abstention.limit)
+    return strange if 2 * strange > len(scores) else 0
 
 
 def _not_asked(result: PluginScores) -> tuple[PluginStatus, Reason]:

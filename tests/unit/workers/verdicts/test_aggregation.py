@@ -1,5 +1,6 @@
 """From frame scores to a verdict: worked out by hand, indifferent to order, monotone, never 0.5."""
 
+from math import log
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from unmask.policy import Policy
 from unmask.verdict import PluginStatus, Verdict, VerdictLabel
 from workers.verdicts.aggregate import aggregate
 from workers.verdicts.combine import Combination
+from workers.verdicts.correction import UNFITTED, corrected, correction_of
 from workers.verdicts.probability import platt
 from workers.verdicts.track_score import confident_scaled, lower_quartile, mean_top20
 
@@ -63,9 +65,13 @@ def test_the_confident_strategy_takes_the_confident_frames_where_there_are_enoug
 def test_the_video_is_its_most_suspicious_track_calibrated_after_aggregation() -> None:
     found = scores([0.2] * 6, 1) + scores([0.7] * 5, 2)
     verdict = aggregate(closed({1: 6, 2: 5}), [result(found)], DEFAULT)
-    expected = round(platt(0.7, 2.0, 0.5), 5)
-    assert verdict.p_fake == expected
-    assert [track.p_fake for track in verdict.tracks] == [round(platt(0.2, 2.0, 0.5), 5), expected]
+    alone = [round(platt(p, 2.0, 0.5), 5) for p in (0.2, 0.7)]
+    assert [track.windows[0].p for track in verdict.tracks] == alone
+    assert verdict.correction == correction_of(2, 2, UNFITTED)  # two were looked at
+    assert verdict.correction.shift == pytest.approx(UNFITTED.per_tracks * log(2), abs=1e-5)
+    expected = [round(corrected(p, verdict.correction.shift), 5) for p in alone]
+    assert [track.p_fake for track in verdict.tracks] == expected
+    assert verdict.p_fake == expected[1]
     assert verdict.plugins[0].raw == 0.7
     assert verdict.verdict is VerdictLabel.FAKE
     assert verdict.calibrated and verdict.reliable
@@ -125,7 +131,7 @@ def test_four_faces_are_too_few_and_say_so() -> None:
     track = verdict.tracks[0]
     assert (track.status, track.p_fake) == ("insufficient", None)
     assert track.reason is not None and track.reason.code is ReasonCode.TOO_FEW_FRAMES
-    assert [point.p for point in track.timeline] == [0.99] * 4
+    assert [point.p for point in track.timeline] == [round(platt(0.99, 2.0, 0.5), 5)] * 4
     assert verdict.plugins[0].status is PluginStatus.ABSTAINED
 
 
@@ -290,5 +296,5 @@ def test_plugins_are_joined_face_by_face_so_the_video_is_never_worse_than_its_wo
         card=card,
     )
     verdict = aggregate(closed({1: 6, 2: 6}), [one, two], DEFAULT)
-    assert [track.p_fake for track in verdict.tracks] == [0.5, 0.5]
-    assert verdict.p_fake == 0.5
+    assert [track.windows[0].p for track in verdict.tracks] == [0.5, 0.5]
+    assert verdict.p_fake is not None and verdict.p_fake < 0.5
