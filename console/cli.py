@@ -33,6 +33,8 @@ engines_app = typer.Typer(
 )
 models_app = typer.Typer(help="Fetch what cannot ship with Unmask.", no_args_is_help=True)
 app.add_typer(workers_app, name="worker", rich_help_panel="Run a service")
+keys_app = typer.Typer(help="Keys of those who may use the server.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys", rich_help_panel="Run a service")
 app.add_typer(engines_app, name="engines", rich_help_panel="Look and maintain")
 app.add_typer(models_app, name="models", rich_help_panel="Look and maintain")
 
@@ -189,6 +191,7 @@ def demo(
 
 @app.command(rich_help_panel=_SERVE, epilog="Example: unmask serve --port 8080")
 def serve(
+    *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8080,
     ingest_workers: Annotated[
@@ -200,6 +203,13 @@ def serve(
     api_only: Annotated[
         bool, typer.Option("--api-only", help="API and page alone; workers run elsewhere.")
     ] = False,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option("--allowed-host", help="A name that a proxy or browser uses; may repeat."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let everybody in, on any address, without keys.")
+    ] = False,
 ) -> None:
     """Run everything on this machine: API, page, workers, Redis and database. Ctrl-C stops all.
 
@@ -207,7 +217,7 @@ def serve(
     """
     from console.commands.serve import run_server  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = load_settings(allowed_hosts=tuple(allowed_host) if allowed_host else None)
     raise typer.Exit(
         run_server(
             settings,
@@ -216,6 +226,7 @@ def serve(
             ingest_workers=0 if api_only else ingest_workers,
             score_workers=0 if api_only else score_workers,
             verdict_workers=0 if api_only else 1,
+            insecure=insecure,
         )
     )
 
@@ -330,6 +341,45 @@ def schema() -> None:
     from console.show.verdict_schema import verdict_schema_text  # noqa: PLC0415
 
     sys.stdout.write(verdict_schema_text())
+
+
+@keys_app.command("create", epilog="Example: unmask keys create --name backend --role submitter")
+def keys_create(
+    name: Annotated[str, typer.Option(help="Whose it is; decisions made with it carry this.")],
+    role: Annotated[str, typer.Option(help="submitter, reader, moderator or admin.")],
+    tenant: Annotated[str, typer.Option(help="Whose jobs it may see.")] = "default",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="A permission such as jobs.submit, to give fewer than the role's."),
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="It ends after so many.", min=0)] = None,
+) -> None:
+    """Make a key and print it, this once: only its hash is kept."""
+    from console.commands.keys import run_create  # noqa: PLC0415
+
+    settings = load_settings()
+    scopes = tuple(scope or ())
+    raise typer.Exit(
+        run_create(settings, tenant=tenant, name=name, role=role, scopes=scopes, days=days)
+    )
+
+
+@keys_app.command("list")
+def keys_list() -> None:
+    """List all keys, revoked and expired ones too. Their secrets are nowhere."""
+    from console.commands.keys import run_list  # noqa: PLC0415
+
+    raise typer.Exit(run_list(load_settings()))
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key: Annotated[str, typer.Argument(metavar="ID", help="As `unmask keys list` shows it.")],
+) -> None:
+    """End a key at once."""
+    from console.commands.keys import run_revoke  # noqa: PLC0415
+
+    raise typer.Exit(run_revoke(load_settings(), key))
 
 
 @engines_app.command("list")

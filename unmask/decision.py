@@ -24,10 +24,8 @@ class DecisionGiven(Frozen):
 
     finding: Finding
     """fake: forged. real: genuine. unsure: skipped, nobody can tell."""
-    moderator: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)
-    ]
-    """Who decides, as this installation names people."""
+    moderator: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME)] = ""
+    """Who decides, as this installation names people; the name of whoever is logged in wins."""
     rationale: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=MAX_RATIONALE)
     ] = ""
@@ -49,6 +47,8 @@ class Decision(Frozen):
     """Whether it upholds or overturns that generation's verdict."""
     rationale: str
     moderator: str
+    actor: str | None = None
+    """Id of whoever was logged in; None where nobody had to be."""
     consent: bool
     created_at: str
     """ISO 8601, UTC."""

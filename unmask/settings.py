@@ -81,6 +81,33 @@ class Settings(BaseSettings):
     media_buckets: tuple[str, ...] = ()
     """Prefixes such as s3://clips/incoming under which the API accepts objects."""
 
+    allowed_hosts: tuple[str, ...] = ()
+    """Names besides its own address that browsers and proxies may call the server by."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    root_path: str = ""
+    """Path under which a reverse proxy shows the server, such as /unmask."""
+    session_hours: float = Field(default=8.0, gt=0)
+    """After so long a person logs in again."""
+    oidc_issuer: str | None = None
+    """Address of the identity provider at which people log in; None: keys alone."""
+    oidc_client_id: str = "unmask"
+    oidc_client_secret: str | None = Field(default=None, repr=False)
+    oidc_role_claim: str = "unmask_role"
+    """Claim of the ID token that names submitter, reader, moderator or admin."""
+    oidc_tenant_claim: str = "unmask_tenant"
+    """Claim that names the tenant; without it, people belong to the tenant `default`."""
+    rate_limit: str = "1200/minute"
+    """Requests of one key or person; a key may have its own."""
+    submit_limit: str = "6000/hour"
+    """Jobs of one tenant."""
+    header_timeout_s: float = Field(default=20.0, gt=0)
+    """A connection that has sent no whole request head by then is closed."""
+    body_timeout_s: float = Field(default=30.0, gt=0)
+    """A request whose body stands still for so long is given up."""
+    connections_per_address: int = Field(default=100, ge=1)
+    """Connections that one address may hold open; trusted proxies may hold any number."""
+
     log: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -33,10 +33,12 @@ def run_server(
     ingest_workers: int,
     score_workers: int,
     verdict_workers: int,
+    insecure: bool = False,
 ) -> int:
     """Serve until told to stop by Ctrl-C or SIGTERM; stops every process it started.
 
-    Raises ConfigError, BrokerError, StoreError.
+    Raises ConfigError, also where others could reach it and nobody has a key; BrokerError,
+    StoreError.
     """
     alone = ingest_workers + score_workers + verdict_workers == 0
     if alone and settings.redis_url is None:
@@ -52,6 +54,14 @@ def run_server(
     with listening, connect(settings) as found:
         shared = settings.model_copy(update={"redis_url": found.url})
         store = Store(shared.database())
+        private = host in _LOOPBACK and not set(settings.allowed_hosts) - _LOOPBACK
+        if not (private or insecure or store.keys.exist() or settings.oidc_issuer):
+            store.close()
+            raise ConfigError(
+                f"others could reach {host}, and no key says who may do what.",
+                fix="Make one with `unmask keys create --role admin --name NAME`, set "
+                "UNMASK_OIDC_ISSUER, or let everybody in with --insecure.",
+            )
         crew = (
             nullcontext()
             if alone
@@ -66,11 +76,12 @@ def run_server(
             shared,
             store=store,
             redis=found.redis,
-            allowed_hosts=sorted(_LOOPBACK | {host}) if host in _LOOPBACK else ("*",),
+            allowed_hosts=sorted(_LOOPBACK | {host} | set(settings.allowed_hosts)),
+            is_open=private or insecure,
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
         with suppress(KeyboardInterrupt, SystemExit), crew:
-            _announce(listening, host)
+            _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
     return 0
@@ -92,15 +103,17 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _announce(listening: socket.socket, host: str) -> None:
+def _announce(listening: socket.socket, host: str, *, is_open: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"Unmask is at http://{shown}:{listening.getsockname()[1]}/  (Ctrl-C stops it)")
-    sys.stdout.flush()
-    if host not in _LOOPBACK:
+    if is_open and host in _LOOPBACK:
+        console.print("Open to everybody on this machine until the first `unmask keys create`.")
+    elif is_open:
         console.print(
-            "It asks nobody who they are: put a proxy with a login in front of it.", style="yellow"
+            "--insecure: everybody who can reach this address may do everything.", style="yellow"
         )
+    sys.stdout.flush()
 
 
 def _scorers(settings: Settings, wanted: int) -> int:

@@ -3,7 +3,8 @@
 import time
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 
 from console.show.listing import describe
@@ -20,19 +21,41 @@ router = APIRouter()
 _HEARTBEAT_MS = 30_000
 
 
-@router.get("/v1/plugins", tags=["about"], summary="The detectors", responses=PROBLEMS)
+@router.get("/openapi.json", include_in_schema=False)
+def description(request: Request) -> JSONResponse:
+    """The OpenAPI description of this API."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get(
+    "/v1/plugins",
+    tags=["about"],
+    summary="The detectors",
+    operation_id="list_plugins",
+    responses=PROBLEMS,
+)
 def plugins(found: WebServicesDep) -> dict[str, Any]:
     """The same as `unmask plugins --json`: each detector with paper, size, map and weights."""
     return {"plugins": [describe(entry, found.settings) for entry in load_catalogue().entries]}
 
 
-@router.get("/v1/schema/verdict", tags=["about"], summary="JSON Schema of a verdict")
+@router.get(
+    "/v1/schema/verdict",
+    tags=["about"],
+    summary="JSON Schema of a verdict",
+    operation_id="get_verdict_schema",
+)
 def schema() -> dict[str, Any]:
     """The published schema, version 2."""
     return VERDICT_SCHEMA
 
 
-@router.get("/health/live", tags=["health"], summary="Does this process answer?")
+@router.get(
+    "/health/live",
+    tags=["health"],
+    summary="Does this process answer?",
+    operation_id="get_liveness",
+)
 def live() -> dict[str, str]:
     """Always 200 while it does."""
     return {"status": "ok"}
@@ -42,6 +65,7 @@ def live() -> dict[str, str]:
     "/health/ready",
     tags=["health"],
     summary="Would a new job be worked on?",
+    operation_id="get_readiness",
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "No; `parts` says why."}},
 )

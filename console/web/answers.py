@@ -3,8 +3,10 @@
 from typing import Literal
 
 from unmask.frozen import Frozen
+from unmask.job_details import JobDetails
 from unmask.messages import JobState, Reason
 from workers.store import JobRow
+from workers.store.rows import Headline
 
 
 class Progress(Frozen):
@@ -47,6 +49,18 @@ class JobView(Frozen):
     updated_at: str
     verdict_url: str | None
     """Set once there is a verdict."""
+    verdict: Headline | None
+    """The verdict in one line."""
+    decided: str | None
+    """What the newest decision found: fake, real or unsure."""
+    external_id: str | None
+    metadata: dict[str, str | int | float | bool | None]
+    tags: tuple[str, ...]
+    priority: str
+    media_sha256: str | None
+    """Of an upload at once, of other media with the verdict."""
+    submitted_by: str | None
+    """Id of the key or person, where somebody had to be logged in."""
 
     @classmethod
     def of(cls, job: JobRow, progress: Progress) -> "JobView":
@@ -65,16 +79,26 @@ class JobView(Frozen):
             created_at=job.created_at,
             updated_at=job.updated_at,
             verdict_url=f"/v1/jobs/{job.id}/verdict" if done else None,
+            verdict=job.headline,
+            decided=job.decided,
+            external_id=job.details.external_id,
+            metadata=job.details.metadata,
+            tags=job.details.tags,
+            priority=job.details.priority,
+            media_sha256=job.media_sha256,
+            submitted_by=job.submitted_by,
         )
 
 
 class JobList(Frozen):
-    """The newest jobs first."""
+    """One page of jobs."""
 
     jobs: tuple[JobView, ...]
+    next_cursor: str | None
+    """Ask with it as `cursor` for the next page; null on the last one."""
 
 
-class PathSubmission(Frozen):
+class PathSubmission(JobDetails):
     """The JSON body of POST /v1/jobs: a video by `path` or by `url`, one of the two."""
 
     path: str | None = None
@@ -84,6 +108,8 @@ class PathSubmission(Frozen):
     plugins: tuple[str, ...] | None = None
     policy: str | None = None
     sample: str | None = None
+    reuse: bool = False
+    """Give a job of the same bytes that is already there, unless it failed or was cancelled."""
 
 
 class Part(Frozen):

@@ -2,11 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from redis import Redis
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.middleware.sessions import SessionMiddleware
 
-from console.web import about, decisions, jobs, page, problems
+from console.web import about, decisions, jobs, keys, page, problems, submission
+from console.web.hosts import CheckHost
+from console.web.identity import login
+from console.web.identity.gate import Gate, authorize
+from console.web.identity.rates import RateLimits
+from console.web.identity.session_secret import session_secret
 from console.web.services import WebServices
 from unmask import __version__
 from unmask.settings import Settings
@@ -24,27 +29,55 @@ _CSP = (
 
 
 def create_app(
-    settings: Settings, *, store: Store, redis: Redis, allowed_hosts: Sequence[str] = ("*",)
+    settings: Settings,
+    *,
+    store: Store,
+    redis: Redis,
+    allowed_hosts: Sequence[str] = ("*",),
+    is_open: bool = True,
 ) -> FastAPI:
-    """Assemble the application. `allowed_hosts`: names a browser may call this server by."""
-    # No interactive docs: their pages load scripts from another host, which this one never does.
+    """Assemble the application.
+
+    `allowed_hosts`: names a browser may call this server by. `is_open`: until the first key is
+    made, and where no identity provider is set, nobody has to say who they are.
+    """
+    # No ready-made docs: their pages load scripts from another host, which this one never does.
     app = FastAPI(
         title="Unmask",
         version=__version__,
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,
+        root_path=settings.root_path,
+        dependencies=[Depends(authorize)],
     )
     app.state.service = WebServices(settings=settings, store=store, redis=redis)
+    app.state.gate = Gate(
+        store=store,
+        rates=RateLimits(redis, settings),
+        may_be_open=is_open,
+        has_login=settings.oidc_issuer is not None,
+        session_hours=settings.session_hours,
+    )
+    app.state.oauth = login.provider(settings)
     problems.install(app)
-    app.include_router(jobs.router)
-    app.include_router(decisions.router)
-    app.include_router(about.router)
-    app.include_router(page.router)
+    for part in (submission, jobs, decisions, keys, about, page):
+        app.include_router(part.router)
+    app.include_router(login.api)
+    app.include_router(login.page)
     app.middleware("http")(_guard)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=session_secret(settings.data_dir),
+        session_cookie="unmask_session",
+        max_age=int(settings.session_hours * 3600),
+        path=settings.root_path or "/",
+        # Lax: the identity provider sends the browser back with a link.
+        same_site="lax",
+    )
     # Refuses a foreign name that was made to point at this machine (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
+    app.add_middleware(CheckHost, allowed=list(allowed_hosts))
     return app
 
 

@@ -1,230 +1,84 @@
-"""/v1/jobs: hand in a video, follow it, read its verdict and its evidence."""
+"""/v1/jobs: find jobs, follow one, read its verdict and its evidence."""
 
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-import structlog
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
-from pydantic import ValidationError
-from redis.exceptions import RedisError
-from starlette.concurrency import run_in_threadpool
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import FileResponse
 
-from console.web.answers import JobList, JobView, PathSubmission, shown_reasons
-from console.web.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY, VERDICT_RESPONSES
-from console.web.media_roots import allowed_path
+from console.web.answers import JobList, JobView, shown_reasons
+from console.web.examples import JOB_EXAMPLE, PROBLEMS, VERDICT_RESPONSES
 from console.web.problems import problem
-from console.web.services import WebServices, WebServicesDep
-from console.web.uploads import receive
-from ingest.decoding.sampling import parse_policy
-from ingest.fetching import places
-from unmask.errors import ConfigError, InputError, ReasonCode
+from console.web.services import WebServicesDep
+from unmask.errors import InputError, ReasonCode
+from unmask.frozen import Frozen
 from unmask.messages import JobState
-from unmask.policy import DEFAULT
-from workers.jobs.submit import create, enqueue_ingest
-from workers.store import JobRow
+from unmask.verdict import VerdictLabel
+from workers.store.job_search import JobQuery, Sort
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
-_MAX_TEXT_BYTES = 64 << 10
-_MAX_NAME = 255
-_REFERENCE = (
-    'Send {"path": "/media/clip.mp4"} or {"url": "https://..."}, with plugins, policy and sample '
-    "if you like."
-)
+
+class JobFilters(Frozen):
+    """What GET /v1/jobs takes; a parameter that is not among these answers 422."""
+
+    state: JobState | None = None
+    verdict: VerdictLabel | None = None
+    p_min: Annotated[float | None, Query(ge=0, le=1)] = None
+    """Both ends belong to the range; jobs without a p_fake are in none."""
+    p_max: Annotated[float | None, Query(ge=0, le=1)] = None
+    created_after: datetime | None = None
+    """ISO 8601; that moment belongs to it."""
+    created_before: datetime | None = None
+    """ISO 8601; that moment does not."""
+    tag: Annotated[str | None, Query(max_length=64)] = None
+    plugin: Annotated[str | None, Query(max_length=64)] = None
+    """A detector's key."""
+    external_id: Annotated[str | None, Query(max_length=200)] = None
+    sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None
+    """Of the media: have we seen this file?"""
+    decided: bool | None = None
+    """Whether a moderator has decided."""
+    sort: Sort = "-created_at"
+    """By p_fake, jobs without one count as lowest."""
+    limit: Annotated[int, Query(ge=1, le=500)] = 50
+    cursor: Annotated[str | None, Query(max_length=500)] = None
+    """`next_cursor` of the page before, with the same filters and sort."""
 
 
-@router.post(
+@router.get(
     "/jobs",
-    status_code=202,
-    response_model=JobView,
-    summary="Hand in a video",
-    responses={
-        200: {"description": "The job that this Idempotency-Key already made.", "model": JobView},
-        202: {"description": "A new job.", "content": {"application/json": JOB_EXAMPLE}},
-        **PROBLEMS,
-    },
-    openapi_extra={"requestBody": SUBMIT_BODY},
+    response_model=JobList,
+    summary="Find jobs",
+    operation_id="list_jobs",
+    responses=PROBLEMS,
 )
-async def hand_in(
-    request: Request,
-    found: WebServicesDep,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=200,
-            description="The same key and body give the same job; with another body, 409.",
-        ),
-    ] = None,
-) -> Response:
-    """Upload a video as multipart/form-data, or name one that the server can read as JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/json":
-        job, created = await _by_reference(request, found, idempotency_key)
-    else:
-        job, created = await by_upload(request, found, idempotency_key)
-    view = JobView.of(job, await run_in_threadpool(found.progress, job))
-    return JSONResponse(
-        view.model_dump(mode="json"),
-        status_code=202 if created else 200,
-        headers={"Location": f"/v1/jobs/{job.id}"},
-    )
+def index(found: WebServicesDep, filters: Annotated[JobFilters, Query()]) -> JobList:
+    """Jobs with their state and their verdict's headline, page by page.
 
-
-async def short_body(request: Request) -> bytes:
-    """A body that is text. Raises InputError (too_large) before it fills the memory."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_TEXT_BYTES:
-            raise InputError("the body is too long.", code=ReasonCode.TOO_LARGE)
-    return bytes(body)
-
-
-async def _by_reference(
-    request: Request, found: WebServices, key: str | None
-) -> tuple[JobRow, bool]:
-    try:
-        wanted = PathSubmission.model_validate_json(await short_body(request))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise InputError(
-            f"{where}: {first['msg']}.",
-            code=ReasonCode.CONFIG_INVALID,
-            fix=_REFERENCE,
-        ) from error
-    if (wanted.path is None) == (wanted.url is None):
-        raise InputError(
-            "name the video by `path` or by `url`.", code=ReasonCode.CONFIG_INVALID, fix=_REFERENCE
-        )
-    media: Path | str
-    if wanted.url is not None:
-        places.check(wanted.url, found.settings, buckets=found.settings.media_buckets)
-        media, name = wanted.url, places.shown(wanted.url)
-    else:
-        media = allowed_path(wanted.path or "", found.settings.media_roots)
-        name = media.name
-    return await run_in_threadpool(
-        _submit, found, media, shown_name(name), Options.of(wanted), key=key
-    )
-
-
-async def by_upload(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:
-    """Stream the form's file to disk and submit it; it is removed where a job has it already."""
-    upload = await receive(request, found.settings.uploads(), found.settings.max_bytes)
-    given = {name: value for name, value in upload.fields.items() if value}
-    options = Options(
-        plugins=tuple(k.strip() for k in given.get("plugins", "").split(",") if k.strip()),
-        policy=given.get("policy"),
-        sample=given.get("sample"),
-    )
-    created = False
-    try:
-        job, created = await run_in_threadpool(
-            _submit,
-            found,
-            upload.path,
-            shown_name(upload.filename),
-            options,
-            key=key,
-            sha256=upload.sha256,
-        )
-    finally:
-        if not created:
-            with suppress(OSError):
-                upload.path.unlink()
-    return job, created
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a client wants its video judged; empty: as the server is set."""
-
-    plugins: tuple[str, ...] = ()
-    policy: str | None = None
-    sample: str | None = None
-
-    @classmethod
-    def of(cls, wanted: PathSubmission) -> "Options":
-        """The options of a JSON body."""
-        return cls(plugins=wanted.plugins or (), policy=wanted.policy, sample=wanted.sample)
-
-
-def _submit(
-    found: WebServices,
-    media: Path | str,
-    name: str,
-    options: Options,
-    *,
-    key: str | None,
-    sha256: str | None = None,
-) -> tuple[JobRow, bool]:
-    """Write the job row and queue it; True where it is new."""
-    # A policy may also be a file of the server's: clients must not choose which file it reads.
-    if options.policy not in {None, DEFAULT.id, found.settings.policy}:
-        raise ConfigError(
-            f"this server has no policy {options.policy!r}.",
-            fix=f"Leave it out, or name {DEFAULT.id!r}.",
-        )
-    parse_policy(options.sample or found.settings.sample)
-    job, created = create(
-        found.store,
-        found.settings,
-        media,
-        filename=name,
-        plugins=options.plugins,
-        policy=options.policy,
-        sample=options.sample,
-        idempotency_key=key,
-        body_sha256=sha256,
-    )
-    if created:
-        try:
-            enqueue_ingest(found.redis, job.submission)
-        except RedisError as error:
-            # The row is what counts: the sweeper queues the job once Redis is back.
-            log.warning("api.queued_later", job_id=job.id, error=str(error))
-    return job, created
-
-
-def shown_name(name: str) -> str:
-    """A client's file name as it may be shown: no folders, no control characters, not endless.
-
-    >>> shown_name("C:\\\\clips\\\\a\\tb.mp4"), shown_name("../../x.mp4"), shown_name("")
-    ('a b.mp4', 'x.mp4', 'upload')
+    Every filter given must hold. Paging sees each job once, while others are added.
     """
-    # Browsers percent-encode the three characters that would break the header.
-    for code, character in (("%22", '"'), ("%0D", " "), ("%0A", " ")):
-        name = name.replace(code, character)
-    bare = name.replace("\\", "/").rpartition("/")[2]
-    clean = "".join(c if c.isprintable() else " " for c in bare).strip()
-    return clean[:_MAX_NAME] or "upload"
+    query = JobQuery(tenant=found.actor.tenant, **_given(filters))
+    page = found.store.search.page(query)
+    return JobList(
+        jobs=tuple(JobView.of(job, found.progress(job)) for job in page.jobs),
+        next_cursor=page.next_cursor,
+    )
 
 
-@router.get("/jobs", response_model=JobList, summary="The newest jobs", responses=PROBLEMS)
-def index(
-    found: WebServicesDep,
-    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
-    undecided: Annotated[
-        bool,
-        Query(description="Judged and not decided on, the likeliest forged first. Leaves `state`."),
-    ] = False,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-) -> JobList:
-    """Jobs with their state and progress, the newest first."""
-    jobs = found.store.undecided(limit) if undecided else found.store.jobs(limit, state)
-    return JobList(jobs=tuple(JobView.of(job, found.progress(job)) for job in jobs))
+def _given(filters: JobFilters) -> dict[str, Any]:
+    values = {name: getattr(filters, name) for name in JobFilters.model_fields}
+    for name in ("created_after", "created_before"):
+        if values[name] is not None and values[name].tzinfo is None:
+            values[name] = values[name].replace(tzinfo=UTC)
+    return values
 
 
 @router.get(
     "/jobs/{job_id}",
     response_model=JobView,
     summary="One job",
+    operation_id="get_job",
     responses={200: {"content": {"application/json": JOB_EXAMPLE}}, **PROBLEMS},
 )
 def show(job_id: str, found: WebServicesDep) -> JobView:
@@ -233,7 +87,12 @@ def show(job_id: str, found: WebServicesDep) -> JobView:
     return JobView.of(job, found.progress(job))
 
 
-@router.get("/jobs/{job_id}/verdict", summary="The verdict of a job", responses=VERDICT_RESPONSES)
+@router.get(
+    "/jobs/{job_id}/verdict",
+    summary="The verdict of a job",
+    operation_id="get_verdict",
+    responses=VERDICT_RESPONSES,
+)
 def verdict(job_id: str, request: Request, found: WebServicesDep) -> Response:
     """The same bytes as verdict.json, valid against the published schema.
 
@@ -263,6 +122,7 @@ def verdict(job_id: str, request: Request, found: WebServicesDep) -> Response:
 @router.get(
     "/jobs/{job_id}/evidence/{name}",
     summary="An evidence picture",
+    operation_id="get_evidence",
     response_class=FileResponse,
     responses={200: {"content": {"image/png": {}}}, **PROBLEMS},
 )

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -13,14 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from console.show import timeline, wording
 from console.show.report import environment, stylesheet
 from console.web.answers import Progress, shown_reasons
-from console.web.jobs import by_upload, short_body
+from console.web.bodies import form_of
+from console.web.decisions import record
 from console.web.services import WebServices, WebServicesDep
+from console.web.submission import by_upload
 from unmask.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.verdict import Verdict
-from workers.jobs.decide import decide
 from workers.store import JobRow
+from workers.store.job_search import JobQuery
 
 router = APIRouter(include_in_schema=False)
 _SCRIPT = Path(__file__).parent / "refresh.js"
@@ -63,26 +64,36 @@ def _row(found: WebServices, job: JobRow, decision: Decision | None = None) -> R
     return Row(job=job, progress=found.progress(job), verdict=verdict, decision=decision)
 
 
-def _html(template: str, **values: object) -> HTMLResponse:
-    return HTMLResponse(environment().get_template(template).render(**values))
+def _html(found: WebServices, template: str, **values: object) -> HTMLResponse:
+    shared = {"actor": found.actor, "root": found.settings.root_path.rstrip("/")}
+    return HTMLResponse(environment().get_template(template).render(**shared, **values))
 
 
 @router.get("/")
 def jobs(found: WebServicesDep) -> HTMLResponse:
     """The newest jobs."""
-    return _list_page(found, found.store.jobs(limit=_SHOWN), queue=False)
+    return _list_page(found, JobQuery(tenant=found.actor.tenant, limit=_SHOWN), queue=False)
 
 
 @router.get("/undecided")
 def undecided(found: WebServicesDep) -> HTMLResponse:
     """The moderators' queue."""
-    return _list_page(found, found.store.undecided(limit=_SHOWN), queue=True)
+    waiting = JobQuery(
+        tenant=found.actor.tenant,
+        state=JobState.SUCCEEDED,
+        decided=False,
+        sort="-p_fake",
+        limit=_SHOWN,
+    )
+    return _list_page(found, waiting, queue=True)
 
 
-def _list_page(found: WebServices, listed: list[JobRow], *, queue: bool) -> HTMLResponse:
+def _list_page(found: WebServices, query: JobQuery, *, queue: bool) -> HTMLResponse:
+    listed = found.store.search.page(query).jobs
     decided = found.store.decisions.newest([job.id for job in listed])
     rows = [_row(found, job, decided.get(job.id)) for job in listed]
     return _html(
+        found,
         "jobs.html",
         rows=rows,
         title="To decide" if queue else "Jobs",
@@ -95,7 +106,9 @@ def _list_page(found: WebServices, listed: list[JobRow], *, queue: bool) -> HTML
 async def upload(request: Request, found: WebServicesDep) -> Response:
     """The upload form; then the new job's own page."""
     job, _ = await by_upload(request, found, None)
-    return RedirectResponse(f"/jobs/{job.id}", status_code=303)
+    return RedirectResponse(
+        f"{found.settings.root_path.rstrip('/')}/jobs/{job.id}", status_code=303
+    )
 
 
 @router.get("/jobs/{job_id}")
@@ -113,9 +126,14 @@ def _job_page(
 
     def picture(url: str) -> str | None:
         name = Path(url).name
-        return f"/v1/jobs/{job_id}/evidence/{name}" if found.picture(row.job, name) else None
+        return (
+            f"{found.settings.root_path.rstrip('/')}/v1/jobs/{job_id}/evidence/{name}"
+            if found.picture(row.job, name)
+            else None
+        )
 
     page = _html(
+        found,
         "job.html",
         row=row,
         reasons=shown_reasons(row.job),
@@ -135,15 +153,13 @@ def _job_page(
 @router.post("/jobs/{job_id}/decisions")
 async def decided(job_id: str, request: Request, found: WebServicesDep) -> Response:
     """The decision form; then the job's page again, with what was typed where it is not taken."""
-    sent = parse_qs((await short_body(request)).decode("utf-8", "replace"))
-    typed = {name: values[0] for name, values in sent.items()}
-    return await run_in_threadpool(_decided, found, job_id, typed)
+    return await run_in_threadpool(_decided, found, job_id, await form_of(request))
 
 
 def _decided(found: WebServices, job_id: str, typed: dict[str, str]) -> Response:
     try:
         given = DecisionGiven.model_validate(typed | {"consent": "consent" in typed})
-        decide(found.store, job_id, given)
+        record(found, job_id, given)
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{first['loc'][0] if first['loc'] else 'The form'}: {first['msg']}."
@@ -152,7 +168,9 @@ def _decided(found: WebServices, job_id: str, typed: dict[str, str]) -> Response
             raise
         problem = f"{error.message.capitalize()} {error.fix}"
     else:
-        return RedirectResponse(f"/jobs/{job_id}#decisions", status_code=303)
+        return RedirectResponse(
+            f"{found.settings.root_path.rstrip('/')}/jobs/{job_id}#decisions", status_code=303
+        )
     return _job_page(found, job_id, typed=typed, problem=problem)
 
 

@@ -1,5 +1,6 @@
 """Errors of the API as RFC 9457 problem documents: a code for programs, a fix for people."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -30,6 +31,23 @@ _STATUS = {
     ReasonCode.BROKER_UNAVAILABLE: 503,
     ReasonCode.STORE_UNAVAILABLE: 503,
 }
+
+
+class Refusal(Exception):
+    """An answer of the API's own, raised where the request is looked at."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        fix: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.fix = status, code, detail, fix
+        self.headers = dict(headers or {})
 
 
 class Problem(Frozen):
@@ -72,6 +90,7 @@ def problem(
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
     app.add_exception_handler(UnmaskError, _ours)
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -90,6 +109,20 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         detail=error.message,
         fix=error.fix,
     )
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this type alone
+    answer = problem(
+        request,
+        status=error.status,
+        code=error.code,
+        title=error.code.replace("_", " ").capitalize(),
+        detail=error.detail,
+        fix=error.fix,
+    )
+    answer.headers.update(error.headers)
+    return answer
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

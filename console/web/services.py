@@ -1,6 +1,6 @@
 """What the API's handlers share: assembled once in create_app, handed in by FastAPI."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from console.web.answers import Progress
+from console.web.identity.actor import OPEN, Actor
 from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
@@ -23,11 +24,13 @@ class WebServices:
     settings: Settings
     store: Store
     redis: Redis
+    actor: Actor = OPEN
+    """Whoever makes the request at hand."""
 
     def job(self, job_id: str) -> JobRow:
-        """The job. Raises InputError (not_found) for an unknown id."""
+        """The job. Raises InputError (not_found) for an unknown id, and for another tenant's."""
         job = self.store.job(job_id)
-        if job is None:
+        if job is None or job.tenant != self.actor.tenant:
             raise InputError(
                 f"no job {job_id!r}.",
                 code=ReasonCode.NOT_FOUND,
@@ -82,9 +85,9 @@ def text(value: bytes | str) -> str:
 
 
 def service(request: Request) -> WebServices:
-    """The service of this application."""
+    """The services of this application, for the request's actor."""
     found: WebServices = request.app.state.service
-    return found
+    return replace(found, actor=request.state.actor)
 
 
 WebServicesDep = Annotated[WebServices, Depends(service)]

@@ -17,7 +17,9 @@ from starlette.requests import Request
 from unmask.errors import InputError, ReasonCode
 
 FILE_FIELD = "file"
-FORM_FIELDS = frozenset({"plugins", "policy", "sample"})
+FORM_FIELDS = frozenset(
+    {"plugins", "policy", "sample", "external_id", "metadata", "tags", "priority", "reuse"}
+)
 _MAX_FIELD_BYTES = 4096
 _MAX_PARTS = 16
 #: Headers and boundaries around the file itself.
@@ -90,7 +92,11 @@ class _Form:
                 raise InputError("the form holds several files.", fix="Send one video per request.")
             self.filename = message.get_filename() or "upload"
         elif self._name not in FORM_FIELDS:
-            raise InputError(f"the form field {self._name!r} is not known.", fix=_SEND)
+            raise InputError(
+                f"the form field {self._name!r} is not known.",
+                code=ReasonCode.CONFIG_INVALID,
+                fix=f"There are {FILE_FIELD}, {', '.join(sorted(FORM_FIELDS))}.",
+            )
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._name == FILE_FIELD:

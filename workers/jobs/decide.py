@@ -5,12 +5,21 @@ from unmask.errors import InputError, ReasonCode
 from workers.store import Store
 
 
-def decide(store: Store, job_id: str, given: DecisionGiven) -> Decision:
+def decide(
+    store: Store, job_id: str, given: DecisionGiven, *, actor: str | None = None
+) -> Decision:
     """Record a decision on the verdict of `given.generation`, by default the newest.
 
-    Raises InputError: not_found where there is no such verdict (a failed or unfinished job has
-    none), config_invalid where it overturns the verdict without saying why.
+    `actor`: the id of whoever is logged in. Raises InputError: not_found where there is no such
+    verdict (a failed or unfinished job has none), config_invalid where nobody is named, or where
+    it overturns the verdict without saying why.
     """
+    if not given.moderator:
+        raise InputError(
+            "a decision names who decides.",
+            code=ReasonCode.CONFIG_INVALID,
+            fix="Send your name in the field moderator, or log in.",
+        )
     job = store.job(job_id)
     asked = given.generation
     generation = asked if asked is not None else job.generation if job is not None else 0
@@ -28,4 +37,4 @@ def decide(store: Store, job_id: str, given: DecisionGiven) -> Decision:
             code=ReasonCode.CONFIG_INVALID,
             fix="Say why, in the field rationale: what did the detectors miss?",
         )
-    return store.decisions.add(job_id, generation, given, stands)
+    return store.decisions.add(job_id, generation, given, stands, actor=actor)

@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 
 from detect_plugins.catalogue import Catalogue, load_catalogue
 from ingest.fetching import places
+from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
@@ -82,6 +83,9 @@ def create(
     body_sha256: str | None = None,
     job_id: str | None = None,
     catalogue: Catalogue | None = None,
+    tenant: str = DEFAULT_TENANT,
+    details: JobDetails | None = None,
+    submitted_by: str | None = None,
 ) -> tuple[JobRow, bool]:
     """Write the job down without enqueueing it; True where it is new. Raises as `submit` does.
 
@@ -108,14 +112,16 @@ def create(
         max_crops=rules.max_crops,
     )
     body = None
+    details = details or JobDetails()
     if idempotency_key is not None:
         body = _body_hash(
-            body_sha256 or (_file_hash(path) if path is not None else address),
+            body_sha256 or (file_hash(path) if path is not None else address),
             submission.filename,
             submission.sample,
             sorted(plugins),
             rules.model_dump(mode="json"),
             allow_untrained,
+            *([] if details == JobDetails() else [details.model_dump(mode="json")]),
         )
     return store.create_job(
         submission,
@@ -125,6 +131,10 @@ def create(
         idempotency_key=idempotency_key,
         body_sha256=body,
         upload=None if path is None else upload_name(settings, path),
+        tenant=tenant,
+        details=details,
+        submitted_by=submitted_by,
+        media_sha256=body_sha256,
     )
 
 
@@ -153,6 +163,7 @@ def _body_hash(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

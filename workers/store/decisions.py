@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from unmask.decision import Decision, DecisionGiven, Stance
-from workers.store.sql_tables import DECISIONS
+from workers.store.clock import now
+from workers.store.outbox import DECISION_MADE, write_event
+from workers.store.sql_tables import DECISIONS, JOBS
 
 _CHUNK = 500
 
@@ -18,8 +19,16 @@ class DecisionLog:
     def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._begin = begin
 
-    def add(self, job_id: str, generation: int, given: DecisionGiven, stance: Stance) -> Decision:
-        """Append one. Raises StoreError."""
+    def add(
+        self,
+        job_id: str,
+        generation: int,
+        given: DecisionGiven,
+        stance: Stance,
+        *,
+        actor: str | None = None,
+    ) -> Decision:
+        """Append one; `actor` is the id of whoever was logged in. Raises StoreError."""
         values = {
             "job_id": job_id,
             "generation": generation,
@@ -27,14 +36,37 @@ class DecisionLog:
             "stance": stance,
             "rationale": given.rationale,
             "moderator": given.moderator,
+            "actor": actor,
             "consent": given.consent,
-            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "created_at": now(),
         }
         with self._begin() as connection:
+            job = connection.execute(
+                select(JOBS.c.tenant, JOBS.c.external_id).where(JOBS.c.id == job_id)
+            ).one()
             number = connection.execute(
                 insert(DECISIONS).values(**values).returning(DECISIONS.c.id)
             ).scalar_one()
-        return Decision.model_validate({"id": number, **values})
+            connection.execute(
+                update(JOBS).where(JOBS.c.id == job_id).values(decided=given.finding)
+            )
+            made = Decision.model_validate({"id": number, **values})
+            data = {"external_id": job.external_id, **made.model_dump(mode="json")}
+            write_event(connection, job.tenant, DECISION_MADE, job_id, data)
+        return made
+
+    def page(self, tenant: str, after: int = 0, limit: int = 100) -> list[Decision]:
+        """A tenant's decisions after the one numbered `after`, the oldest first."""
+        query = (
+            select(DECISIONS)
+            .join(JOBS, JOBS.c.id == DECISIONS.c.job_id)
+            .where(JOBS.c.tenant == tenant, DECISIONS.c.id > after)
+            .order_by(DECISIONS.c.id)
+            .limit(limit)
+        )
+        with self._begin() as connection:
+            rows = connection.execute(query).all()
+        return [Decision.model_validate(dict(row._mapping)) for row in rows]
 
     def of(self, job_id: str) -> list[Decision]:
         """Those on one job, the oldest first."""

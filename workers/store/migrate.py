@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from unmask.errors import StoreError
 
 #: The newest revision in migrations/versions; a test holds the two together.
-HEAD = "0003"
+HEAD = "0004"
 _LOCK_ID = 0x756E6D61736B  # "unmask", for PostgreSQL's advisory lock
 
 

@@ -1,16 +1,43 @@
 """A job as the store hands it out, and how it is laid into columns."""
 
+import json
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from unmask.frozen import Frozen
+from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
+from unmask.verdict import Verdict, VerdictLabel
 
 REASONS = TypeAdapter(tuple[Reason, ...])
 _REFS = TypeAdapter(tuple[PluginRef, ...])
+#: In the column p_order of a job without a p_fake: below every probability.
+NO_P = -1.0
+
+
+class Headline(Frozen):
+    """A verdict in one line of a list."""
+
+    verdict: VerdictLabel
+    p_fake: float | None
+    calibrated: bool
+    reliable: bool
+    reasons: tuple[str, ...]
+    """Codes alone."""
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Headline":
+        """The headline of a verdict."""
+        return cls(
+            verdict=verdict.verdict,
+            p_fake=verdict.p_fake,
+            calibrated=verdict.calibrated,
+            reliable=verdict.reliable,
+            reasons=tuple(dict.fromkeys(reason.code.value for reason in verdict.reasons)),
+        )
 
 
 class JobRow(Frozen):
@@ -33,6 +60,17 @@ class JobRow(Frozen):
     created_at: str
     """ISO 8601, UTC."""
     updated_at: str
+    tenant: str = DEFAULT_TENANT
+    """Whose it is: nobody of another tenant sees it."""
+    details: JobDetails = JobDetails()
+    submitted_by: str | None = None
+    """An actor's id; None where nobody had to say who they are."""
+    media_sha256: str | None = None
+    """Known of an upload at once, of any other media with the verdict."""
+    headline: Headline | None = None
+    """Of this generation's verdict, once there is one."""
+    decided: str | None = None
+    """The newest decision's finding."""
 
     @property
     def path(self) -> str:
@@ -60,6 +98,34 @@ def job_columns(row: JobRow) -> dict[str, Any]:
         "idempotency_key": row.idempotency_key,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
+        "tenant": row.tenant,
+        "external_id": row.details.external_id,
+        "metadata": json.dumps(row.details.metadata),
+        "tags": json.dumps(row.details.tags),
+        "priority": row.details.priority,
+        "submitted_by": row.submitted_by,
+        "media_sha256": row.media_sha256,
+    }
+
+
+def facet_columns(row: JobRow) -> list[dict[str, Any]]:
+    """What the job can be found by besides its columns, a row each."""
+    keys = dict.fromkeys(ref.key for ref in row.plugins)
+    named = [("tag", tag) for tag in row.details.tags] + [("plugin", key) for key in keys]
+    return [
+        {"job_id": row.id, "kind": kind, "value": value, "tenant": row.tenant}
+        for kind, value in named
+    ]
+
+
+def headline_columns(verdict: Verdict | None) -> dict[str, Any]:
+    """The columns of a job that sum its verdict up; None empties them."""
+    if verdict is None:
+        return {"label": None, "p_order": NO_P, "headline": None}
+    return {
+        "label": verdict.verdict.value,
+        "p_order": NO_P if verdict.p_fake is None else verdict.p_fake,
+        "headline": Headline.of(verdict).model_dump_json(),
     }
 
 
@@ -78,6 +144,17 @@ def job_of(row: Row[Any]) -> JobRow:
         idempotency_key=row.idempotency_key,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        tenant=row.tenant,
+        details=JobDetails.model_construct(
+            external_id=row.external_id,
+            metadata=json.loads(row.metadata),
+            tags=tuple(json.loads(row.tags)),
+            priority=row.priority,
+        ),
+        submitted_by=row.submitted_by,
+        media_sha256=row.media_sha256,
+        headline=None if row.headline is None else Headline.model_validate_json(row.headline),
+        decided=row.decided,
     )
 
 

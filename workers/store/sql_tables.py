@@ -44,10 +44,39 @@ JOBS = Table(
     Column("updated_at", String(32), nullable=False),
     Column("upload", String(32), nullable=True),  # file in the uploads folder that this job reads
     Column("upload_deleted_at", String(32), nullable=True),  # its time was up: it cannot be re-run
+    Column("tenant", String(64), nullable=False, server_default="default"),
+    Column("external_id", String(200), nullable=True),  # the caller's own
+    Column("metadata", Text, nullable=False, server_default="{}"),  # JSON, the caller's own
+    Column("tags", Text, nullable=False, server_default="[]"),  # JSON [str]
+    Column("priority", String(8), nullable=False, server_default="batch"),
+    Column("submitted_by", String(200), nullable=True),  # an actor's id
+    Column("media_sha256", String(64), nullable=True),  # of an upload at once, else at the verdict
+    # The newest generation's verdict in short, so that a list reads one table.
+    Column("label", String(16), nullable=True),
+    Column("p_order", Float, nullable=False, server_default="-1"),  # p_fake; -1 without one
+    Column("headline", Text, nullable=True),  # JSON Headline
+    Column("decided", String(16), nullable=True),  # the newest decision's finding
     UniqueConstraint("idempotency_key"),
     Index("ix_jobs_state_created_at", "state", "created_at"),
     Index("ix_jobs_created_at", "created_at"),
     Index("ix_jobs_upload", "upload"),
+    # Each holds every cheap filter: a list that few jobs match reads the index, not the table.
+    Index("ix_jobs_by_time", "tenant", "created_at", "id", "state", "label", "p_order", "decided"),
+    Index("ix_jobs_by_p", "tenant", "p_order", "id", "state", "label", "decided", "created_at"),
+    Index("ix_jobs_external_id", "tenant", "external_id"),
+    Index("ix_jobs_media_sha256", "tenant", "media_sha256"),
+)
+
+#: What a job can be found by besides its own columns: its tags and its plugins' keys.
+JOB_FACETS = Table(
+    "job_facets",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("kind", String(8), primary_key=True),  # tag or plugin
+    Column("value", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+    Index("ix_job_facets_value", "tenant", "kind", "value", "job_id"),
 )
 
 VERDICTS = Table(
@@ -80,7 +109,7 @@ FRAME_SCORES = Table(
     ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
 )
 
-#: Append-only: nothing in the code changes or deletes a row.
+#: Append-only: nothing in the code changes a row; erasure and retention alone delete.
 DECISIONS = Table(
     "decisions",
     METADATA,
@@ -91,8 +120,116 @@ DECISIONS = Table(
     Column("stance", String(16), nullable=False),
     Column("rationale", Text, nullable=False),
     Column("moderator", String(100), nullable=False),
+    Column("actor", String(200), nullable=True),  # who was logged in; NULL: nobody had to be
     Column("consent", Boolean, nullable=False),
     Column("created_at", String(32), nullable=False),
     ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
     Index("ix_decisions_job_id", "job_id"),
+)
+
+#: Keys of programs. The secret itself is nowhere: only its hash.
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("id", String(32), primary_key=True),  # the key's public half
+    Column("tenant", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON [permission]; empty: all of the role's
+    Column("rate", String(64), nullable=True),  # its own limit in the place of the settings'
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=True),
+    Column("revoked_at", String(32), nullable=True),
+    Column("last_used_at", String(32), nullable=True),  # to the minute
+    Index("ix_api_keys_tenant", "tenant", "created_at"),
+)
+
+#: Who did what to which job, besides decisions.
+ACTIONS = Table(
+    "actions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("job_id", String(64), nullable=True),
+    Column("detail", Text, nullable=False),  # JSON
+    Column("created_at", String(32), nullable=False),
+    Index("ix_actions_job_id", "job_id"),
+    Index("ix_actions_tenant", "tenant", "id"),
+)
+
+#: What remains of an erased job.
+RECEIPTS = Table(
+    "receipts",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("signed", Text, nullable=False),  # a compact JWS
+    Column("created_at", String(32), nullable=False),
+)
+
+#: The outbox: written in the transaction that made it true, numbered in order of commits.
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("id", String(40), nullable=False, unique=True),  # what a receiver tells repeats by
+    Column("tenant", String(64), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("job_id", String(64), nullable=True),
+    Column("number", Integer, nullable=False),  # of the job's (or stream's) events, from 1
+    Column("data", Text, nullable=False),  # JSON
+    Column("created_at", String(32), nullable=False),
+    Index("ix_events_job_id", "job_id", "seq"),
+    Index("ix_events_tenant", "tenant", "seq"),
+    sqlite_autoincrement=True,  # an erased event's number is never given again
+)
+
+WEBHOOKS = Table(
+    "webhooks",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("types", Text, nullable=False),  # JSON [event type]; empty: all
+    Column("secret", Text, nullable=False),  # whsec_...
+    Column("old_secret", Text, nullable=True),  # also signs until it ends
+    Column("old_secret_until", String(32), nullable=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Index("ix_webhooks_tenant", "tenant"),
+)
+
+#: One event on its way to one webhook.
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("webhook_id", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),  # due, delivered, given_up
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", String(32), nullable=False),
+    Column("first_due_at", String(32), nullable=False),
+    ForeignKeyConstraint(["seq"], ["events.seq"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], ondelete="CASCADE"),
+    Index("ix_deliveries_due", "state", "due_at"),
+)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("webhook_id", String(32), nullable=False),
+    Column("status", Integer, nullable=True),  # of the answer; NULL: there was none
+    Column("error", Text, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    ForeignKeyConstraint(["seq"], ["events.seq"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], ondelete="CASCADE"),
+    Index("ix_attempts_webhook_id", "webhook_id", "id"),
+    Index("ix_attempts_seq", "seq"),
 )

@@ -1,8 +1,9 @@
 """Jobs, verdicts and frame scores in SQLite or PostgreSQL, one short transaction per call."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -10,17 +11,33 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from unmask.errors import IdempotencyConflict
+from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict, read_verdict
+from workers.store.actions import ActionLog
+from workers.store.clock import now, stamp
 from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
+from workers.store.job_search import JobSearch
+from workers.store.keys import KeyRing
 from workers.store.migrate import upgrade
-from workers.store.rows import REASONS, JobRow, job_columns, job_of, score_columns
-from workers.store.sql_tables import DECISIONS, FRAME_SCORES, JOBS, VERDICTS
+from workers.store.outbox import JOB_CANCELLED, JOB_FAILED, JOB_SUCCEEDED, Outbox, write_event
+from workers.store.rows import (
+    REASONS,
+    Headline,
+    JobRow,
+    facet_columns,
+    headline_columns,
+    job_columns,
+    job_of,
+    score_columns,
+)
+from workers.store.sql_tables import FRAME_SCORES, JOB_FACETS, JOBS, VERDICTS
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500
+_ENDS = {JobState.FAILED: JOB_FAILED, JobState.CANCELLED: JOB_CANCELLED}
 
 
 class Store:
@@ -32,6 +49,10 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = url
         self.decisions = DecisionLog(self._begin)
+        self.search = JobSearch(self._begin)
+        self.outbox = Outbox(self._begin)
+        self.keys = KeyRing(self._begin)
+        self.actions = ActionLog(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()
@@ -70,13 +91,17 @@ class Store:
         idempotency_key: str | None = None,
         body_sha256: str | None = None,
         upload: str | None = None,
+        tenant: str = DEFAULT_TENANT,
+        details: JobDetails | None = None,
+        submitted_by: str | None = None,
+        media_sha256: str | None = None,
     ) -> tuple[JobRow, bool]:
         """Insert a queued job, or find the one of the same idempotency key; True where it is new.
 
-        `upload`: the name of its media in the uploads folder, where it lies there.
-        Raises IdempotencyConflict where that key came with another body.
+        `upload`: the name of its media in the uploads folder, where it lies there. Keys are a
+        tenant's own. Raises IdempotencyConflict where that key came with another body.
         """
-        now = _now()
+        at = now()
         row = JobRow(
             id=submission.job_id,
             generation=submission.generation,
@@ -87,25 +112,36 @@ class Store:
             submission=submission,
             reasons=(),
             allow_untrained=allow_untrained,
-            idempotency_key=idempotency_key,
-            created_at=now,
-            updated_at=now,
+            idempotency_key=_own_key(tenant, idempotency_key),
+            created_at=at,
+            updated_at=at,
+            tenant=tenant,
+            details=details or JobDetails(),
+            submitted_by=submitted_by,
+            media_sha256=media_sha256,
         )
+        facets = facet_columns(row)
         try:
             with self._begin() as connection:
                 connection.execute(
                     insert(JOBS).values(**job_columns(row), body_sha256=body_sha256, upload=upload)
                 )
+                if facets:
+                    connection.execute(insert(JOB_FACETS), facets)
         except IntegrityError as error:
-            return self._known(idempotency_key, body_sha256, error), False
+            return self._known(row, idempotency_key, body_sha256, error), False
         return row, True
 
-    def _known(self, key: str | None, body_sha256: str | None, error: IntegrityError) -> JobRow:
+    def _known(
+        self, row: JobRow, key: str | None, body_sha256: str | None, error: IntegrityError
+    ) -> JobRow:
         """The job that already holds this idempotency key."""
         with self._begin() as connection:
             found = connection.execute(
                 select(JOBS).where(
-                    JOBS.c.idempotency_key == key, JOBS.c.idempotency_key.is_not(None)
+                    JOBS.c.tenant == row.tenant,
+                    JOBS.c.idempotency_key == row.idempotency_key,
+                    JOBS.c.idempotency_key.is_not(None),
                 )
             ).first()
         if found is None:
@@ -133,23 +169,6 @@ class Store:
         with self._begin() as connection:
             return [job_of(row) for row in connection.execute(query)]
 
-    def undecided(self, limit: int = 100) -> list[JobRow]:
-        """Judged jobs that nobody has decided on, the likeliest forged first; inconclusive ones last."""
-        p_fake = (
-            select(VERDICTS.c.p_fake)
-            .where(VERDICTS.c.job_id == JOBS.c.id, VERDICTS.c.generation == JOBS.c.generation)
-            .scalar_subquery()
-        )
-        decided = select(DECISIONS.c.id).where(DECISIONS.c.job_id == JOBS.c.id).exists()
-        query = (
-            select(JOBS)
-            .where(JOBS.c.state == JobState.SUCCEEDED.value, ~decided)
-            .order_by(p_fake.desc().nulls_last(), JOBS.c.created_at, JOBS.c.id)
-            .limit(limit)
-        )
-        with self._begin() as connection:
-            return [job_of(row) for row in connection.execute(query)]
-
     def unfinished(self, limit: int = 1000) -> list[JobRow]:
         """Jobs that are queued or running, the oldest first: what the sweeper looks after."""
         query = select(JOBS).where(JOBS.c.state.in_(_OPEN)).order_by(JOBS.c.created_at).limit(limit)
@@ -171,39 +190,63 @@ class Store:
             .values(
                 state=state.value,
                 reasons=REASONS.dump_json(tuple(reasons)).decode(),
-                updated_at=_now(),
+                updated_at=now(),
             )
         )
         if generation is not None:
             change = change.where(JOBS.c.generation == generation)
+        kind = _ENDS.get(state)
         with self._begin() as connection:
-            return connection.execute(change).rowcount > 0
+            changed = connection.execute(change).rowcount > 0
+            if changed and kind is not None:
+                _tell(connection, job_id, kind)
+            return changed
 
-    def rerun(self, job_id: str) -> JobRow | None:
-        """Queue a finished job anew, one generation up.
+    def rerun(
+        self,
+        job_id: str,
+        *,
+        submission: Submission | None = None,
+        plugins: Sequence[PluginRef] | None = None,
+        policy: Policy | None = None,
+    ) -> JobRow | None:
+        """Queue a finished job anew, one generation up; earlier verdicts stay.
 
-        None where it is absent or unfinished, or where its upload has been deleted.
+        What is given takes the place of what the job had. None where the job is absent or
+        unfinished, or where its upload has been deleted.
         """
         row = self.job(job_id)
         if row is None or row.state.value in _OPEN:
             return None
-        submission = row.submission.model_copy(update={"generation": row.generation + 1})
+        again = row.model_copy(
+            update={
+                "generation": row.generation + 1,
+                "submission": (submission or row.submission).model_copy(
+                    update={"generation": row.generation + 1}
+                ),
+                "plugins": tuple(row.plugins if plugins is None else plugins),
+                "policy": policy or row.policy,
+                "state": JobState.QUEUED,
+                "reasons": (),
+                "updated_at": now(),
+            }
+        )
+        facets = facet_columns(again)
         with self._begin() as connection:
             changed = connection.execute(
                 update(JOBS)
                 .where(
                     JOBS.c.id == job_id,
                     JOBS.c.generation == row.generation,
+                    JOBS.c.state.not_in(_OPEN),
                     JOBS.c.upload_deleted_at.is_(None),
                 )
-                .values(
-                    generation=submission.generation,
-                    submission=submission.model_dump_json(),
-                    state=JobState.QUEUED.value,
-                    reasons="[]",
-                    updated_at=_now(),
-                )
+                .values(**job_columns(again), **headline_columns(None))
             ).rowcount
+            if changed:
+                connection.execute(delete(JOB_FACETS).where(JOB_FACETS.c.job_id == job_id))
+                if facets:
+                    connection.execute(insert(JOB_FACETS), facets)
         return self.job(job_id) if changed else None
 
     def release_uploads(self, ended_before: datetime, limit: int = 500) -> list[str]:
@@ -211,13 +254,13 @@ class Store:
 
         From then on no job of theirs can be re-run. What one call returns, no other does.
         """
-        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < _stamp(ended_before))
+        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(ended_before))
         held = (JOBS.c.upload.is_not(None), JOBS.c.upload_deleted_at.is_(None))
         others = JOBS.alias()
         used = select(others.c.id).where(
             others.c.upload == JOBS.c.upload,
             others.c.upload_deleted_at.is_(None),
-            others.c.state.in_(_OPEN) | (others.c.updated_at >= _stamp(ended_before)),
+            others.c.state.in_(_OPEN) | (others.c.updated_at >= stamp(ended_before)),
         )
         due = select(JOBS.c.upload).where(*over, *held, ~used.exists()).distinct().limit(limit)
         released = []
@@ -229,7 +272,7 @@ class Store:
                 changed = connection.execute(
                     update(JOBS)
                     .where(JOBS.c.upload == name, *over, *held)
-                    .values(upload_deleted_at=_now())
+                    .values(upload_deleted_at=now())
                 ).rowcount
                 left = select(JOBS.c.id).where(JOBS.c.upload == name, *held).limit(1)
                 if changed and connection.execute(left).first() is None:
@@ -263,7 +306,7 @@ class Store:
         that its evidence is drawn from. False where there is none to write to: the job is gone,
         failed, or was re-run meanwhile.
         """
-        now = _now()
+        at = now()
         values = {
             "job_id": job_id,
             "generation": generation,
@@ -271,7 +314,7 @@ class Store:
             "p_fake": verdict.p_fake,
             "media_sha256": verdict.media.sha256,
             "verdict": verdict.model_dump_json(),
-            "created_at": now,
+            "created_at": at,
         }
         rows = [score_columns(job_id, generation, score) for score in scores]
         with self._begin() as connection:
@@ -282,7 +325,13 @@ class Store:
                     JOBS.c.generation == generation,
                     JOBS.c.state.in_(_OPEN),
                 )
-                .values(state=JobState.SUCCEEDED.value, reasons="[]", updated_at=now)
+                .values(
+                    state=JobState.SUCCEEDED.value,
+                    reasons="[]",
+                    updated_at=at,
+                    media_sha256=verdict.media.sha256,
+                    **headline_columns(verdict),
+                )
             ).rowcount
             if not changed:
                 there = select(VERDICTS.c.job_id).where(
@@ -297,6 +346,7 @@ class Store:
             )
             for start in range(0, len(rows), _CHUNK):
                 connection.execute(insert(FRAME_SCORES), rows[start : start + _CHUNK])
+            _tell(connection, job_id, JOB_SUCCEEDED, Headline.of(verdict))
         return True
 
     def _upsert(self, connection: Connection, values: dict[str, Any]) -> None:
@@ -330,10 +380,25 @@ class Store:
             return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def _now() -> str:
-    return _stamp(datetime.now(UTC))
+def _tell(connection: Connection, job_id: str, kind: str, headline: Headline | None = None) -> None:
+    """Put the end of a job into the outbox, in this transaction."""
+    row = job_of(connection.execute(select(JOBS).where(JOBS.c.id == job_id)).one())
+    data = {
+        "job_id": row.id,
+        "generation": row.generation,
+        "job_status": row.state.value,
+        "external_id": row.details.external_id,
+        "metadata": row.details.metadata,
+        "tags": list(row.details.tags),
+        "media_sha256": row.media_sha256,
+        "verdict": None if headline is None else headline.model_dump(mode="json"),
+        "reasons": [reason.code.value for reason in row.reasons],
+    }
+    write_event(connection, row.tenant, kind, row.id, data)
 
 
-def _stamp(time: datetime) -> str:
-    # One width and one zone for all: text in this form sorts as time does.
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
+def _own_key(tenant: str, key: str | None) -> str | None:
+    """An idempotency key of one tenant, which no other's can equal."""
+    if key is None or tenant == DEFAULT_TENANT:
+        return key
+    return hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()

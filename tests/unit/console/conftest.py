@@ -22,7 +22,7 @@ from unmask.verdict import (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_verdict() -> Callable[..., Verdict]:
     """Build a plausible verdict; keyword arguments override its fields."""
 

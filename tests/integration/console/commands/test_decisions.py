@@ -70,7 +70,7 @@ def test_what_is_no_decision_is_refused(
 ) -> None:
     answer = client.post(address(judged), json=body)
     assert answer.status_code == 422
-    assert answer.json()["code"] == "bad_request"
+    assert answer.json()["code"] in {"bad_request", "config_invalid"}
 
 
 def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: WebServices) -> None:
@@ -81,7 +81,7 @@ def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: WebServ
     for job_id in (waiting, failed, "nonesuch"):
         answer = client.post(address(job_id), json=UPHELD)
         assert answer.status_code == 404
-        assert "no verdict to decide on" in answer.json()["detail"]
+        assert answer.json()["code"] == "not_found"
     assert client.get(address("nonesuch")).status_code == 404
 
 
@@ -133,7 +133,7 @@ def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
     client.post("/v1/jobs", files={"file": ("waiting.mp4", b"v")})
 
     def queue() -> list[str]:
-        listed = client.get("/v1/jobs", params={"undecided": "true"}).json()["jobs"]
+        listed = client.get("/v1/jobs", params={"state": "succeeded", "decided": "false", "sort": "-p_fake"}).json()["jobs"]
         return [jobs[job["id"]] for job in listed]
 
     assert queue() == ["high", "middle", "low", "none"]

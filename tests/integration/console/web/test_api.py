@@ -80,7 +80,7 @@ def test_options_of_the_form_reach_the_job(client: httpx.Client) -> None:
         ({"sample": "fps:many"}, "config_invalid"),
         ({"plugins": "nonesuch"}, "plugin_broken"),
         ({"policy": "/etc/passwd"}, "config_invalid"),
-        ({"colour": "red"}, "unsupported_media"),
+        ({"colour": "red"}, "config_invalid"),
     ],
 )
 def test_a_wrong_option_is_refused_and_leaves_nothing_behind(

@@ -20,6 +20,7 @@ from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import DEFAULT
 from workers.store import JobRow, Store, migrate
+from workers.store.job_search import JobQuery
 from workers.store.sql_tables import METADATA
 from workers.verdicts.aggregate import aggregate
 
@@ -60,7 +61,7 @@ def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
     assert store.job("a") == row
     assert store.job("b") is None
     assert (row.sample, row.path, row.policy, row.state) == (
-        "uniform:32",
+        row.submission.sample,
         "/m/a.mp4",
         DEFAULT,
         JobState.QUEUED,
@@ -236,5 +237,5 @@ def test_undecided_jobs_come_strongest_first_and_those_without_a_score_last(stor
     create(store, "e")
     given = DecisionGiven(finding="unsure", moderator="kim")
     store.decisions.add("d", 0, given, "neither")
-    assert [row.id for row in store.undecided()] == ["c", "a", "b"]
-    assert [row.id for row in store.undecided(limit=1)] == ["c"]
+    waiting = JobQuery(state=JobState.SUCCEEDED, decided=False, sort="-p_fake")
+    assert [row.id for row in store.search.page(waiting).jobs] == ["c", "a", "b"]

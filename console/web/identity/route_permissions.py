@@ -1,0 +1,43 @@
+"""Every address and the permission it asks for. An address without a row is refused to everybody."""
+
+from typing import Final
+
+from unmask.roles import Permission
+
+#: Anybody may ask: it tells nothing of any job.
+PUBLIC: Final = "public"
+
+_TABLE: dict[str, dict[str, Permission | str]] = {
+    # The API
+    "/v1/jobs": {"GET": "jobs.read", "POST": "jobs.submit"},
+    "/v1/jobs/{job_id}": {"GET": "jobs.read"},
+    "/v1/jobs/{job_id}/verdict": {"GET": "verdicts.read"},
+    "/v1/jobs/{job_id}/evidence/{name}": {"GET": "verdicts.read"},
+    "/v1/jobs/{job_id}/decisions": {"GET": "decisions.read", "POST": "decisions.make"},
+    "/v1/decisions": {"GET": "decisions.read"},
+    "/v1/keys": {"GET": "keys.manage", "POST": "keys.manage"},
+    "/v1/keys/{key_id}": {"DELETE": "keys.manage"},
+    "/v1/me": {"GET": "about.read"},
+    "/v1/plugins": {"GET": "about.read"},
+    "/v1/schema/verdict": {"GET": PUBLIC},
+    "/openapi.json": {"GET": PUBLIC},
+    "/health/live": {"GET": PUBLIC},
+    "/health/ready": {"GET": PUBLIC},
+    # The page
+    "/": {"GET": "jobs.read", "POST": "jobs.submit"},
+    "/undecided": {"GET": "jobs.read"},
+    "/jobs/{job_id}": {"GET": "verdicts.read"},
+    "/jobs/{job_id}/decisions": {"POST": "decisions.make"},
+    "/login": {"GET": PUBLIC, "POST": PUBLIC},
+    "/login/oidc": {"GET": PUBLIC},
+    "/login/callback": {"GET": PUBLIC},
+    "/logout": {"POST": "about.read"},
+    "/static/style.css": {"GET": PUBLIC},
+    "/static/refresh.js": {"GET": PUBLIC},
+    "/static/icon.svg": {"GET": PUBLIC},
+}
+
+#: (method, path as the route spells it) -> permission, or PUBLIC.
+ROUTES: dict[tuple[str, str], Permission | str] = {
+    (method, path): needed for path, methods in _TABLE.items() for method, needed in methods.items()
+}

@@ -1,0 +1,182 @@
+"""Find jobs: filters, two orders, and cursors that hold while jobs are added and change."""
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from unmask.errors import InputError, ReasonCode
+from unmask.frozen import Frozen
+from unmask.job_details import DEFAULT_TENANT
+from unmask.messages import JobState
+from unmask.verdict import VerdictLabel
+from workers.store.clock import stamp
+from workers.store.rows import JobRow, job_of
+from workers.store.sql_tables import JOB_FACETS, JOBS
+
+Sort = Literal["-created_at", "created_at", "-p_fake", "p_fake"]
+#: A tag or plugin on fewer jobs is where the search begins; on more, it is asked of each candidate.
+_RARE = 2000
+_CURSOR = TypeAdapter(tuple[Sort, str | float, str])
+
+
+class JobQuery(Frozen):
+    """Which jobs, in which order. Every filter given must hold."""
+
+    tenant: str = DEFAULT_TENANT
+    state: JobState | None = None
+    verdict: VerdictLabel | None = None
+    p_min: float | None = None
+    p_max: float | None = None
+    """Both with their ends; jobs without a p_fake are outside every range."""
+    created_after: datetime | None = None
+    """With its end."""
+    created_before: datetime | None = None
+    """Without its end."""
+    tag: str | None = None
+    plugin: str | None = None
+    """A key."""
+    external_id: str | None = None
+    sha256: str | None = None
+    """Of the media."""
+    decided: bool | None = None
+    sort: Sort = "-created_at"
+    """By p_fake, jobs without one count as lower than all."""
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: str | None = None
+    """Where an earlier page of the same query ended."""
+
+
+class JobPage(Frozen):
+    """Some jobs, and where to go on."""
+
+    jobs: tuple[JobRow, ...]
+    next_cursor: str | None
+    """None on the last page."""
+
+
+class JobSearch:
+    """Part of the store; `begin` opens one of its transactions."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._begin = begin
+
+    def page(self, query: JobQuery) -> JobPage:
+        """One page. Raises InputError for a cursor that is none of this query's order."""
+        if _never(query):
+            return JobPage(jobs=(), next_cursor=None)
+        with self._begin() as connection:
+            ids = self._ids(connection, query)
+            chosen = ids.subquery()
+            column, direction = _order(query.sort)
+            rows = connection.execute(
+                select(JOBS)
+                .join(chosen, chosen.c.id == JOBS.c.id)
+                .order_by(direction(JOBS.c[column]), direction(JOBS.c.id))
+            ).all()
+        jobs = tuple(job_of(row) for row in rows[: query.limit])
+        more = len(rows) > query.limit
+        last = rows[query.limit - 1] if more else None
+        return JobPage(
+            jobs=jobs,
+            next_cursor=None
+            if last is None
+            else _cursor(query.sort, last._mapping[column], last.id),
+        )
+
+    def statement(self, connection: Connection, query: JobQuery) -> Select[Any]:
+        """What `page` asks the database for first; for tests of its plan."""
+        return self._ids(connection, query)
+
+    def _ids(self, connection: Connection, query: JobQuery) -> Select[Any]:
+        column, direction = _order(query.sort)
+        chosen = select(JOBS.c.id).where(*_conditions(query))
+        for kind, value in (("tag", query.tag), ("plugin", query.plugin)):
+            if value is not None:
+                chosen = chosen.where(_facet(connection, query.tenant, kind, value))
+        if query.cursor is not None:
+            chosen = chosen.where(_beyond(query.sort, query.cursor))
+        if not (query.external_id or query.sha256 or (query.tag or query.plugin)):
+            # In the order asked for, so that it can stop at the page's end. SQLite would rather
+            # read all that a filter finds and sort it, which is most of the jobs.
+            index = "ix_jobs_by_p" if column == "p_order" else "ix_jobs_by_time"
+            chosen = chosen.with_hint(JOBS, f"INDEXED BY {index}", "sqlite")
+        return chosen.order_by(direction(JOBS.c[column]), direction(JOBS.c.id)).limit(
+            query.limit + 1
+        )
+
+
+def _never(query: JobQuery) -> bool:
+    """Whether a filter holds what no database can hold; PostgreSQL refuses to compare with NUL."""
+    texts = (query.tag, query.plugin, query.external_id, query.sha256)
+    return any(text is not None and "\0" in text for text in texts)
+
+
+def _conditions(query: JobQuery) -> list[ColumnElement[bool]]:
+    table = JOBS.c
+    found = [table.tenant == query.tenant]
+    if query.state is not None:
+        found.append(table.state == query.state.value)
+    if query.verdict is not None:
+        found.append(table.label == query.verdict.value)
+    if query.p_min is not None or query.p_max is not None:
+        found.append(table.p_order >= max(0.0, query.p_min or 0.0))
+    if query.p_max is not None:
+        found.append(table.p_order <= query.p_max)
+    if query.created_after is not None:
+        found.append(table.created_at >= stamp(query.created_after))
+    if query.created_before is not None:
+        found.append(table.created_at < stamp(query.created_before))
+    if query.external_id is not None:
+        found.append(table.external_id == query.external_id)
+    if query.sha256 is not None:
+        found.append(table.media_sha256 == query.sha256)
+    if query.decided is not None:
+        found.append(table.decided.is_not(None) if query.decided else table.decided.is_(None))
+    return found
+
+
+def _facet(connection: Connection, tenant: str, kind: str, value: str) -> ColumnElement[bool]:
+    facet = JOB_FACETS.c
+    holds = (facet.tenant == tenant, facet.kind == kind, facet.value == value)
+    some = select(facet.job_id).where(*holds)
+    counted = connection.execute(select(func.count()).select_from(some.limit(_RARE).subquery()))
+    if counted.scalar_one() < _RARE:
+        return JOBS.c.id.in_(some)
+    return some.where(facet.job_id == JOBS.c.id).exists()
+
+
+def _order(sort: Sort) -> tuple[str, Callable[[Any], Any]]:
+    column = "p_order" if sort.endswith("p_fake") else "created_at"
+    return column, (lambda c: c.desc()) if sort.startswith("-") else (lambda c: c.asc())
+
+
+def _cursor(sort: Sort, value: str | float, job_id: str) -> str:
+    text = json.dumps([sort, value, job_id], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _beyond(sort: Sort, cursor: str) -> ColumnElement[bool]:
+    """Rows after the one that the cursor names, which may be gone by now."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        text = base64.b64decode(padded, altchars=b"-_", validate=True)
+        made_for, value, job_id = _CURSOR.validate_json(text)
+        fits = made_for == sort and isinstance(value, float if "p_fake" in sort else str)
+        if not fits or "\0" in job_id or "\0" in str(value):
+            raise ValueError("made for another order")
+    except (ValueError, ValidationError) as error:
+        raise InputError(
+            "the cursor is none of this list's.",
+            code=ReasonCode.CONFIG_INVALID,
+            fix="Use next_cursor of the page before, with the same sort; or begin without one.",
+        ) from error
+    column = JOBS.c["p_order" if sort.endswith("p_fake") else "created_at"]
+    if sort.startswith("-"):
+        return or_(column < value, and_(column == value, JOBS.c.id < job_id))
+    return or_(column > value, and_(column == value, JOBS.c.id > job_id))
