@@ -133,7 +133,9 @@ def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
     client.post("/v1/jobs", files={"file": ("waiting.mp4", b"v")})
 
     def queue() -> list[str]:
-        listed = client.get("/v1/jobs", params={"state": "succeeded", "decided": "false", "sort": "-p_fake"}).json()["jobs"]
+        listed = client.get(
+            "/v1/jobs", params={"state": "succeeded", "decided": "false", "sort": "-p_fake"}
+        ).json()["jobs"]
         return [jobs[job["id"]] for job in listed]
 
     assert queue() == ["high", "middle", "low", "none"]
