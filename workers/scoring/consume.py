@@ -14,9 +14,11 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from ingest.crop_store import PixelsElsewhere, PixelsGone
 from ingest.publish import ensure_group
 from unmask import queues
-from workers.scoring.entry import Entry, decode
+from workers.scoring.ask_again import ask_again
+from workers.scoring.entry import Entry, batch_of, decode
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,8 @@ class GroupConsumer:
         self._clock = clock
         self._beat_at = 0.0
         self._looked_at = 0.0
+        self.elsewhere: list[tuple[Entry, str]] = []
+        """Entries whose pixels are on another host, with the reason: the caller gives them up."""
         ensure_group(redis, slug)
 
     def beat(self) -> None:
@@ -153,6 +157,14 @@ class GroupConsumer:
                 continue
             try:
                 entry = decode(entry_id, fields)
+            except PixelsGone as error:
+                log.warning("crops.gone", entry=entry_id, plugin=self.slug, error=str(error))
+                ask_again(self.redis, entry_id, batch_of(fields))
+                self.redis.xack(queues.CROPS, self.slug, entry_id)
+                continue
+            except PixelsElsewhere as error:
+                self.elsewhere.append((Entry.of(entry_id, batch_of(fields)), str(error)))
+                continue
             except ValueError as error:
                 log.error("crops.unreadable", entry=entry_id, plugin=self.slug, error=str(error))
                 self.redis.xack(queues.CROPS, self.slug, entry_id)

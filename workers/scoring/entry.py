@@ -1,13 +1,12 @@
 """One stream entry, as a scoring process and the evidence painter read it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from ingest.crop_store import pixels_of
 from unmask.messages import CropBatch
 from unmask.plugin import FaceCrop
-from unmask.queues import FIELD_META, FIELD_PIXELS
+from unmask.queues import FIELD_META
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,14 +17,21 @@ class Entry:
     batch: CropBatch
     crops: tuple[FaceCrop, ...]
 
+    @staticmethod
+    def of(entry_id: bytes | str, batch: CropBatch, crops: Sequence[FaceCrop] = ()) -> "Entry":
+        """The entry of that stream id."""
+        name = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
+        return Entry(id=name, batch=batch, crops=tuple(crops))
+
 
 def decode(entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> Entry:
-    """Parse the fields of a stream entry. Raises ValueError where it is not one of ours."""
-    try:
-        batch = CropBatch.model_validate_json(fields[FIELD_META.encode()])
-        pixels = np.frombuffer(fields[FIELD_PIXELS.encode()], dtype=np.uint8)
-    except KeyError as error:
-        raise ValueError(f"entry without the field {error}") from error
+    """Parse the fields of a stream entry.
+
+    Raises ValueError where it is not one of ours; of its kinds, PixelsGone and PixelsElsewhere say
+    that the entry is sound and its pixels are not here.
+    """
+    batch = batch_of(fields)
+    pixels = pixels_of(fields)
     crops = []
     start = 0
     for meta in batch.crops:
@@ -40,5 +46,12 @@ def decode(entry_id: bytes | str, fields: Mapping[bytes, bytes]) -> Entry:
         start = end
     if start != len(pixels):
         raise ValueError(f"entry holds {len(pixels)} bytes of pixels, its crops need {start}")
-    name = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    return Entry(id=name, batch=batch, crops=tuple(crops))
+    return Entry.of(entry_id, batch, crops)
+
+
+def batch_of(fields: Mapping[bytes, bytes]) -> CropBatch:
+    """What an entry says of itself, without its pixels. Raises ValueError."""
+    try:
+        return CropBatch.model_validate_json(fields[FIELD_META.encode()])
+    except KeyError as error:
+        raise ValueError(f"entry without the field {error}") from error

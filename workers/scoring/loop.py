@@ -147,7 +147,7 @@ class PluginLoop(threading.Thread):
         self._consumer.beat()
         entry, past_saving = self._consumer.claim(self._owed)
         for dead in past_saving:
-            self._bury(dead)
+            self._bury(dead, f"its worker died {queues.MAX_DELIVERIES} times over these crops.")
         if entry is not None:
             # Alone: should it kill this process too, no neighbour is delivered in vain.
             log.info("crops.claimed", plugin=self.ref.key, entry=entry.id)
@@ -162,6 +162,9 @@ class PluginLoop(threading.Thread):
             for found in self._consumer.read(count, block):
                 self._owed[found.id] = len(found.crops)
                 self._batcher.add(_items(found), _now_ms())
+        while self._consumer.elsewhere:
+            unseen, why = self._consumer.elsewhere.pop()
+            self._bury(unseen, why)
         if batch := self._batcher.take(_now_ms()):
             self._finish(scorer, batch)
 
@@ -179,11 +182,8 @@ class PluginLoop(threading.Thread):
         self._consumer.ack(done)
         self._settled(jobs)
 
-    def _bury(self, entry: Entry) -> None:
-        reason = Reason(
-            code=ReasonCode.DEAD_LETTER,
-            message=f"its worker died {queues.MAX_DELIVERIES} times over these crops.",
-        )
+    def _bury(self, entry: Entry, why: str) -> None:
+        reason = Reason(code=ReasonCode.DEAD_LETTER, message=why)
         job = (entry.batch.job_id, entry.batch.generation)
         keys = [crop.key for crop in entry.batch.crops]
         record_failures(self._redis, job, self.ref.slug, keys, reason)

@@ -11,6 +11,7 @@ from typing import Any
 
 from redis import Redis
 
+from ingest.owed import answer
 from unmask import queues
 from unmask.messages import PluginRef, Reason
 from workers.scoring.scorer import ScoredCrop
@@ -49,6 +50,7 @@ def _write(
     scores = queues.scores(job_id, generation, ref.slug)
     failures = queues.failures(job_id, generation, ref.slug)
     good = [(o.item.meta.key, o.score, o.heatmap) for o in found if o.score is not None]
+    answer(pipe, job, ref.slug, [outcome.item.meta.key for outcome in found])
     if good:
         maps = queues.maps(job_id, generation, ref.slug)
         engines = queues.engines(job_id, generation, ref.slug)
@@ -72,7 +74,11 @@ def record_failures(
     """Note crops that a plugin never answered for."""
     scores = queues.scores(*job, slug)
     failures = queues.failures(*job, slug)
-    _fail(redis, scores, failures, [(key, reason) for key in keys])
+    names = list(keys)
+    with redis.pipeline(transaction=True) as pipe:
+        answer(pipe, job, slug, names)
+        _fail(pipe, scores, failures, [(key, reason) for key in names])
+        pipe.execute()
 
 
 def _fail(client: Any, scores: str, failures: str, bad: list[tuple[str, Reason]]) -> None:

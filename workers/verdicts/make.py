@@ -7,6 +7,8 @@ import structlog
 from redis import Redis
 
 from detect_plugins.catalogue import Catalogue
+from ingest import crop_store
+from ingest.owed import forget
 from unmask import queues
 from unmask.messages import JobState, PluginRef
 from unmask.settings import Settings
@@ -101,7 +103,10 @@ def delete_job_keys(
     ids = sorted(members)
     for start in range(0, len(ids), _CHUNK):
         redis.xdel(queues.CROPS, *ids[start : start + _CHUNK])
+    kept: Any = redis.smembers(queues.references(job_id, generation))
+    crop_store.remove(kept)
     with redis.pipeline(transaction=False) as pipe:
+        forget(pipe, (job_id, generation))
         for ref in plugins:
             names = (job_id, generation, ref.slug)
             pipe.unlink(queues.maps(*names))
@@ -110,6 +115,7 @@ def delete_job_keys(
         for whole in (
             queues.entries,
             queues.published,
+            queues.references,
             queues.progress,
             queues.closed,
             queues.settled,

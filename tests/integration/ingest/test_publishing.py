@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from redis import Redis
 
+from ingest.crop_store import pixels_of
 from ingest.memory_publisher import MemoryPublisher
+from ingest.owed import answer, forget, recount
 from ingest.publish import RedisPublisher
 from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import CropBatch, CropMeta, IngestClosed, PluginRef, Reason, Submission
 from unmask.plugin import Images
 from unmask.settings import Settings
+from workers.scoring.write_scores import record_failures
 
 SOLA = PluginRef(key="sola", weights="0123456789ab")
 LRL = PluginRef(key="lrl", weights="ba9876543210")
@@ -77,6 +80,7 @@ class OnRedis:
 
     def answer(self, *keys: str) -> None:
         for ref in (SOLA, LRL):
+            answer(self.redis, ("job", 0), ref.slug, keys)
             self.redis.hset(queues.scores("job", 0, ref.slug), mapping=dict.fromkeys(keys, "{}"))
 
 
@@ -169,18 +173,22 @@ def test_a_group_larger_than_the_mark_passes_when_nothing_is_owed(make: Make) ->
     assert len(services.keys()) == 12
 
 
-def test_pixels_travel_untouched_and_in_order(redis: "Redis") -> None:
-    publisher = RedisPublisher(redis, SETTINGS)
+@pytest.mark.parametrize("kind", ["shm", "redis"])
+def test_pixels_travel_untouched_and_in_order(
+    redis: "Redis", kind: Literal["shm", "redis"]
+) -> None:
+    publisher = RedisPublisher(redis, SETTINGS.model_copy(update={"crop_store": kind}))
     publisher.begin(submission())
     sent, pixels = batch(range(5))
     publisher.publish(sent, pixels)
     found: Any = redis.xrange(queues.CROPS)
     ((entry_id, fields),) = found
     assert CropBatch.model_validate_json(fields[b"meta"]) == sent
-    raw, at = fields[b"pixels"], 0
+    assert (b"pixels" in fields) == (kind == "redis")
+    raw, at = pixels_of(fields), 0
     for meta, image in zip(sent.crops, pixels, strict=True):
         size = meta.width * meta.height * 3
-        seen = np.frombuffer(raw[at : at + size], np.uint8).reshape(meta.height, meta.width, 3)
+        seen = raw[at : at + size].reshape(meta.height, meta.width, 3)
         assert np.array_equal(seen, image)
         at += size
     assert at == len(raw)
@@ -223,17 +231,60 @@ def test_a_job_that_is_over_holds_nobody_up(redis: "Redis") -> None:
         publisher.begin(submission(job_id))
         publisher.publish(*batch(range(3), job_id))
     assert publisher.lag() == 6
-    redis.set(queues.settled("settled", 0), "1")
-    redis.expire(queues.entries("forgotten", 0), 3600)
+    forget(redis, ("settled", 0))
+    assert publisher.lag() == 3
+    forget(redis, ("forgotten", 0))
+    forget(redis, ("forgotten", 0))
     assert publisher.lag() == 0
-    assert redis.hlen(queues.ACTIVE) == 0
+
+
+def test_asking_for_the_lag_costs_the_same_with_a_thousand_jobs_in_work(redis: "Redis") -> None:
+    def commands() -> int:
+        stats: Any = redis.info("commandstats")
+        return sum(s["calls"] for name, s in stats.items() if name not in ("cmdstat_info",))
+
+    publisher = RedisPublisher(redis, SETTINGS)
+    publisher.begin(submission())
+    spent = []
+    for jobs in (0, 1000):
+        with redis.pipeline() as pipe:
+            for number in range(jobs):
+                pipe.hset(queues.ACTIVE, f"job-{number}:0", "[]")
+            pipe.execute()
+        before = commands()
+        publisher.lag()
+        spent.append(commands() - before)
+    assert spent[0] == spent[1] == 1
+
+
+def test_a_recount_sets_counters_right_that_somebody_spoilt(redis: "Redis") -> None:
+    publisher = RedisPublisher(redis, SETTINGS)
+    publisher.begin(submission())
+    publisher.publish(*batch(range(3)))
+    redis.hset(queues.OWED, SOLA.slug, "900")
+    recount(redis)
+    assert publisher.lag() == 3
+
+
+def test_crops_that_an_earlier_run_had_answered_are_not_owed_again(redis: "Redis") -> None:
+    publisher = RedisPublisher(redis, SETTINGS)
+    publisher.begin(submission(plugins=(SOLA,)))
+    publisher.publish(*batch(range(3), plugins=(SOLA,)))
+    answer(redis, ("job", 0), SOLA.slug, ["0:0", "1:0"])
+    redis.hset(queues.scores("job", 0, SOLA.slug), mapping={"0:0": "{}", "1:0": "{}"})
+    answer(redis, ("job", 0), SOLA.slug, ["0:0"])  # delivered twice, answered once
+    assert publisher.lag() == 1
+    redis.delete(queues.published("job", 0))
+    publisher.publish(*batch(range(3), plugins=(SOLA,)))
+    assert publisher.lag() == 2, "one that was owed, and one that is owed once more"
 
 
 def test_failures_count_as_answers(redis: "Redis") -> None:
     publisher = RedisPublisher(redis, SETTINGS)
     publisher.begin(submission(plugins=(SOLA,)))
     publisher.publish(*batch(range(3), plugins=(SOLA,)))
-    redis.hset(queues.failures("job", 0, SOLA.slug), "0:0", "{}")
+    reason = Reason(code=ReasonCode.PLUGIN_FAILED, message="no.")
+    record_failures(redis, ("job", 0), SOLA.slug, ["0:0"], reason)
     assert publisher.lag() == 2
 
 
@@ -264,7 +315,7 @@ def test_everything_a_job_leaves_expires(redis: "Redis") -> None:
     publisher.publish(*batch(range(3)))
     publisher.close(closing(3))
     left: Any = redis.keys(f"{queues.job_prefix()}*")
-    assert len(left) == 4
+    assert len(left) == 6
     assert all(0 < redis.ttl(name) <= queues.JOB_TTL_S for name in left)
 
 

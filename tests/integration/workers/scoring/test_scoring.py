@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
+from ingest.crop_store import remove
 from ingest.publish import RedisPublisher
 from tests.fakes import KEY, POISON_SIDE, BrightnessDetector, install_brightness
 from tests.unit.workers.making import crop
@@ -339,3 +340,25 @@ def test_a_redis_that_was_emptied_under_the_worker_is_worked_for_again(
         redis.flushall()
         publish(redis, "b", [10])
         wait_for(lambda: settled == ["a", "b"])
+
+
+def test_crops_whose_pixels_are_gone_are_cut_again(redis: Redis, engine: Engine) -> None:
+    publish(redis, "job", [10, 200])
+    remove(redis.smembers(queues.references("job", 0)))  # the host restarted
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine)):
+        wait_for(lambda: not redis.exists(queues.closed("job", 0)))
+        wait_for(lambda: pending(redis) == 0)
+        assert redis.hlen(queues.published("job", 0)) == 0
+        publish(redis, "job", [10, 200])  # the sweeper lets ingest run again
+        wait_for(lambda: len(scores_of(redis, "job")) == 2)
+    assert redis.hget(queues.OWED, REF.slug) == b"0"
+
+
+def test_crops_in_another_hosts_memory_fail_with_the_setting_to_change(
+    redis: Redis, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(redis, "job", [10])
+    monkeypatch.setattr("ingest.crop_store.host", lambda: "another-host")
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
+        wait_for(lambda: settled == ["job"])
+    assert "UNMASK_CROP_STORE=redis" in failures_of(redis, "job")["0:0"].message
