@@ -6,7 +6,6 @@ SOLA in its `fast` preset and EfficientNet-B4 + FPN, whose shipped weights are o
 """
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save_file
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from unmask.bundle import CARD_FILE, WEIGHTS_FILE
+from unmask.system.hashing import file_sha256
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {"sola": {"preset": "fast"}, "efficientnet_fpn": {}}
 
@@ -38,7 +38,7 @@ def write_random(folder: Path) -> Path:
             "created": "2026-11-21",
             "trained": False,
             "architecture": config.model_dump(mode="json"),
-            "sha256": hashlib.sha256((bundle / WEIGHTS_FILE).read_bytes()).hexdigest(),
+            "sha256": file_sha256(bundle / WEIGHTS_FILE),
             "dtype": "float32",
         }
         (bundle / CARD_FILE).write_text(json.dumps(card), encoding="utf-8")

@@ -101,13 +101,6 @@ class Catalogue:
         """Plugins that cannot be used, each with its cause."""
         return tuple(entry for entry in self.entries if entry.error is not None)
 
-    def checked(self) -> "Catalogue":
-        """The same after importing every plugin's code: import faults then count as broken.
-
-        Imports torch; `/health` and `unmask plugins --check` want it, listing does not.
-        """
-        return Catalogue(tuple(_probed(entry) for entry in self.entries))
-
 
 def load_catalogue(points: Iterable[EntryPoint] | None = None) -> Catalogue:
     """Read every entry point of the group `unmask.detectors` (or `points`). Never raises."""
@@ -222,13 +215,3 @@ def _without_duplicates(entries: Sequence[CatalogueEntry]) -> Iterable[Catalogue
         if entry.error is None:
             owners[entry.key] = entry.distribution
         yield entry
-
-
-def _probed(entry: CatalogueEntry) -> CatalogueEntry:
-    if entry.error is not None:
-        return entry
-    try:
-        load_class(entry)
-    except PluginBroken as error:
-        return replace(entry, error=error)
-    return entry

@@ -157,7 +157,7 @@ class RedisPublisher:
             phase="failed" if closed.error else "scoring",
             sampled=closed.coverage.sampled,
             crops=closed.crops,
-            expected=closed.crops * len(closed.plugins),
+            crops_expected=closed.crops,
         )
 
     def _withdraw(self, closed: IngestClosed) -> None:

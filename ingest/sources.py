@@ -4,7 +4,6 @@ Nothing here hands a byte to FFmpeg: the sniffer reads magic numbers, and the de
 pinned, so that a playlist or a script renamed .mp4 never reaches a parser that follows addresses.
 """
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import NoReturn
 
 from unmask.errors import MediaRefused, ReasonCode
 from unmask.settings import Settings
+from unmask.system.hashing import rest_sha256
 
 _HEAD_BYTES = 4096
 _CONVERT = "Convert it first, for example: ffmpeg -i INPUT -c:v libx264 output.mp4."
@@ -79,7 +79,7 @@ def inspect(file: BufferedReader, path: Path, settings: Settings) -> Source:
             )
         container = sniff(file.read(_HEAD_BYTES), str(path))
         file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = rest_sha256(file)
         file.seek(0)
     except OSError as error:
         file.close()

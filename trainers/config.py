@@ -40,8 +40,6 @@ class DataSource(Frozen):
     """raw, c23 or c40 where the data set has such a level."""
     frames: int = Field(default=16, ge=1)
     """Frames per video, spread evenly: 16 to train, 32 to evaluate (the papers name no number)."""
-    weight: float = Field(default=1.0, gt=0.0)
-    """Relative chance of its videos in the sampler."""
     masks: Literal["official", "difference", "none"] = "difference"
     """official: the data set's own; difference: |fake - paired real| > 0.15 (LRL, section 3.3)."""
     mask_level: str = ""
@@ -197,16 +195,11 @@ class SamplerConfig(Frozen):
 
 
 class EvalConfig(Frozen):
-    """When to look, and by what to keep the best checkpoint."""
+    """When to look and when to keep."""
 
     every: int = Field(default=1000, ge=0)
     """Steps between evaluations; 0: never."""
     checkpoint_every: int = Field(default=500, ge=1)
-    metric: str = "video_auc"
-    batches: int = Field(default=0, ge=0)
-    """Batches an evaluation; 0: all."""
-    calibrate_on: str = ""
-    """Shards of the held-out set that calibration is fitted on; empty: data.val."""
 
 
 class TrainConfig(Frozen):
@@ -222,8 +215,6 @@ class TrainConfig(Frozen):
     `--fetch-pretrained` says so."""
     init: str = ""
     """Bundle folder to start from instead (a run's, or of `trainers.init_from_timm`)."""
-    input_px: int | None = Field(default=None, gt=0)
-    """None: the manifest's."""
     crop_scale: float | None = Field(default=None, ge=1.0, le=4.0)
     """None: the manifest's."""
     data: DataConfig = DataConfig()

@@ -53,7 +53,7 @@ def training_plan(config: TrainConfig, manifest: DetectorManifest, *, fetch: boo
 
 
 def _input(config: TrainConfig, manifest: DetectorManifest) -> int:
-    return int(config.architecture.get("input_px", config.input_px or manifest.input_px))
+    return int(config.architecture.get("input_px", manifest.input_px))
 
 
 def _source(part: str, source: DataSource) -> list[str]:

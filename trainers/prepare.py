@@ -32,6 +32,7 @@ from trainers.shards.forged_pixels import DIFFERENCE
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.settings import Settings
+from unmask.system.hashing import file_sha256
 
 
 class Plan(Frozen):
@@ -200,10 +201,8 @@ def _finish(
         sidecar = _sidecar(out, number)
         text = sidecar.read_text(encoding="utf-8")
         stored += [Stored.model_validate_json(line) for line in text.splitlines()]
-        with sidecar.with_suffix(".tar").open("rb") as file:
-            digests[sidecar.with_suffix(".tar").name] = hashlib.file_digest(
-                file, "sha256"
-            ).hexdigest()
+        tar = sidecar.with_suffix(".tar")
+        digests[tar.name] = file_sha256(tar)
         notes = (out / f"skipped-{number:06d}.part").read_text(encoding="utf-8")
         skipped += [Skipped.model_validate_json(line) for line in notes.splitlines()]
     lines = "".join(item.model_dump_json() + "\n" for item in skipped)

@@ -3,7 +3,6 @@
 A bundle is a folder with weights.safetensors, bundle.json and MODEL_CARD.md. Nothing is unpickled.
 """
 
-import hashlib
 import json
 import struct
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from unmask.errors import BundleRefused
 from unmask.frozen import Frozen
+from unmask.system.hashing import rest_sha256
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "bundle.json"
@@ -135,7 +135,7 @@ def verify_weights(folder: Path, card: BundleCard) -> Path:
             if 8 + length + max(ends, default=0) != size:
                 raise BundleRefused(card.plugin, f"{path} is truncated or padded.", fix=fix)
             file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = rest_sha256(file)
     except OSError as error:
         raise BundleRefused(card.plugin, f"{path}: {error.strerror}.", fix=fix) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

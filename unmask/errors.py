@@ -10,7 +10,9 @@ UnmaskError                 carries `code` (a ReasonCode) and `fix` (one sentenc
 |   |-- PluginBroken        import, manifest or entry point at fault
 |   `-- BundleRefused       weights bundle missing, corrupt, tampered with or ill-fitting
 |-- EngineError             carries `engine`; the worker falls back to the next
-|   |-- EngineUnavailable   its runtime is not installed or the device is missing
+|   |-- EngineUnavailable   its runtime or its device is missing
+|   |   |-- NotInstalled    an optional runtime is absent or of the wrong version
+|   |   `-- CacheRefused    a built engine is damaged, altered or open to other users
 |   `-- ParityFailed        it disagrees with the torch reference
 |-- BrokerError             Redis unreachable or misconfigured
 |-- StoreError              database unreachable or schema out of date
@@ -159,6 +161,14 @@ class EngineError(UnmaskError):
 
 class EngineUnavailable(EngineError):
     """The engine's runtime is not installed, or there is no such device."""
+
+
+class NotInstalled(EngineUnavailable):
+    """An optional runtime is absent or of the wrong version: no reason to worry under `auto`."""
+
+
+class CacheRefused(EngineUnavailable):
+    """A cached engine that is damaged, altered, or in a folder that others can write to."""
 
 
 class ParityFailed(EngineError):

@@ -16,6 +16,8 @@ from unmask.geometry import Affine, Box
 
 #: Which video streams of a file are judged: the one that players show, or every one.
 Streams = Literal["shown", "all"]
+#: Scores, probabilities and shares of a frame are rounded to so many decimals, once, where made.
+DIGITS = 5
 
 
 class Reason(Frozen):

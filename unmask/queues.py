@@ -91,7 +91,7 @@ def owed(job_id: str, generation: int) -> str:
 
 
 def progress(job_id: str, generation: int) -> str:
-    """Hash: sampled, crops, expected, phase: for people, never for decisions."""
+    """Hash: sampled, crops, crops_expected, phase: for people, never for decisions."""
     return _job(job_id, generation, "progress")
 
 

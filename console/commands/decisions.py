@@ -1,6 +1,5 @@
 """`unmask decisions`: moderators' findings as a folder that trainers read."""
 
-import hashlib
 import json
 import shutil
 import sys
@@ -15,6 +14,7 @@ from rich.progress import track
 from unmask.decision import Decision
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from unmask.system.hashing import file_sha256
 from unmask.verdict import Verdict
 from workers.store import Store
 
@@ -96,7 +96,7 @@ def _exported(store: Store, decision: Decision, out: Path) -> dict[str, object] 
     sha256 = verdict.media.sha256
     copy = out / MEDIA / f"{sha256}{_suffix(job.filename)}"
     shutil.copyfile(job.path, copy)
-    if _sha256(copy) != sha256:
+    if file_sha256(copy) != sha256:
         copy.unlink()
         return None
     return {
@@ -120,8 +120,3 @@ def _suffix(name: str) -> str:
     """
     suffix = Path(name).suffix.lower()
     return suffix if suffix[1:].isalnum() and len(suffix) <= 6 else ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """/v1/plugins, /v1/schema and /health: what this server is, and whether it works."""
 
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,15 +9,14 @@ from redis.exceptions import RedisError
 from console.show.listing import describe
 from console.web.answers import Part, Readiness
 from console.web.examples import PROBLEMS, VERDICT_SCHEMA
-from console.web.services import WebServices, WebServicesDep, text
+from console.web.services import WebServices, WebServicesDep
 from detect_plugins.catalogue import load_catalogue
-from unmask import queues
 from unmask.errors import UnmaskError
+from workers.broker.heartbeats import alive_plugins
 
 router = APIRouter()
 
 #: A scoring process whose last sign of life is older is taken for gone.
-_HEARTBEAT_MS = 30_000
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -96,11 +94,9 @@ def _redis(found: WebServices) -> Part:
 
 def _scorers(found: WebServices) -> Part:
     try:
-        beats = found.redis.hgetall(queues.HEARTBEATS)
+        alive = alive_plugins(found.redis)
     except RedisError as error:
         return Part(name="scoring", state="bad", detail=str(error))
-    now = time.time() * 1000
-    alive = sorted(text(slug) for slug, beat in beats.items() if now - float(beat) < _HEARTBEAT_MS)
     if not alive:
         return Part(
             name="scoring", state="bad", detail="no scoring process: start `unmask worker score`"

@@ -19,8 +19,8 @@ class Progress(Frozen):
     """Faces handed to the detectors so far."""
     scored: int = 0
     """Faces that every plugin has answered for."""
-    expected: int = 0
-    """Faces to be scored in all; 0 while ingest is not through."""
+    crops_expected: int = 0
+    """Faces that every plugin is to answer for; 0 while ingest is not through."""
 
 
 def shown_reasons(job: JobRow) -> tuple[Reason, ...]:

@@ -16,7 +16,7 @@ JOB_EXAMPLE: dict[str, Any] = {
         "policy": "default@1",
         "plugins": ["sola@3f1c9a0b77de"],
         "progress": {
-            "phase": "scoring", "sampled": 32, "crops": 31, "scored": 8, "expected": 31,
+            "phase": "scoring", "sampled": 32, "crops": 31, "scored": 8, "crops_expected": 31,
         },
         "reasons": [],
         "created_at": "2026-11-21T09:00:00.000000+00:00",

@@ -64,7 +64,7 @@ class WebServices:
             sampled=count("sampled"),
             crops=count("crops"),
             scored=min(scored, default=0),
-            expected=count("expected"),
+            crops_expected=count("crops_expected"),
         )
 
     def picture(self, job: JobRow, name: str) -> Path | None:

@@ -24,7 +24,8 @@ from unmask.errors import ConfigError, InputError, ReasonCode
 from unmask.job_details import JobDetails
 from unmask.messages import JobState
 from unmask.policy import DEFAULT
-from workers.jobs.submit import create, enqueue_ingest, file_hash
+from unmask.system.hashing import file_sha256
+from workers.jobs.submit import create, enqueue_ingest
 from workers.store import JobRow
 from workers.store.job_search import JobQuery
 
@@ -205,7 +206,7 @@ def _submit(
     parse_policy(options.sample or found.settings.sample)
     if options.reuse:
         if isinstance(media, Path):
-            sha256 = sha256 or file_hash(media)
+            sha256 = sha256 or file_sha256(media)
         known = None if sha256 is None else _same_bytes(found, sha256)
         if known is not None:
             return known, False

@@ -20,8 +20,3 @@ def supervision_map(fused: Tensor, label: Tensor) -> Tensor:
 def quantised(maps: Tensor) -> Tensor:
     """Maps in 0..1 as uint8 0..255, as stored for a training set (196 bytes per image)."""
     return (maps.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8)
-
-
-def dequantised(stored: Tensor) -> Tensor:
-    """uint8 maps back to 0..1 float32."""
-    return stored.float() / 255.0

@@ -8,13 +8,13 @@ import csv
 import hashlib
 import re
 import tomllib
-from collections import defaultdict
 from pathlib import Path
 from typing import Literal
 
 from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
+from unmask.system.hashing import file_sha256
 
 Split = Literal["train", "val"]
 SPLIT_FILE = Path(__file__).with_name("split.toml")
@@ -87,7 +87,7 @@ def validation_clips(folder: Path) -> list[DataFile]:
 
 def manifest_sha256(folder: Path) -> str:
     """Hash of MANIFEST.csv, for the bundle's card."""
-    return hashlib.sha256((folder / "MANIFEST.csv").read_bytes()).hexdigest()
+    return file_sha256(folder / "MANIFEST.csv")
 
 
 def _split(row: dict[str, str], groups: dict[str, str], held: set[str]) -> Split:
@@ -155,11 +155,3 @@ def _groups(rows: list[dict[str, str]]) -> dict[str, str]:
         for key in linked:
             parent[root(key)] = root(own)
     return {key: root(key) for key in list(parent)}
-
-
-def by_source(files: list[DataFile]) -> dict[str, list[DataFile]]:
-    """Files by the people they show, for balance."""
-    found: dict[str, list[DataFile]] = defaultdict(list)
-    for file in files:
-        found["|".join(file.people)].append(file)
-    return found

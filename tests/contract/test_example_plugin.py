@@ -14,8 +14,8 @@ from unmask.plugin import Detector
 from unmask.testing import DetectorContract, enliven
 
 LIST_PLUGINS = (
-    "import json; from detect_plugins.catalogue import load_catalogue as load\n"
-    "print(json.dumps({e.key: str(e.error or '') for e in load().checked().entries}))"
+    "import json; from detect_plugins.catalogue import load_catalogue as load, load_class\n"
+    "print(json.dumps({e.key: str(e.error or '') for e in load().entries if e.error or load_class(e)}))"
 )
 
 

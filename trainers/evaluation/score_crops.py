@@ -1,7 +1,7 @@
 """Prepared crops through a plugin and any engine: the scores that evaluation is made of."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,11 +12,11 @@ from trainers.evaluation.metrics import resize_map
 from trainers.evaluation.scores import VideoScore
 from trainers.shards.files import Crop, CropRecord, ShardSet, face_crop
 from unmask.bundle import Aggregation
+from unmask.messages import DIGITS
 from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
 from unmask.policy import DEFAULT
 from workers.verdicts.track_score import METHODS
 
-DIGITS = 5
 """Frame scores are rounded as the workers round them."""
 Change = Callable[[Images, int], Images]
 
@@ -127,11 +127,6 @@ def spread_over_videos(shards: ShardSet, frames: int) -> list[int]:
         step = max(1, len(members) // frames)
         chosen += members[::step][:frames]
     return chosen
-
-
-def of_dataset(scored: Scored, dataset: str) -> Iterator[int]:
-    """Indices of the crops of one data set."""
-    return (i for i, record in enumerate(scored.records) if record.dataset == dataset)
 
 
 def _face(crop: Crop, scale: float) -> FaceCrop:

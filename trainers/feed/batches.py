@@ -24,7 +24,6 @@ MATCHED = 0.8
 """Chance that a forged clip comes with a real one of the same person."""
 LONELY = 0.5
 """Weight of a person of whom there are only forgeries."""
-SYNTHETIC = ("self_blend", "swap", "generated")
 
 
 class Batch(NamedTuple):

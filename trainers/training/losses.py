@@ -15,7 +15,7 @@ from torch import Tensor
 from detect_plugins.efficientnet_fpn.targets import map_target
 from detect_plugins.llsm.targets import pair_target
 from detect_plugins.lrl.targets import similarity_target
-from detect_plugins.sola.targets import pairwise_correlation, supervised_targets, weak_anomaly
+from detect_plugins.sola.targets import supervised_targets, weak_anomaly
 from trainers.config import FocusLoss, FpnLoss, LlsmLoss, LrlLoss, SolaLoss
 
 
@@ -99,12 +99,6 @@ def decorrelation(second: Tensor) -> Tensor:
     matrix = unit @ unit.T
     off_diagonal: Tensor = matrix - torch.diag_embed(torch.diagonal(matrix))
     return off_diagonal.abs().sum() / 12.0
-
-
-def mean_correlation(second: Tensor) -> float:
-    """The same figure, to be logged: near 1 the four predictors have become one."""
-    matrix = pairwise_correlation(second)
-    return float((matrix - torch.diag_embed(torch.diagonal(matrix))).abs().sum() / 12.0)
 
 
 def lrl_loss(

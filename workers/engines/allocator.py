@@ -1,13 +1,10 @@
 """The malloc settings eager torch wants on a CPU, and how a scoring process comes by them.
 
-glibc reads them once, at the start of a process: set them for children with
-`tuned_environment()`, or start the process over with `reexec_with_tuned_malloc()`. Without them
-every large activation is mapped and unmapped anew, which costs eager torch up to 5x.
+glibc reads them once, at the start of a process, so they are set for children, with
+`tuned_environment()`. Without them every large activation is mapped and unmapped anew, which costs eager torch up to 5x.
 """
 
 import os
-import platform
-import sys
 from collections.abc import Mapping
 
 #: Keep large blocks on the heap, never trim it, grow it in 256 MiB steps. Bytes.
@@ -31,14 +28,3 @@ def tuned_environment(environment: Mapping[str, str] | None = None) -> dict[str,
     """
     given = os.environ if environment is None else environment
     return {**TUNED_MALLOC, **given}
-
-
-def reexec_with_tuned_malloc() -> None:
-    """Start this process over with tuned malloc; does nothing the second time, or without glibc.
-
-    Call it first thing in `main`, before threads, sockets or torch: same arguments, same pid.
-    """
-    if is_tuned() or platform.libc_ver()[0] != "glibc":
-        return
-    arguments = [sys.executable, *sys.orig_argv[1:]]
-    os.execve(sys.executable, arguments, tuned_environment())  # noqa: S606 - our own command line

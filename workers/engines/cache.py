@@ -7,7 +7,6 @@ any runtime reads it. Folders are written aside and renamed into place: a half-w
 never seen, and of two processes that build the same one, either's is kept.
 """
 
-import hashlib
 import os
 import shutil
 import stat
@@ -19,9 +18,10 @@ from pathlib import Path
 import structlog
 from pydantic import ValidationError
 
-from unmask.errors import EngineUnavailable
+from unmask.errors import CacheRefused
 from unmask.frozen import Frozen
 from unmask.settings import Settings
+from unmask.system.hashing import file_sha256
 from workers.engines.identity import EngineKey
 
 log = structlog.get_logger(__name__)
@@ -29,10 +29,6 @@ log = structlog.get_logger(__name__)
 RECORD_FILE = "engine.json"
 _MAX_RECORD_BYTES = 1 << 20
 _CLEAR = "Run `unmask engines clear` and let it be built again; find out who wrote to the folder."
-
-
-class CacheRefused(EngineUnavailable):
-    """A cached engine that is damaged, altered, or in a folder that others can write to."""
 
 
 class EngineRecord(Frozen):
@@ -93,8 +89,7 @@ class EngineCache:
         for name, expected in record.files.items():
             path = folder / name
             _require_private(path)
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = file_sha256(path)
             if found != expected:
                 raise CacheRefused(
                     record.key.engine,
@@ -117,8 +112,7 @@ class EngineCache:
             for path in sorted(aside.iterdir()):
                 path.chmod(0o600)
                 size += path.stat().st_size
-                with path.open("rb") as file:
-                    files[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                files[path.name] = file_sha256(path)
             record = EngineRecord(
                 key=key,
                 files=files,

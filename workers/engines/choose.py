@@ -3,14 +3,13 @@
 import structlog
 import torch
 
-from unmask.errors import ConfigError, EngineError, EngineUnavailable, ParityFailed
+from unmask.errors import ConfigError, EngineError, EngineUnavailable, NotInstalled, ParityFailed
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
 from workers.engines.reference import recorded_reference
-from workers.engines.runtimes.absent import NotInstalled
 from workers.engines.runtimes.base import Engine
 
 log = structlog.get_logger(__name__)

@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from unmask.errors import EngineError
+from unmask.errors import CacheRefused, EngineError
 from unmask.frozen import Frozen
 from unmask.plugin import Detector
 from unmask.settings import Settings
-from workers.engines.cache import CacheRefused, EngineCache, read_record
+from workers.engines.cache import EngineCache, read_record
 from workers.engines.machine import cpu_has_bf16
 
 #: Runtime -> the distribution that brings it, and how to get it.

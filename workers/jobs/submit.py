@@ -17,6 +17,7 @@ from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
 from unmask.settings import Settings
+from unmask.system.hashing import file_sha256
 from workers.jobs.selection import select
 from workers.jobs.upload_retention import upload_name
 from workers.store import JobRow, Store
@@ -115,7 +116,7 @@ def create(
     details = details or JobDetails()
     if idempotency_key is not None:
         body = _body_hash(
-            body_sha256 or (file_hash(path) if path is not None else address),
+            body_sha256 or (file_sha256(path) if path is not None else address),
             submission.filename,
             submission.sample,
             sorted(plugins),
@@ -161,9 +162,3 @@ def ingest_job_name(job_id: str, generation: int) -> str:
 def _body_hash(*parts: object) -> str:
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

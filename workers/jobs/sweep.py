@@ -21,6 +21,7 @@ from ingest.owed import recount
 from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import IngestClosed, JobState, Reason
+from workers.broker.heartbeats import last_beats
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.upload_retention import delete_old_uploads
@@ -128,12 +129,11 @@ class Sweeper:
         now = time.time()
         if now - datetime.fromisoformat(row.updated_at).timestamp() < self._abandoned_after_s:
             return None
-        beats: Any = redis.hgetall(queues.HEARTBEATS)
+        beats = last_beats(redis)
         published: Any = redis.hkeys(queues.published(row.id, row.generation))
         given_up = False
         for ref in closed.plugins:
-            beat_s = int(beats.get(ref.slug.encode(), 0)) / 1000
-            if now - beat_s < self._abandoned_after_s:
+            if now - beats.get(ref.slug, 0.0) < self._abandoned_after_s:
                 continue
             reason = Reason(
                 code=ReasonCode.PLUGIN_FAILED,
@@ -238,10 +238,3 @@ def _forget_consumers(redis: "Redis") -> int:
                 redis.xgroup_delconsumer(queues.CROPS, group["name"], consumer["name"])
                 gone += 1
     return gone
-
-
-def alive_plugins(redis: "Redis", within_s: float = 30.0) -> dict[str, bool]:
-    """Plugin slug -> whether a scoring worker for it gave a sign of life lately."""
-    now_ms = time.time() * 1000
-    beats: Any = redis.hgetall(queues.HEARTBEATS)
-    return {k.decode(): now_ms - int(v) <= within_s * 1000 for k, v in beats.items()}

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from ingest.publish import ensure_group
 from unmask import queues
+from workers.broker import heartbeats
 from workers.scoring.ask_again import ask_again
 from workers.scoring.entry import Entry, batch_of, decode
 
@@ -55,7 +56,7 @@ class GroupConsumer:
         now = self._clock()
         if now - self._beat_at >= min(_BEAT_EVERY_S, self._claim_idle_ms / 4000):
             self._beat_at = now
-            self.redis.hset(queues.HEARTBEATS, self.slug, str(int(now * 1000)))
+            heartbeats.beat(self.redis, self.slug, now)
             # Redis's own idle time of a consumer stands still while it finds nothing to read.
             self.redis.set(queues.alive(self.name), "1", px=self._claim_idle_ms)
 

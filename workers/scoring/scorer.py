@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from unmask.errors import EngineError, ReasonCode, UnmaskError
 from unmask.geometry import Affine
-from unmask.messages import CropMeta, FaceScore, PluginRef, Reason
+from unmask.messages import DIGITS, CropMeta, FaceScore, PluginRef, Reason
 from unmask.plugin import Detector, FaceCrop, FaceReading, Floats, RawOutput
 
 log = structlog.get_logger(__name__)
-
-_DIGITS = 5
 
 
 class Infers(Protocol):
@@ -109,12 +107,12 @@ class Scorer:
         score = FaceScore(
             crop=item.meta,
             plugin=self.ref,
-            p=min(max(round(float(opinion.p), _DIGITS), 0.0), 1.0),
+            p=min(max(round(float(opinion.p), DIGITS), 0.0), 1.0),
             map_height=height,
             map_width=width,
             map_to_frame=_scaled(to_frame, side / width, side / height),
             entry_id=item.entry_id,
-            ood=None if opinion.ood is None else round(float(opinion.ood), _DIGITS),
+            ood=None if opinion.ood is None else round(float(opinion.ood), DIGITS),
         )
         return ScoredCrop(item=item, score=score, heatmap=_to_bytes(opinion.heatmap))
 

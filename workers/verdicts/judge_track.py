@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unmask.errors import ReasonCode
-from unmask.messages import Reason, TrackSummary
+from unmask.messages import DIGITS, Reason, TrackSummary
 from unmask.verdict import (
     ConditionObeyed,
     Deciding,
@@ -17,7 +17,7 @@ from unmask.verdict import (
     Window,
 )
 from workers.verdicts.correction import corrected
-from workers.verdicts.plugin_verdict import DIGITS, PluginVerdict, foremost
+from workers.verdicts.plugin_verdict import PluginVerdict, foremost
 from workers.verdicts.segments import segments_of
 from workers.verdicts.stretches import Panel, Stretch
 from workers.verdicts.windows import Span, windows_of

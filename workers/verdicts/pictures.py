@@ -10,7 +10,7 @@ from redis import Redis
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from unmask import queues
 from unmask.geometry import Affine, Box, apply
-from unmask.messages import MediaInfo
+from unmask.messages import DIGITS, MediaInfo
 from unmask.plugin import FaceCrop
 from unmask.verdict import Evidence, NormalisedBox
 from workers.scoring.entry import Entry, decode
@@ -18,8 +18,6 @@ from workers.verdicts.evidence import Choice
 from workers.verdicts.heatmaps import decode_map, on_crop, overlay, png
 
 log = structlog.get_logger(__name__)
-
-_DIGITS = 5
 
 
 def folder(data_dir: Path, job_id: str, generation: int) -> Path:
@@ -107,8 +105,8 @@ def _normalised(box: Box, to_frame: Affine, media: MediaInfo) -> NormalisedBox:
     x0, y0, x1, y1 = box
     xs, ys = zip(*(apply(to_frame, x, y) for x, y in ((x0, y0), (x1, y1))), strict=True)
     return (
-        round(min(xs) / media.width, _DIGITS),
-        round(min(ys) / media.height, _DIGITS),
-        round(max(xs) / media.width, _DIGITS),
-        round(max(ys) / media.height, _DIGITS),
+        round(min(xs) / media.width, DIGITS),
+        round(min(ys) / media.height, DIGITS),
+        round(max(xs) / media.width, DIGITS),
+        round(max(ys) / media.height, DIGITS),
     )

@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 
 from unmask.bundle import BundleCard
 from unmask.errors import ReasonCode
-from unmask.messages import FaceScore, PluginRef, Reason, TrackSummary
+from unmask.messages import DIGITS, FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Named, PluginRow, PluginStatus
 from workers.verdicts.combine import Vote
 from workers.verdicts.probability import calibrated
 from workers.verdicts.track_score import Method, method
 from workers.verdicts.windows import Span
-
-DIGITS = 5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from unmask.messages import TrackSummary
+from unmask.messages import DIGITS, TrackSummary
 from unmask.verdict import LengthCorrection, Segment
 from workers.verdicts.correction import corrected
-from workers.verdicts.plugin_verdict import DIGITS
 from workers.verdicts.stretches import Stretch
 
 

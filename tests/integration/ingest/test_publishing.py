@@ -305,7 +305,7 @@ def test_people_are_told_how_far_it_is(redis: "Redis") -> None:
         b"phase": b"scoring",
         b"sampled": b"0",
         b"crops": b"2",
-        b"expected": b"4",
+        b"crops_expected": b"2",
     }
 
 

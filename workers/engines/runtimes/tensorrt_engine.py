@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from unmask.errors import EngineUnavailable
+from unmask.errors import EngineUnavailable, NotInstalled
 from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
 from workers.engines.cache import EngineCache, make_private
@@ -34,7 +34,6 @@ from workers.engines.graph.fingerprint import engine_key
 from workers.engines.graph.stage_plan import Plan, PlannedStage, read_plan
 from workers.engines.graph.stages import IMAGE, split_stages
 from workers.engines.identity import EngineKey
-from workers.engines.runtimes.absent import NotInstalled
 from workers.engines.runtimes.base import CUDA_BUCKETS, BucketEngine
 from workers.engines.runtimes.cuda import gpu_name, require_cuda, require_precision, to_host
 from workers.engines.runtimes.torch_engine import pin_fp32_arithmetic

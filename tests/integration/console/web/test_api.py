@@ -11,9 +11,10 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from console.web.services import WebServices
+from ingest.publish import RedisPublisher
 from unmask import queues
 from unmask.errors import ReasonCode
-from unmask.messages import JobState, Reason
+from unmask.messages import IngestClosed, JobState, Reason
 from unmask.verdict import Verdict
 from workers.jobs.upload_retention import delete_old_uploads
 
@@ -291,6 +292,25 @@ def test_progress_is_what_the_workers_wrote(client: httpx.Client, service: WebSe
     assert progress["phase"] == "scoring"
     assert progress["sampled"] == 32
     assert progress["crops"] == 30
+
+
+def test_progress_ends_at_every_crop_however_many_plugins_answer(
+    client: httpx.Client, service: WebServices
+) -> None:
+    """Not at a third of it: crops are counted, and each once, whoever scores them."""
+    job_id = client.post("/v1/jobs", files=FILE).json()["id"]
+    submission = service.store.job(job_id).submission
+    assert len(submission.plugins) > 1
+    publisher = RedisPublisher(service.redis, service.settings)
+    publisher.begin(submission)
+    publisher.close(IngestClosed(job_id=job_id, generation=0, crops=5, plugins=submission.plugins))
+    for ref in submission.plugins:
+        answered = {f"{n}:0": "{}" for n in range(4)}
+        service.redis.hset(queues.scores(job_id, 0, ref.slug), mapping=answered)
+        service.redis.hset(queues.failures(job_id, 0, ref.slug), "4:0", "{}")
+    progress = client.get(f"/v1/jobs/{job_id}").json()["progress"]
+    assert progress["scored"] == progress["crops_expected"] == 5
+    assert 'max="5" value="5"' in client.get(f"/jobs/{job_id}").text
 
 
 def test_an_unknown_job_is_a_problem(client: httpx.Client) -> None:

@@ -10,10 +10,9 @@ import torch
 from torch._decomp import get_decompositions
 from torch._export.utils import _collect_all_valid_cia_ops_for_aten_namespace, _get_decomp_for_cia
 
-from unmask.errors import EngineUnavailable, ReasonCode
+from unmask.errors import EngineUnavailable, NotInstalled, ReasonCode
 from workers.engines import best_engine, build_engine
 from workers.engines.graph.stages import StagedModule, _belongs, split_stages
-from workers.engines.runtimes.absent import NotInstalled
 from workers.engines.runtimes.inductor_engine import InductorEngine
 from workers.engines.runtimes.tensorrt_engine import (
     compile_options,

@@ -26,9 +26,10 @@ from unmask.messages import (
 )
 from unmask.policy import DEFAULT
 from unmask.settings import Settings
+from workers.broker.heartbeats import alive_plugins
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
-from workers.jobs.sweep import Sweeper, alive_plugins
+from workers.jobs.sweep import Sweeper
 from workers.store import Store
 from workers.verdicts.make import Services, make_verdict
 
@@ -148,7 +149,7 @@ def test_a_plugin_with_a_live_worker_is_waited_for_however_long(
     accept(services, ref, "a")
     publish(services.redis, "a", [9] * 6, plugins=(ref,))
     services.redis.hset(queues.HEARTBEATS, ref.slug, str(int((time.time() + 60) * 1000)))
-    assert alive_plugins(services.redis) == {ref.slug: True}
+    assert alive_plugins(services.redis) == [ref.slug]
     assert not Sweeper(services, abandoned_after_s=0).sweep()
 
 
