@@ -21,7 +21,7 @@ from unmask.frozen import Frozen
 SMALL = Path(__file__).parent / "configs" / "small"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-MapSource = Literal["focus", "ssim", "pixel", "pixel-threshold", "blend", "mask"]
+MapSource = Literal["focus", "folder", "ssim", "pixel", "pixel-threshold", "blend", "mask"]
 
 
 class DataSource(Frozen):
@@ -46,6 +46,8 @@ class DataSource(Frozen):
     """Compression whose pairs give the difference masks; empty: `compression` itself."""
     keep_originals: bool = False
     """Keep the paired original beside each forgery, for SSIM and pixel-difference maps."""
+    faces: Literal["main", "all", "single"] = "main"
+    """main: the largest face of a video; single: only videos in which there is one person."""
 
 
 class DataConfig(Frozen):
@@ -53,6 +55,8 @@ class DataConfig(Frozen):
 
     train: tuple[DataSource, ...] = ()
     val: tuple[DataSource, ...] = ()
+    test: tuple[DataSource, ...] = ()
+    """What `trainers.reproduce` judges the trained weights on."""
     leave_out: tuple[str, ...] = ()
     """Families or methods that are not trained on, beside those of `train.py --leave-out`."""
     crop_jitter: tuple[float, float] = (0.9, 1.15)
@@ -125,7 +129,8 @@ class LrlLoss(Frozen):
     kind: Literal["lrl"] = "lrl"
     similarity: float = 10.0
     segmentation: float = 1.0
-    sim_norm: Literal["mse", "l2"] = "mse"
+    sim_norm: Literal["mse", "l2"] = "l2"
+    """l2: the norm of Eq. 10; mse: mean of squares, far weaker beside the other terms."""
 
 
 class LlsmLoss(Frozen):
@@ -142,6 +147,8 @@ class FocusLoss(Frozen):
     kind: Literal["focus"] = "focus"
     lam: float = 0.1
     lam_on: Literal["loc", "cls"] = "loc"
+    balance: float = Field(default=0.0, ge=0.0)
+    """Pull of the mean selection towards a half; not in the paper. Keeps both modalities in use."""
 
 
 class FpnLoss(Frozen):
@@ -151,7 +158,12 @@ class FpnLoss(Frozen):
     map_weight: float = 0.1
     map_source: MapSource = "focus"
     maps: str = ""
-    """Folder written by `trainers/export_maps.py`, for map_source = "focus"."""
+    """Folder written by `trainers.export_maps` for map_source = "focus"; for "folder", one grey
+    picture per forged crop, named after its key in the shards, over the whole crop."""
+    teacher: str = ""
+    """Config whose network draws the maps; `trainers.reproduce` trains it first."""
+    drawn_by: Literal["focus", "gradcam", "scorecam"] = "focus"
+    """How the teacher draws them: its own fusion maps (Eq. 5), or a CAM of its classifier."""
 
 
 Loss = Annotated[SolaLoss | LrlLoss | LlsmLoss | FocusLoss | FpnLoss, Field(discriminator="kind")]
@@ -167,6 +179,8 @@ class OptimiserConfig(Frozen):
     momentum: float = 0.9
     """sgd only."""
     weight_decay: float = Field(default=0.0, ge=0.0)
+    decay: Literal["matrices", "all"] = "matrices"
+    """matrices: not norms and biases; all: every parameter, as torch's Adam does by itself."""
     asrm_lr_factor: float = Field(default=0.1, ge=0.0)
     """ASRM kernels learn slower and without weight decay: they are projected every step."""
     grad_clip: float = Field(default=1.0, ge=0.0)
@@ -227,6 +241,8 @@ class TrainConfig(Frozen):
     eval: EvalConfig = EvalConfig()
     steps: int = Field(gt=0)
     """Optimiser steps in all."""
+    epoch_steps: int = Field(default=0, ge=0)
+    """Steps of one epoch: every forged frame once, and as many real ones. 0: nobody counts epochs."""
     batch: int = Field(default=32, ge=2)
     """Images per step over all processes; real_share of them real."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -254,7 +270,8 @@ _LOSS_KINDS = {"sola", "lrl", "llsm", "focus", "efficientnet_fpn"}
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """Read `path` and apply `key.key=value` overrides (values are TOML; bare words are strings).
 
-    `extends = "base/sola.toml"` in a file starts from that one: tables are merged, lists replaced.
+    `extends = "base/sola.toml"` in a file starts from that one: tables are merged, lists replaced,
+    notes joined.
     The name is the file's own unless it says otherwise.
 
     Raises ConfigError naming the file, the key and what was expected.
@@ -312,6 +329,9 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in own.items():
         held = merged.get(key)
+        if key == "notes" and held:
+            merged[key] = f"{str(held).strip()}\n{value}"
+            continue
         if isinstance(held, dict) and isinstance(value, dict):
             merged[key] = _merged(held, value)
         else:

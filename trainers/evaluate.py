@@ -70,7 +70,7 @@ def evaluate(
     threshold = card.heatmap_threshold if card else 0.5
     heatmap = metrics.heatmap_report(maps, masks, threshold) if maps else None
     grid = robustness(shards, detector, engine, robustness_frames) if robustness_frames else {}
-    ours = _paper_units(reports)
+    ours = _paper_units(reports, grid)
     tables = paper_tables.side_by_side(config_name, ours) if config_name else []
     tree: dict[str, Any] = {
         "plugin": detector.manifest.key,
@@ -199,9 +199,19 @@ def _calibrated(videos: list[VideoScore], card: BundleCard | None) -> dict[str, 
     }
 
 
-def _paper_units(reports: dict[str, Any]) -> dict[tuple[str, str], float]:
-    """Frame-level AUC, ACC and EER in per cent, keyed as paper_tables asks for them."""
-    return {
+def _paper_units(
+    reports: dict[str, Any], grid: dict[str, list[float]]
+) -> dict[tuple[str, str], float]:
+    """Frame-level AUC, ACC and EER in per cent, keyed as paper_tables asks for them.
+
+    The grid counts as a data set's, "AUC blur" the mean over its levels, where there is one alone.
+    """
+    whole = [name for name in reports if "/" not in name]
+    robust = {
+        (whole[0], f"AUC {kind}"): 100.0 * float(np.mean(values))
+        for kind, values in (grid.items() if len(whole) == 1 else ())
+    }
+    return robust | {
         (name, metric): 100.0 * report["frame"][metric.lower()]["value"]
         for name, report in reports.items()
         for metric in ("AUC", "ACC", "EER")

@@ -10,9 +10,10 @@ from typing import Any
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers import datasets
-from trainers.config import DataSource, TrainConfig, expand, load_config
+from trainers.config import DataSource, FpnLoss, TrainConfig, expand, load_config
 from trainers.datasets.layout import found_in
 from trainers.evaluation.paper_tables import expected_of
+from trainers.feed.map_sources import MAPS_FILE
 from trainers.shards.files import MANIFEST
 from trainers.training.starts.imagenet import ImageNet, ways
 from trainers.training.starts.network import start_in_words, trunk_names
@@ -21,13 +22,17 @@ from unmask.plugin import DetectorManifest
 
 BACKWARD = 3.0
 """A training step costs about three forward passes."""
-#: Multiply-accumulates per second that training reaches, in 1e9: orders of magnitude, no promises. The
-#: CPU's is 30 to 80 images/s of SOLA fast at half width and 192 px; the GPU's a fraction of what such
-#: networks reach in inference on one card.
+#: Multiply-accumulates per second that training reaches, in 1e9, by precision: orders of magnitude,
+#: no promises. The CPU's is 30 to 80 images/s of SOLA fast at half width and 192 px; the GPU's a
+#: fraction of what such networks reach in inference on one card.
 MACHINES = {
-    "2 CPU cores, bf16 (estimate)": 100.0,
-    "one data-centre GPU, bf16 (estimate)": 15_000.0,
+    "2 CPU cores": {"fp32": 60.0, "bf16": 100.0},
+    "one data-centre GPU": {"fp32": 5_000.0, "bf16": 15_000.0, "fp16": 15_000.0},
 }
+VALIDATION_FRAMES = 4
+"""Frames per clip that a validation looks at, `train.py --val-frames`."""
+#: Clips of the official validation sets, FaceForensics++ reals and one method.
+_VALIDATION_CLIPS = 140
 #: Where the architecture departs from the manifest's, its cost does too. Measured on meta tensors.
 _SOLA_FAST, _SOLA_R50, _SOLA_R101 = 3.9, 44.3, 78.0
 
@@ -41,9 +46,10 @@ def training_plan(config: TrainConfig, manifest: DetectorManifest, *, fetch: boo
         "",
         "Data",
     ]
-    for part, sources in (("train", config.data.train), ("val", config.data.val)):
-        for source in sources:
+    for part in ("train", "val", "test"):
+        for source in getattr(config.data, part):
             lines += _source(part, source)
+    lines += _maps(config)
     lines += _synthetic(config)
     lines += ["", "Steps", *_steps(config, fetch), "", "Expected time", *_time(config, manifest)]
     lines += ["", "Expected figures", *_figures(config)]
@@ -81,6 +87,25 @@ def _source(part: str, source: DataSource) -> list[str]:
     return lines
 
 
+def _maps(config: TrainConfig) -> list[str]:
+    """Where an EfficientNet + FPN's maps come from, on which crops, and whether they are there."""
+    loss = config.loss
+    if not isinstance(loss, FpnLoss) or loss.map_source not in ("focus", "folder"):
+        return []
+    crops = config.data.train[0].shards if config.data.train else "the crops of --data"
+    by = f"by {loss.drawn_by} of {loss.teacher}" if loss.teacher else "by another network"
+    lines = [f"  maps {by}, on {crops}"]
+    try:
+        folder = expand(loss.maps)
+        there = (folder / MAPS_FILE).is_file() or any(folder.glob("*.png"))
+        lines.append(f"    {'ready' if there else 'missing'}: {folder}")
+    except ConfigError as error:
+        lines.append(f"    missing: {error.message}")
+    if loss.teacher:
+        lines.append(f"    `python -m trainers.reproduce {config.name}` trains the teacher first")
+    return lines
+
+
 def _synthetic(config: TrainConfig) -> list[str]:
     synthetic = config.synthetic
     if synthetic.share == 0:
@@ -110,8 +135,16 @@ def _steps(config: TrainConfig, fetch: bool) -> list[str]:
         "step": f"times {schedule.factor:g} every {schedule.step_every} steps",
     }[schedule.name]
     warm = f", warm-up {schedule.warmup_steps}" if schedule.warmup_steps else ""
+    epochs = (
+        f" = {config.steps / config.epoch_steps:g} epochs of {config.epoch_steps:,} steps (every "
+        "forged frame once, as many real ones)"
+        if config.epoch_steps and config.plugin != "llsm"
+        else f" = {config.steps / config.epoch_steps:g} epochs of {config.epoch_steps:,} steps"
+        if config.epoch_steps
+        else ""
+    )
     return [
-        f"  {config.steps:,} steps of {config.batch} images = {images:,} images, "
+        f"  {config.steps:,} steps of {config.batch} images = {images:,} images{epochs}, "
         f"{100 * config.sampler.real_share:.0f} % real",
         f"  {config.optimiser.name} {config.optimiser.lr:g}, {shape}{warm}, {config.precision}, "
         f"EMA {config.ema or 'off'}",
@@ -133,14 +166,31 @@ def _start(config: TrainConfig, fetch: bool) -> list[str]:
 
 
 def _time(config: TrainConfig, manifest: DetectorManifest) -> list[str]:
-    work = BACKWARD * gmacs(config, manifest) * config.steps * config.batch
+    """Training and validation, at the config's precision; "auto" is reckoned as fp32."""
+    precision = "fp32" if config.precision == "auto" else config.precision
+    image = gmacs(config, manifest)
+    training = BACKWARD * image * config.steps * config.batch
+    methods = sum(max(1, len(s.methods) or 4 * (s.dataset == "ffpp")) for s in config.data.val)
+    looks = config.steps // config.eval.every if config.eval.every else 1
+    frames = _VALIDATION_CLIPS * (1 + methods) * VALIDATION_FRAMES if config.data.val else 0
+    validating = image * frames * looks
     lines = []
-    for machine, rate in MACHINES.items():
-        hours = work / rate / 3600
-        length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
-        lines.append(f"  {machine}: about {length}")
-    lines.append("  data loading not counted; `--max-steps 50` measures this machine")
+    for machine, rates in MACHINES.items():
+        rate = rates.get(precision, rates["fp32"])
+        lines.append(
+            f"  {machine}, {precision} (estimate): about {_length((training + validating) / rate)}, "
+            f"of it validation {_length(validating / rate)}"
+        )
+    lines.append(
+        f"  validation: {looks} times {frames:,} images; data loading and preparing are not counted; "
+        "`--max-steps 50` measures this machine"
+    )
     return lines
+
+
+def _length(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 def gmacs(config: TrainConfig, manifest: DetectorManifest) -> float:
@@ -153,6 +203,12 @@ def gmacs(config: TrainConfig, manifest: DetectorManifest) -> float:
         if architecture.get("preset") == "fast":
             cost *= _SOLA_FAST / manifest.gmacs
         cost *= float(architecture.get("width", 1.0)) ** 2
+    one_stream = (
+        architecture.get("use_noise_stream") is False
+        or architecture.get("use_frequency") is False
+        or architecture.get("second") == "none"
+    )
+    cost *= 0.5 if one_stream else 1.0
     side = _input(config, manifest)
     return cost * (side / manifest.input_px) ** 2
 

@@ -52,8 +52,9 @@ class Plan(Frozen):
     mask_threshold: float = DIFFERENCE
     mask_level: str = ""
     keep_originals: bool = False
-    faces: Literal["main", "all"] = "main"
-    """main in training; all where the labels are known to hold for every face."""
+    faces: Literal["main", "all", "single"] = "main"
+    """main in training; all where the labels are known to hold for every face; single: videos of one
+    person only."""
     face_detector: str = "auto"
     videos_per_shard: int = 64
 
@@ -235,10 +236,15 @@ def _finish(
     return counts
 
 
-def plans_of(config: TrainConfig, part: Literal["train", "val"]) -> list[tuple[Plan, Path]]:
-    """A plan and its folder for each data source of a training config."""
+def plans_of(config: TrainConfig, part: Literal["train", "val", "test"]) -> list[tuple[Plan, Path]]:
+    """A plan and its folder for each data source of a training config.
+
+    Crops are cut wider than usual where the config looks at more than that.
+    """
     found = []
-    for source in config.data.train if part == "train" else config.data.val:
+    usual = float(Plan.model_fields["crop_scale"].default)
+    needed = (config.crop_scale or 0.0) * max(1.0, config.data.crop_jitter[1])
+    for source in getattr(config.data, part):
         if not source.shards:
             raise ConfigError(
                 f"{config.name}: data.{part} source {source.dataset!r} names no shards folder.",
@@ -254,6 +260,8 @@ def plans_of(config: TrainConfig, part: Literal["train", "val"]) -> list[tuple[P
             masks=source.masks,
             mask_level=source.mask_level,
             keep_originals=source.keep_originals,
+            faces=source.faces,
+            crop_scale=max(usual, needed),
         )
         found.append((plan, expand(source.shards)))
     return found
@@ -263,6 +271,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line; one data set, or every source of a training config."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, help="prepare every source of this training config")
+    parser.add_argument(
+        "--parts", nargs="+", choices=("train", "val", "test"), default=("train", "val", "test"),
+        help="of --config",
+    )  # fmt: skip
     parser.add_argument("--dataset", choices=sorted(datasets.READERS))
     parser.add_argument("--root", type=Path)
     parser.add_argument("--out", type=Path)
@@ -276,14 +288,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--mask-threshold", type=float, default=DIFFERENCE)
     parser.add_argument("--mask-level", default="", help="compression of the pairs for masks")
     parser.add_argument("--keep-originals", action="store_true", help="store paired originals too")
-    parser.add_argument("--faces", choices=("main", "all"), default="main")
+    parser.add_argument("--faces", choices=("main", "all", "single"), default="main")
     parser.add_argument("--face-detector", default="auto")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--restart", action="store_true", help="delete shards of another plan")
     args = parser.parse_args(argv)
     if args.config:
         config = load_config(args.config)
-        work = [*plans_of(config, "train"), *plans_of(config, "val")]
+        work = [plan for part in args.parts for plan in plans_of(config, part)]
         work = [(p.model_copy(update={"face_detector": args.face_detector}), o) for p, o in work]
     elif args.dataset and args.root and args.out:
         plan = Plan(

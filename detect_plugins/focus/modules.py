@@ -65,8 +65,15 @@ class ComplementaryLearning(nn.Module):
         self.score_rgb = _token_score(dim)
         self.score_second = _token_score(dim)
 
+    def chance(self, rgb: Tensor, second: Tensor) -> Tensor:
+        """Mean probability, (), that the second modality's token is kept, before any noise."""
+        return self._scores(rgb, second).float().softmax(dim=-1)[..., 1].mean()
+
+    def _scores(self, rgb: Tensor, second: Tensor) -> Tensor:
+        return torch.cat((self.score_rgb(rgb), self.score_second(second)), dim=-1)
+
     def forward(self, rgb: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        scores = torch.cat((self.score_rgb(rgb), self.score_second(second)), dim=-1)
+        scores = self._scores(rgb, second)
         kept = select(scores, tau=self.tau, sample=self.training)
         return (1.0 - kept) * rgb + kept * second, kept
 

@@ -37,7 +37,8 @@ class Focus(nn.Module):
 
     aux: "logits" (B, 2) of the fused tokens; "logits_rgb", "logits_second" (B, 2) of each modality's
     regions; "fusion_map" (B, 1, h, w) of Eq. 5, signed; "selection" (B, 1, h, w), 1 where the
-    second modality won; "features" (B, D). Without a second modality its entries are absent.
+    second modality won, "chance" () its mean chance to, in training; "features" (B, D). Without a
+    second modality its entries are absent.
     """
 
     def __init__(self, config: FocusConfig, *, pretrained: Pretrained = False) -> None:
@@ -71,6 +72,8 @@ class Focus(nn.Module):
             fusion_second = car_map(maps_second, p_second)
             forged_second = forged_map(maps_second, p_second)
             if self.select is not None:
+                if self.training:
+                    aux["chance"] = self.select.chance(tokens, other)
                 tokens, kept = self.select(tokens, other)
                 side = self.config.map_px
                 selection = kept.transpose(1, 2).reshape(-1, 1, side, side)

@@ -26,7 +26,9 @@ class LrlConfig(Frozen):
     """... and clamped to plus and minus this many of them."""
 
     use_rfam: bool = True
-    """RGB-frequency attention (3.2). Off: the two streams are added."""
+    """RGB-frequency attention (3.2). Off: `without_rfam` says how the streams meet."""
+    without_rfam: Literal["concat", "add"] = "concat"
+    """concat: the final maps of both streams side by side (Table 4); add: summed at all levels."""
     rfam_hidden: Literal["2C", "C"] = "2C"
     """Width of V in Eq. 4; C saves 9.6 M parameters."""
     rfam_forward: Literal["gated", "raw"] = "gated"
@@ -50,6 +52,11 @@ class LrlConfig(Frozen):
         if self.backbone == "legacy_xception":
             return xception_sides(self.input_px)[2:]
         return halved(self.input_px, 3), halved(self.input_px, 4), halved(self.input_px, 5)
+
+    @property
+    def concatenated(self) -> bool:
+        """Two streams that meet only at their final maps."""
+        return self.use_frequency and not self.use_rfam and self.without_rfam == "concat"
 
     @property
     def map_px(self) -> int:

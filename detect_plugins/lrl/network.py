@@ -57,7 +57,7 @@ class Lrl(nn.Module):
             if config.use_rfam:
                 wide = 2 if config.rfam_hidden == "2C" else 1
                 self.rfam.extend(Rfam(c, wide * c) for c in channels)
-        total = sum(channels)
+        total = 2 * channels[-1] if config.concatenated else sum(channels)
         self.mpsm: Mpsm | None = None
         self.classifier: nn.Module
         if config.use_mpsm:
@@ -102,17 +102,25 @@ class Lrl(nn.Module):
         return self._multi_scale(image).mean(dim=(2, 3))
 
     def _multi_scale(self, image: Tensor) -> Tensor:
-        """U~ of section 3.3: three fused levels at the size of the highest, (B, D, h, h)."""
+        """U~ of section 3.3: three fused levels at the size of the highest, (B, D, h, h).
+
+        Streams that are concatenated give their final maps alone (Table 4, second row).
+        """
         rgb = self.normalise(image)
         frequency = None if self.frequency_image is None else self.frequency_image(image)
         levels = []
         for level in range(3):
             rgb = self.rgb[level](rgb)
             fused = rgb
+            if frequency is not None and self.config.concatenated:
+                frequency = self.frequency[level](frequency)
+                continue
             if frequency is not None:
                 frequency = self.frequency[level](frequency)
                 rgb, frequency, fused = self._fuse(level, rgb, frequency)
             levels.append(resized(fused, self.config.sides[2]))
+        if frequency is not None and self.config.concatenated:
+            levels = [rgb, frequency]
         return torch.cat(levels, dim=1)
 
     def _fuse(self, level: int, rgb: Tensor, frequency: Tensor) -> tuple[Tensor, Tensor, Tensor]:

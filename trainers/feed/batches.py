@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     label: Tensor
     """(B,) float, 1 = forged."""
     mask: Tensor
-    """(B, 1, S/2, S/2) uint8, 255 = forged."""
+    """(B, 1, S, S) of shards, (B, 1, S/2, S/2) of pools; uint8, 255 = forged."""
     extent: Tensor
     """(B,) int: 0 real, 1 blend, 2 whole, 3 unknown."""
 
@@ -102,6 +102,7 @@ class PoolBatches(Dataset[Batch]):
     ) -> None:
         self.pool, self.live, self.input_px, self.crop_scale = pool, live, input_px, crop_scale
         self.jitter, self.shift = jitter, shift
+        self.mask_px = input_px if getattr(pool, "full_masks", False) else input_px // 2
         self.augment, self.seed = augment, seed
         self.rank, self.world = rank, world
         self.reals = round(batch * real_share)
@@ -227,6 +228,7 @@ class PoolBatches(Dataset[Batch]):
                 crop,
                 rng,
                 input_px=self.input_px,
+                mask_px=self.mask_px,
                 crop_scale=self.crop_scale,
                 jitter=self.jitter,
                 shift=self.shift,
@@ -250,16 +252,23 @@ def training_view(
     rng: np.random.Generator,
     *,
     input_px: int,
+    mask_px: int,
     crop_scale: float,
     jitter: tuple[float, float],
     shift: float,
     augment: AugmentConfig,
 ) -> tuple[Images, Images]:
-    """One augmented view: picture (S, S, 3) and mask (S/2, S/2), uint8."""
+    """One augmented view: picture (S, S, 3) and mask (M, M), uint8.
+
+    Without jitter and shift its window is that of serving, to the pixel.
+    """
     x, y, side = window(
         crop.record, crop_scale * rng.uniform(*jitter), rng.uniform(-shift, shift, 2)
     )
-    picture = cut(crop.pixels, round(x), round(y), max(8, round(side)))
+    left, top, n = round(x), round(y), max(8, round(side))
+    if jitter == (1.0, 1.0) and not shift:
+        x, y, side = left, top, n = _plain_window(crop, crop_scale)
+    picture = cut(crop.pixels, left, top, n)
     if rng.random() < augment.rescale:
         shrunk = max(48, round(picture.shape[0] * rng.uniform(0.4, 0.9)))
         picture = cv2.resize(picture, (shrunk, shrunk), interpolation=cv2.INTER_AREA)
@@ -278,10 +287,14 @@ def training_view(
         grey = changed.mean(axis=2, keepdims=True)
         changed = grey + (changed - grey) * rng.uniform(0.0, 1.4)
         picture = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
-    mask = np.zeros((input_px // 2, input_px // 2), np.uint8)
-    if crop.mask is not None and crop.record.label:
+    mask = np.zeros((mask_px, mask_px), np.uint8)
+    if crop.mask is not None and crop.record.label and crop.mask.shape[0] == crop.record.side:
+        # At the crop's own size it is cut and shrunk as the picture is.
+        mask = resize(cut((crop.mask * 255).round().astype(np.uint8), left, top, n), mask_px)
+        mask = (mask > 127).astype(np.uint8) * np.uint8(255) if crop.binary else mask
+    elif crop.mask is not None and crop.record.label:
         unit = crop.mask.shape[0] / crop.record.side
-        small = _sampled(crop.mask, x * unit, y * unit, side * unit, input_px // 2)
+        small = _sampled(crop.mask, x * unit, y * unit, side * unit, mask_px)
         mask = (small * 255).round().astype(np.uint8)
     if rng.random() < augment.flip:
         picture, mask = picture[:, ::-1], mask[:, ::-1]
@@ -290,10 +303,13 @@ def training_view(
 
 def plain_view(crop: PoolCrop, input_px: int, crop_scale: float) -> Images:
     """What serving would see: the cut and the resize of `network_input`. (S, S, 3)."""
+    return resize(cut(crop.pixels, *_plain_window(crop, crop_scale)), input_px)
+
+
+def _plain_window(crop: PoolCrop, crop_scale: float) -> tuple[int, int, int]:
     # Whole pixels again where they were whole: shares of the side are a rounding error off.
     x0, y0, x1, y1 = (round(v * crop.record.side, 6) for v in crop.record.face)
-    left, top, side = square_around((x0, y0, x1, y1), crop_scale)
-    return resize(cut(crop.pixels, left, top, side), input_px)
+    return square_around((x0, y0, x1, y1), crop_scale)
 
 
 def window(

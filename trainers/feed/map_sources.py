@@ -1,6 +1,7 @@
 """What the map branch is taught, other than the masks (FoCus paper, Table II).
 
 focus             maps that `trainers/export_maps.py` wrote for exactly these crops
+folder            pictures that others' networks drew, one per forged crop
 ssim, pixel,      differences between a forgery and its real half; crops without one keep their
 pixel-threshold   class and take no part in the map's loss
 """
@@ -41,6 +42,13 @@ def with_maps(pool: Crops, config: TrainConfig) -> Crops:
                 fix="Write maps with trainers/export_maps.py, or use another map_source.",
             )
         return WithStoredMaps(pool, expand(loss.maps))
+    if loss.map_source == "folder":
+        if not loss.maps or not isinstance(pool, ShardPool):
+            raise ConfigError(
+                "loss.map_source is folder, which takes loss.maps and prepared shards.",
+                fix="Name a folder of pictures called KEY.png; manifest lines of the shards have keys.",
+            )
+        return WithMapFolder(pool, expand(loss.maps))
     return WithPairMaps(pool, loss.map_source)
 
 
@@ -50,7 +58,7 @@ def live_map(config: TrainConfig) -> PairMap:
     Nothing where the maps are FoCus's: those are written for stored crops.
     """
     source = config.loss.map_source if isinstance(config.loss, FpnLoss) else "mask"
-    if source == "focus":
+    if source == "focus" or source == "folder":  # noqa: PLR1714 - narrows the type
         return lambda real, fake, mask: None
     if source == "blend" or source == "mask":  # noqa: PLR1714 - narrows the type
         return lambda real, fake, mask: _small(mask)
@@ -62,6 +70,7 @@ class _Wrapped:
 
     def __init__(self, pool: Crops) -> None:
         self.pool, self.records, self.manifest_sha256 = pool, pool.records, pool.manifest_sha256
+        self.full_masks = getattr(pool, "full_masks", False)
 
     def __len__(self) -> int:
         return len(self.pool)
@@ -76,7 +85,7 @@ class _Wrapped:
         found = self._map(index, crop)
         extent = "unknown" if found is None else "blend"
         record = crop.record.model_copy(update={"extent": extent})
-        return dataclasses.replace(crop, record=record, mask=found)
+        return dataclasses.replace(crop, record=record, mask=found, binary=False)
 
     def _map(self, index: int, crop: PoolCrop) -> Floats | None:
         raise NotImplementedError
@@ -114,6 +123,30 @@ class WithStoredMaps(_Wrapped):
         return np.asarray(cv2.warpAffine(stored, to_canvas, (MASK_PX, MASK_PX)), np.float32)
 
 
+class WithMapFolder(_Wrapped):
+    """Others' maps: FOLDER/KEY.png, grey, over the whole crop at any size."""
+
+    def __init__(self, pool: ShardPool, folder: Path) -> None:
+        super().__init__(pool)
+        self._paths = [folder / f"{pool.key(index)}.png" for index in range(len(pool))]
+        forged = [p for p, r in zip(self._paths, pool.records, strict=True) if r.label]
+        missing = [path for path in forged if not path.is_file()]
+        if missing:
+            raise ConfigError(
+                f"{len(missing)} of {len(forged)} forged crops have no map in {folder}, "
+                f"first {missing[0].name}.",
+                fix="Draw one grey picture per forged crop; docs/how-to/train.md says how.",
+            )
+
+    def _map(self, index: int, crop: PoolCrop) -> Floats | None:
+        drawn = cv2.imread(str(self._paths[index]), cv2.IMREAD_GRAYSCALE)
+        if drawn is None:
+            raise ConfigError(f"{self._paths[index]} is no picture.", fix="Draw it again.")
+        side = crop.record.side
+        found = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(found, np.float32) / np.float32(255.0)
+
+
 class WithPairMaps(_Wrapped):
     """Differences to the real half of the same pair."""
 
@@ -135,7 +168,8 @@ class WithPairMaps(_Wrapped):
         other = self._original(index, crop)
         if other is None:
             return None
-        return _small(_difference(other, crop.pixels, self._source))
+        found = _difference(other, crop.pixels, self._source)
+        return found if self.full_masks else _small(found)
 
 
 def _difference(real: Images, fake: Images, source: MapSourceName) -> Floats:

@@ -3,23 +3,26 @@
 open_pool(folder, "train")      a pool of blended crops, or prepared shards, whichever it holds
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from trainers.config import TrainConfig, expand
 from trainers.feed.batches import Crops
 from trainers.shards.files import MANIFEST, CropRecord, ShardSet
-from trainers.synthetic.pool import MASK_PX, Pool, PoolCrop, PoolRecord
+from trainers.synthetic.pool import Pool, PoolCrop, PoolRecord
 from unmask.errors import ConfigError
 from unmask.plugin import Images
 
 
 class ShardPool:
     """Crops of one split of one or several prepared folders; stands in for a Pool."""
+
+    full_masks = True
+    """Masks come at the crop's own size."""
 
     def __init__(self, shards: ShardSet, split: str) -> None:
         self._shards = shards
@@ -45,9 +48,12 @@ class ShardPool:
         crop = self._shards[self._indices[index]]
         mask = None
         if crop.mask is not None:
-            small = cv2.resize(crop.mask, (MASK_PX, MASK_PX), interpolation=cv2.INTER_AREA)
-            mask = np.asarray(small, np.float32) / np.float32(255.0)
-        return PoolCrop(record=self.records[index], pixels=crop.pixels, mask=mask)
+            mask = (crop.mask > 127).astype(np.float32)
+        return PoolCrop(record=self.records[index], pixels=crop.pixels, mask=mask, binary=True)
+
+    def key(self, index: int) -> str:
+        """The crop's name in its shard."""
+        return self._shards.records[self._indices[index]].key
 
     def original(self, index: int) -> Images | None:
         """The same square of a forgery's original, where `prepare --keep-originals` stored it."""
@@ -85,7 +91,22 @@ def config_pool(config: TrainConfig, part: Literal["train", "val"]) -> ShardPool
             f"{config.name}: no finished shards in {missing[0]}.",
             fix="Run `python -m trainers.prepare --config CONFIG`; `--dry-run` says what it needs.",
         )
+    for folder in folders:
+        _check_margin(config, folder)
     return ShardPool(ShardSet(*folders), "all")
+
+
+def _check_margin(config: TrainConfig, folder: Path) -> None:
+    """Raise ConfigError where the shards were cut narrower than the config looks."""
+    needed = (config.crop_scale or 0.0) * config.data.crop_jitter[1]
+    plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("plan", {})
+    held = float(plan.get("crop_scale", needed))
+    if held < needed:
+        raise ConfigError(
+            f"{folder} holds crops of {held:g} faces; {config.name} looks at {needed:g}: what lies "
+            "beyond would be a mirror image.",
+            fix="Prepare them again: `python -m trainers.prepare --config CONFIG --restart`.",
+        )
 
 
 def check_classes(pool: Crops, synthetic_share: float = 0.0) -> None:

@@ -6,6 +6,7 @@ same frame.
 """
 
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ from unmask.plugin import FaceCrop, Images
 from unmask.settings import Settings
 
 Found = tuple[CropMeta, FaceCrop]
+STRAY = 0.1
+"""Share of a video's frames in which a second face may be the detector's mistake."""
 #: Which kind of mask is tried first; the other stands in where a data set lacks it.
 _MASK_ORDER = {
     "difference": ("difference", "official"),
@@ -62,7 +65,8 @@ class How:
     keep_originals: bool = False
     """Store the paired original's square beside each forgery (SSIM and pixel-difference maps)."""
     faces: str
-    """main: the largest face track of a video; all: every one."""
+    """main: the largest face track of a video; all: every one; single: the one of a video that shows
+    no second person."""
 
 
 class CropSource:
@@ -168,7 +172,10 @@ class CropSource:
             if mask is not None and mask.any():
                 return mask, kind
             if mask is not None:
+                # The kind is there and shows no change: another kind would show what did not change
+                # either (NeuralTextures' official masks are the tracker's region).
                 outcome.leave_out("empty mask", kind)
+                return None
         return None
 
     def _picture(self, outcome: ScanResult) -> None:
@@ -225,6 +232,11 @@ class CropSource:
 
     def _kept(self, found: list[Found], sampled: int, outcome: ScanResult) -> list[Found]:
         kept = found if self._how.faces == "all" else _main(found)
+        frames = Counter(meta.frame_index for meta, _ in found)
+        crowded = sum(faces > 1 for faces in frames.values())
+        if self._how.faces == "single" and crowded > STRAY * len(frames):
+            outcome.leave_out("several people")
+            return []
         outcome.leave_out("other face", count=len(found) - len(kept))
         seen = len({meta.frame_index for meta, _ in kept})
         outcome.leave_out("frame without a face", count=sampled - seen)

@@ -57,7 +57,10 @@ class PoolCrop:
     record: PoolRecord
     pixels: Images
     mask: Floats | None
-    """(64, 64) in 0..1 over the whole crop; None where it is not known. Zero for reals."""
+    """(h, h) in 0..1 over the whole crop: 64 of a pool, the crop's own side of shards. None where it
+    is not known; zero for reals."""
+    binary: bool = False
+    """The mask is 0 or 1 at the crop's own size, and stays so when it is resized."""
 
 
 class PoolWriter:

@@ -170,7 +170,11 @@ def focus_loss(aux: dict[str, Tensor], truth: Truth, config: FocusLoss) -> Terms
         localise = localise + F.cross_entropy(aux["logits_second"].float(), wanted)
     on_loc = config.lam_on == "loc"
     loss = classify * (1.0 if on_loc else config.lam) + localise * (config.lam if on_loc else 1.0)
-    return {"loss": loss, "cls": classify, "loc": localise}
+    terms = {"cls": classify, "loc": localise}
+    if config.balance > 0 and "chance" in aux:
+        terms["balance"] = (2.0 * aux["chance"].float() - 1.0).square()
+        loss = loss + config.balance * terms["balance"]
+    return {"loss": loss, **terms}
 
 
 def fpn_loss(aux: dict[str, Tensor], truth: Truth, config: FpnLoss) -> Terms:

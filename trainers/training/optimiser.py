@@ -9,17 +9,23 @@ from torch import nn
 from trainers.config import ScheduleConfig, TrainConfig
 
 
-def build_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only; ASRM slower and undecayed (SOLA's README)."""
+def build_optimiser(network: Any, config: TrainConfig) -> torch.optim.Optimizer:
+    """Groups by rate and decay: `optimiser.decay` says what is decayed; constrained noise filters
+    have `asrm_lr_factor` and no decay. Free SRM filters (SOLA Table 6, "-lsrm") learn as all do.
+    """
+    settings = config.optimiser
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     asrm: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        group = asrm if "asrm" in name else plain if parameter.ndim < 2 else decayed
-        group.append(parameter)
-    settings = config.optimiser
+        if name.startswith("asrm.") and network.asrm.constrained:
+            asrm.append(parameter)
+        elif parameter.ndim < 2 and settings.decay == "matrices":
+            plain.append(parameter)
+        else:
+            decayed.append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": decayed, "lr_factor": 1.0, "weight_decay": settings.weight_decay},
         {"params": plain, "lr_factor": 1.0, "weight_decay": 0.0},

@@ -3,16 +3,19 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from tests import miniature_trees as trees
-from trainers.config import TrainConfig
-from trainers.feed.map_sources import WithPairMaps
+from trainers.config import AugmentConfig, TrainConfig
+from trainers.feed.batches import PoolBatches, plain_view
+from trainers.feed.map_sources import WithPairMaps, with_maps
 from trainers.feed.shard_pool import ShardPool, check_classes, config_pool, open_pool
 from trainers.prepare import Plan, plans_of, prepare
 from trainers.shards.files import ShardSet
 from unmask.errors import ConfigError
+from unmask.geometry import cut, resize, square_around
 
 
 def plan(tree: Path, split: str, **more: object) -> Plan:
@@ -42,8 +45,8 @@ def test_shards_read_like_any_pool(prepared):
     for index, crop in enumerate(pool):
         assert crop.record == pool.records[index]
         assert crop.pixels.shape == (crop.record.side, crop.record.side, 3)
-        assert crop.mask is not None and crop.mask.shape == (64, 64)
-        assert bool(crop.mask.max() > 0.5) == bool(crop.record.label)
+        assert crop.mask is not None and crop.mask.shape == crop.pixels.shape[:2]
+        assert set(np.unique(crop.mask)) == ({0.0, 1.0} if crop.record.label else {0.0})
         assert crop.record.extent == ("blend" if crop.record.label else "real")
         x0, y0, x1, y1 = crop.record.face
         # The face box lies in the middle of a crop 1.9 times as wide.
@@ -109,3 +112,49 @@ def test_one_class_only_is_said_before_training_starts(prepared):
     pool.records = [record for record in pool.records if record.label]
     with pytest.raises(ConfigError, match="forgeries only"):
         check_classes(pool)
+
+
+def test_a_mask_reaches_the_loss_at_the_size_of_the_input_and_on_its_pixels(prepared):
+    pool = open_pool(prepared / "train", "train")
+    batches = PoolBatches(
+        pool, input_px=96, crop_scale=1.3, jitter=(1.0, 1.0), shift=0.0, batch=4, real_share=0.5,
+        synthetic_share=0.0, pair_weights={}, augment=AugmentConfig(flip=0.0), seed=0,
+    )  # fmt: skip
+    seen = batches[0]
+    assert seen.mask.shape == (4, 1, 96, 96)
+    assert set(seen.mask.unique().tolist()) == {0, 255}
+    views = {plain_view(crop, 96, 1.3).tobytes(): crop for crop in pool}
+    for image, mask in zip(seen.image, seen.mask[:, 0], strict=True):
+        # The very picture that serving sees, and the mask cut and shrunk as it was.
+        crop = views[image.permute(1, 2, 0).contiguous().numpy().tobytes()]
+        square = square_around(tuple(round(v * crop.record.side, 6) for v in crop.record.face), 1.3)
+        whole = resize(cut((crop.mask * 255).astype(np.uint8), *square), 96)
+        assert np.array_equal(mask.numpy() > 127, whole > 127)
+
+
+def test_shards_cut_narrower_than_the_config_looks_are_refused(prepared, tmp_path):
+    source = {"dataset": "ffpp", "root": "unused", "shards": str(prepared / "train")}
+    wide = config(train=[source], crop_jitter=(1.0, 1.0)).model_copy(update={"crop_scale": 2.6})
+    with pytest.raises(ConfigError, match=r"crops of 1\.9 faces; toy looks at 2\.6"):
+        config_pool(wide, "train")
+    ((cutting, _),) = plans_of(wide, "train")
+    assert cutting.crop_scale == 2.6
+
+
+def test_maps_of_others_come_from_a_folder_of_pictures(prepared, tmp_path):
+    pool = open_pool(prepared / "train", "train")
+    fields = {"name": "toy", "plugin": "efficientnet_fpn", "steps": 1}
+    loss = {"kind": "efficientnet_fpn", "map_source": "folder", "maps": str(tmp_path)}
+    taught = TrainConfig.model_validate(fields | {"loss": loss})
+    with pytest.raises(ConfigError, match="4 of 4 forged crops have no map"):
+        with_maps(pool, taught)
+    for index, record in enumerate(pool.records):
+        if record.label:
+            drawn = np.zeros((20, 20), np.uint8)
+            drawn[5:10] = 200
+            cv2.imwrite(str(tmp_path / f"{pool.key(index)}.png"), drawn)
+    for crop in with_maps(pool, taught):
+        assert crop.mask is not None and crop.mask.shape == crop.pixels.shape[:2]
+        if crop.record.label:
+            rows = crop.mask[:, crop.record.side // 2]
+            assert rows[round(0.37 * len(rows))] == pytest.approx(200 / 255) and rows[-1] == 0

@@ -33,9 +33,25 @@ def test_the_plan_of_a_paper_table_names_data_steps_time_and_figure(monkeypatch,
     text = plan("lrl-ffpp-c23")
     assert "FaceForensics++ c23, split train, 16 frames per video" in text
     assert "github.com/ondyari/FaceForensics" in text
-    assert "144,000 steps of 32 images = 4,608,000 images" in text
+    assert "144,000 steps of 32 images = 4,608,000 images = 50 epochs of 2,880 steps" in text
+    assert "test: Celeb-DF v2, split test, 32 frames" in text
+    assert "one data-centre GPU, fp32" in text and "of it validation" in text
     assert "table 3 (LRL), test celebdf/Celeb-synthesis: AUC 78.26" in text
     assert f"missing: {tmp_path}/FaceForensics++" in text
+
+
+def test_the_plan_says_who_draws_the_maps_on_which_crops_and_whether_they_are_there(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("UNMASK_DATA", str(tmp_path))
+    text = plan("efficientnet-fpn-ffpp-c40-maps-gradcam")
+    shards = "$UNMASK_DATA/shards/ffpp-c40-train-10-difference-pairs"
+    assert f"maps by gradcam of focus-ffpp-c40-vit, on {shards}" in text
+    folder = tmp_path / "maps/focus-ffpp-c40-vit-gradcam"
+    assert f"missing: {folder}" in text
+    folder.mkdir(parents=True)
+    (folder / "maps.npy").touch()
+    assert f"ready: {folder}" in plan("efficientnet-fpn-ffpp-c40-maps-gradcam")
 
 
 def test_a_tree_that_is_there_is_said_to_be(monkeypatch, tmp_path):

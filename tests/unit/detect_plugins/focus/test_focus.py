@@ -37,6 +37,7 @@ def test_shapes_are_those_of_the_reference():
         "logits_second": (2,),
         "fusion_map": (1, 14, 14),
         "selection": (1, 14, 14),
+        "chance": (),
         "features": (384,),
     }
 

@@ -155,3 +155,19 @@ def test_scores_and_masks_lie_between_zero_and_one(small):
     assert maps.shape == (2, 48, 48)
     assert min(p.min(), maps.min()) >= 0.0
     assert max(p.max(), maps.max()) <= 1.0
+
+
+def test_streams_without_attention_are_concatenated_at_their_final_maps_or_added() -> None:
+    image = torch.rand(2, 3, 150, 150)
+    small = {"input_px": 150, "use_rfam": False, "use_mpsm": False}
+    beside = Lrl(LrlConfig(**small)).eval()
+    summed = Lrl(LrlConfig(**small, without_rfam="add")).eval()
+    assert beside.classifier.in_features == 2 * 2048
+    assert summed.classifier.in_features == 256 + 728 + 2048
+    with torch.no_grad():
+        features = beside(image).aux["features"]
+        rgb, frequency = beside.normalise(image), beside.frequency_image(image)
+        for level in range(3):
+            rgb, frequency = beside.rgb[level](rgb), beside.frequency[level](frequency)
+    wanted = torch.cat((rgb, frequency), dim=1).mean(dim=(2, 3))
+    torch.testing.assert_close(features, wanted, rtol=0, atol=1e-5)

@@ -98,7 +98,7 @@ class TestLrl:
     def test_a_real_wants_full_similarity_and_an_empty_map(self) -> None:
         aux = {"similarity": torch.full((1, 25, 25), 0.75), "map_logits": torch.zeros(1, 1, 10, 10)}
         terms = losses.lrl_loss(
-            torch.zeros(1, 1), aux, truth([0], torch.zeros(1, 20, 20)), LrlLoss()
+            torch.zeros(1, 1), aux, truth([0], torch.zeros(1, 20, 20)), LrlLoss(sim_norm="mse")
         )
         assert terms["sim"].item() == pytest.approx(0.0625)
         assert terms["seg"].item() == pytest.approx(LN2)
