@@ -19,6 +19,8 @@ class MemoryPublisher:
         self.answered: set[str] = set()
         """Keys of crops that the slowest plugin has scored: tests add to it."""
         self.told: list[dict[str, int | str]] = []
+        self.frames: dict[int, tuple[CropMeta, bytes]] = {}
+        """One whole frame per track."""
         self.closed: IngestClosed | None = None
         self._high_water = high_water_crops
         self._sleep = sleep
@@ -39,6 +41,10 @@ class MemoryPublisher:
             self.batches.append(batch)
             for meta, image in zip(batch.crops, pixels, strict=True):
                 self.crops[meta.key] = (meta, image.copy())
+
+    def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
+        """Keep the picture."""
+        self.frames[meta.track_id] = (meta, jpeg)
 
     def lag(self) -> int:
         """Crops that wait to be scored."""

@@ -13,6 +13,7 @@ from ingest.decoding.sampling import parse_policy
 from ingest.faces import FaceDetector
 from ingest.faces.crop_limit import CropLimit
 from ingest.faces.frame_faces import FaceFollower, Seen
+from ingest.faces.whole_frames import WholeFrames
 from ingest.fetching.fetch import fetch
 from ingest.publish import Publisher
 from ingest.sandbox.parent import Decoding
@@ -49,6 +50,7 @@ def ingest_video(
     parse_policy(submission.sample)
     record = Record(submission, face_detector)
     outbox = _Outbox(submission, publisher, settings.group_crops)
+    whole = WholeFrames()
     publisher.begin(submission)
     try:
         with _opened(submission, settings, outbox) as source:
@@ -60,12 +62,15 @@ def ingest_video(
                 elif isinstance(event, Frame):
                     seen = looker.look(event)
                     outbox.add(seen.crops)
+                    whole.look(event.rgb, [meta for meta, _ in seen.crops])
                     record.seen(seen)
                     outbox.tell(record.looked_at, on_progress)
                 elif isinstance(event, Finished):
                     record.finished(event)
             looker.end()
             outbox.flush()
+            for frame in whole.kept.values():
+                publisher.frame(submission.job_id, submission.generation, frame.meta, frame.jpeg)
     except InputError as error:
         log.info("video refused", code=error.code.value, cause=str(error))
         return record.closed(outbox.crops, error)

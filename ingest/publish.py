@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import store_for
 from ingest.owed import answer, most_owed
 from unmask import queues
-from unmask.messages import CropBatch, IngestClosed, Submission
+from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
 from unmask.plugin import Images
 from unmask.settings import Settings
 
@@ -34,6 +34,9 @@ class Publisher(Protocol):
 
     def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
         """Hand over the crops of `batch`, waiting while scoring lags. `pixels`: one array per crop."""
+
+    def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
+        """Hand over one whole frame in which the face `meta` is seen; one per track, the last stays."""
 
     def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
         """Tell people how far it is."""
@@ -132,6 +135,15 @@ class RedisPublisher:
         )
         if not added:
             self._store.drop(field, value)
+
+    def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
+        """Two fields of a hash, which goes with the job."""
+        name = queues.frames(job_id, generation)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hset(name, f"{meta.track_id}:meta", meta.model_dump_json())
+            pipe.hset(name, f"{meta.track_id}:jpeg", jpeg)
+            pipe.expire(name, queues.JOB_TTL_S)
+            pipe.execute()
 
     def lag(self) -> int:
         """Crops that the slowest of this job's plugins has to go, over all jobs in work."""

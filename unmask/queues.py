@@ -60,6 +60,11 @@ def failures(job_id: str, generation: int, plugin_slug: str) -> str:
     return _job(job_id, generation, f"failures:{plugin_slug}")
 
 
+def frames(job_id: str, generation: int) -> str:
+    """Hash `track:meta` -> CropMeta JSON, `track:jpeg` -> the whole frame in which it is seen."""
+    return _job(job_id, generation, "frames")
+
+
 def engines(job_id: str, generation: int, plugin_slug: str) -> str:
     """Set: names of the engines that scored for this plugin, e.g. "openvino-bf16"."""
     return _job(job_id, generation, f"engines:{plugin_slug}")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from console.show import timeline, wording
+from console.show import explain, timeline, wording
 from unmask import __version__
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
@@ -19,6 +19,7 @@ from unmask.verdict import Verdict
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Evidence pictures are crops of at most 640 px; a larger file is not one of ours.
 _MAX_PICTURE_BYTES = 16 << 20
+_KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 
 
 @lru_cache(maxsize=1)
@@ -33,7 +34,7 @@ def environment() -> jinja2.Environment:
     )
     # The style sheet is our own file and holds no markup: escaping its quotes would break it.
     css = Markup(stylesheet())  # noqa: S704
-    env.globals.update(words=wording, version=__version__, css=css)
+    env.globals.update(words=wording, explain=explain, version=__version__, css=css)
     return env
 
 
@@ -68,9 +69,10 @@ def embedded(folder: Path | None) -> Callable[[str], str | None]:
             return None
         path = folder / Path(url).name
         try:
-            if path.suffix != ".png" or path.stat().st_size > _MAX_PICTURE_BYTES:
+            kind = _KINDS.get(path.suffix)
+            if kind is None or path.stat().st_size > _MAX_PICTURE_BYTES:
                 return None
-            return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+            return f"data:{kind};base64," + base64.b64encode(path.read_bytes()).decode("ascii")
         except OSError:
             return None
 

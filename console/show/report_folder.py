@@ -110,7 +110,9 @@ def write_verdict(folder: Path, outcome: ScanResult) -> None:
     # What an earlier scan left here belongs to another verdict.
     shutil.rmtree(evidence, ignore_errors=True)
     evidence.mkdir(parents=True)
-    for name in {Path(u).name for e in verdict.evidence for u in (e.face_url, e.heatmap_url)}:
+    urls = [url for item in verdict.evidence for url in (item.face_url, item.heatmap_url)]
+    urls += [track.picture.url for track in verdict.tracks if track.picture is not None]
+    for name in {Path(url).name for url in urls}:
         if outcome.evidence_dir is not None:
             # A picture that is gone leaves its note in the report, not a scan that stops.
             with suppress(FileNotFoundError):

@@ -1,16 +1,21 @@
-"""The timeline of a verdict as a drawing: one lane per face, plain numbers for an inline SVG."""
+"""The timeline of a verdict as a drawing: one lane per face, plain numbers for an inline SVG.
+
+Everything in a lane is on one scale, the calibrated p of a window by itself. The thresholds are drawn at
+what one window must reach in this video: the more windows were looked at, the higher.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict
+from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict, Window
+from workers.verdicts.probability import logit, sigmoid
 
 WIDTH = 920
 LANE_HEIGHT = 84
 #: With many faces the lanes get lower, so that the page stays one that a person scrolls through.
 CROWDED, CROWDED_LANE_HEIGHT = 6, 44
-LANE_GAP = 30
+LANE_GAP = 36
 LEFT = 44
 RIGHT = 12
 TOP = 22
@@ -38,6 +43,18 @@ class Dot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One window: a level line from its first face to its last."""
+
+    x: float
+    width: float
+    y: float
+    p: float
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lane:
     """One face track."""
 
@@ -49,6 +66,9 @@ class Lane:
     lines: tuple[str, ...]
     """SVG point lists, one per stretch: never joined across a gap."""
     dots: tuple[Dot, ...]
+    windows: tuple[Bar, ...]
+    segments: tuple[tuple[float, float], ...]
+    """(x, width) of each stretch that reaches the threshold for suspicious."""
     thinned: bool
 
     def y(self, p: float) -> float:
@@ -67,6 +87,8 @@ class Timeline:
     lanes: tuple[Lane, ...]
     ticks: tuple[tuple[float, int], ...]
     """(x, milliseconds) of the time axis."""
+    thresholds: tuple[tuple[str, float], ...]
+    """(name, p that one window must reach here), suspicious first."""
     undrawn: int
     """Tracks with scores that found no room."""
 
@@ -109,6 +131,22 @@ def draw(verdict: Verdict) -> Timeline:
                 ),
                 lines=_lines(dots, track.segments_ms),
                 dots=tuple(dots),
+                windows=tuple(
+                    Bar(
+                        x=x(w.start_ms),
+                        width=max(3.0, round(x(w.end_ms) - x(w.start_ms), 1)),
+                        y=_y(top, lane_height, w.p),
+                        p=w.p,
+                        start_ms=w.start_ms,
+                        end_ms=w.end_ms,
+                    )
+                    for w in _fewer(track.windows, end)
+                ),
+                segments=tuple(
+                    (x(s.start_ms), max(3.0, round(x(s.end_ms) - x(s.start_ms), 1)))
+                    for s in verdict.segments
+                    if s.track_id == track.id
+                ),
                 thinned=len(points) < len(track.timeline),
             )
         )
@@ -121,8 +159,31 @@ def draw(verdict: Verdict) -> Timeline:
         right=WIDTH - RIGHT,
         lanes=tuple(lanes),
         ticks=ticks,
+        thresholds=needed(verdict),
         undrawn=len(scored) - len(lanes),
     )
+
+
+def needed(verdict: Verdict) -> tuple[tuple[str, float], ...]:
+    """What one window must reach for each label, after so many were looked at."""
+    shift = verdict.correction.shift if verdict.correction else 0.0
+    policy = verdict.policy
+    return tuple(
+        (name, sigmoid(logit(at) + shift))
+        for name, at in (("suspicious", policy.suspicious_at), ("fake", policy.fake_at))
+    )
+
+
+def _fewer(windows: Sequence[Window], end_ms: int) -> list[Window]:
+    """Where there are more windows than columns, the highest of each column."""
+    if len(windows) <= MAX_POINTS:
+        return list(windows)
+    columns: dict[int, Window] = {}
+    for window in windows:
+        column = window.start_ms * MAX_POINTS // (end_ms + 1)
+        if column not in columns or window.p > columns[column].p:
+            columns[column] = window
+    return [columns[column] for column in sorted(columns)]
 
 
 def _end_ms(verdict: Verdict) -> int:

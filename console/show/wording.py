@@ -124,6 +124,15 @@ def size(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
+def tone(track: TrackVerdict, policy: PolicyUsed) -> str:
+    """The style class of a face: what its own score would be called."""
+    if track.p_fake is None:
+        return "inconclusive"
+    if track.p_fake >= policy.fake_at:
+        return "fake"
+    return "suspicious" if track.p_fake >= policy.suspicious_at else "no_sign_found"
+
+
 _KINDS = {
     "pasted": "Looks like a face or mouth pasted into real footage: a swap, lip sync.",
     "generated": "Looks like a picture drawn whole: an animated portrait, a reenactment.",

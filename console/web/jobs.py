@@ -124,10 +124,10 @@ def verdict(job_id: str, request: Request, found: WebServicesDep) -> Response:
     summary="An evidence picture",
     operation_id="get_evidence",
     response_class=FileResponse,
-    responses={200: {"content": {"image/png": {}}}, **PROBLEMS},
+    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}, **PROBLEMS},
 )
 def evidence(job_id: str, name: str, found: WebServicesDep) -> FileResponse:
-    """A PNG that the verdict's `face_url` or `heatmap_url` names."""
+    """A picture that the verdict names: a face, a map over it, or a whole frame."""
     path = found.picture(found.job(job_id), name)
     if path is None:
         raise InputError(
@@ -135,6 +135,5 @@ def evidence(job_id: str, name: str, found: WebServicesDep) -> FileResponse:
             code=ReasonCode.NOT_FOUND,
             fix="Use an address from the verdict's `evidence`; pictures may have been deleted.",
         )
-    return FileResponse(
-        path, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
-    )
+    kind = "image/jpeg" if path.suffix == ".jpg" else "image/png"
+    return FileResponse(path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})

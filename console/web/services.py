@@ -70,7 +70,12 @@ class WebServices:
     def picture(self, job: JobRow, name: str) -> Path | None:
         """An evidence picture by its bare file name; the newest generation that has it."""
         root = self.settings.data_dir / "evidence" / job.id
-        if not name.endswith(".png") or "/" in name or "\\" in name or name.startswith("."):
+        if (
+            not name.endswith((".png", ".jpg"))
+            or "/" in name
+            or "\\" in name
+            or name.startswith(".")
+        ):
             return None
         for generation in range(job.generation, -1, -1):
             path = root / str(generation) / name

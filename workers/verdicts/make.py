@@ -14,7 +14,7 @@ from unmask.messages import JobState, PluginRef
 from unmask.settings import Settings
 from unmask.verdict import Verdict
 from workers.store import JobRow, Store
-from workers.verdicts import combine, pictures
+from workers.verdicts import combine, frame_pictures, pictures
 from workers.verdicts.aggregate import aggregate
 from workers.verdicts.evidence import Choice, choose
 from workers.verdicts.gather import closing, gather, heatmap
@@ -75,6 +75,8 @@ def _judge(services: Services, row: JobRow) -> Verdict | None:
         combinations=combine.shipped(),
     )
 
+    into = pictures.folder(services.settings.data_dir, row.id, row.generation)
+
     def stored_map(choice: Choice) -> bytes | None:
         return heatmap(services.redis, row, choice.score)
 
@@ -83,9 +85,10 @@ def _judge(services: Services, row: JobRow) -> Verdict | None:
         choose(verdict, results, row.policy),
         stored_map,
         verdict.media,
-        pictures.folder(services.settings.data_dir, row.id, row.generation),
+        into,
     )
-    verdict = verdict.model_copy(update={"evidence": evidence})
+    tracks = frame_pictures.save(services.redis, row.id, row.generation, verdict, into)
+    verdict = verdict.model_copy(update={"evidence": evidence, "tracks": tracks})
     scores = [score for result in results for score in result.scores]
     if not services.store.save_verdict(row.id, row.generation, verdict, scores):
         return None
@@ -119,6 +122,7 @@ def delete_job_keys(
             queues.progress,
             queues.closed,
             queues.settled,
+            queues.frames,
         ):
             pipe.expire(whole(job_id, generation), _AFTERGLOW_S)
         pipe.hdel(queues.ACTIVE, f"{job_id}:{generation}")

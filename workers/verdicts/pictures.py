@@ -70,16 +70,17 @@ def _save(choice: Choice, face: FaceCrop, raw: bytes, into: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     plain = into / choice.face_name
     if not plain.is_file():
-        _write(plain, png(face.pixels))
+        write_whole(plain, png(face.pixels))
     heatmap = decode_map(raw, score.map_height, score.map_width)
     drawn = overlay(face.pixels, on_crop(heatmap, score.map_to_frame, score.crop))
-    _write(into / choice.heatmap_name, png(drawn))
+    write_whole(into / choice.heatmap_name, png(drawn))
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a picture so that no reader ever sees half of it."""
     part = path.with_suffix(".part")
     part.write_bytes(data)
-    part.replace(path)  # a reader never sees half a picture
+    part.replace(path)
 
 
 def _evidence(choice: Choice, media: MediaInfo) -> Evidence:
@@ -90,17 +91,19 @@ def _evidence(choice: Choice, media: MediaInfo) -> Evidence:
         track_id=crop.track_id,
         frame_index=crop.frame_index,
         pts_ms=crop.pts_ms,
-        box=_normalised(crop.box, crop.crop_to_frame, media),
-        crop_box=_normalised(whole, crop.crop_to_frame, media),
+        box=normalised(crop.box, crop.crop_to_frame, media),
+        crop_box=normalised(whole, crop.crop_to_frame, media),
         plugin=score.plugin.key,
-        p=score.p,
+        p=choice.p,
         face_url=f"evidence/{choice.face_name}",
         heatmap_url=f"evidence/{choice.heatmap_name}",
         caption=choice.caption,
+        counts=choice.counts,
+        note=choice.note,
     )
 
 
-def _normalised(box: Box, to_frame: Affine, media: MediaInfo) -> NormalisedBox:
+def normalised(box: Box, to_frame: Affine, media: MediaInfo) -> NormalisedBox:
     """A box in crop pixels as shares of the frame, corner by corner."""
     x0, y0, x1, y1 = box
     xs, ys = zip(*(apply(to_frame, x, y) for x, y in ((x0, y0), (x1, y1))), strict=True)

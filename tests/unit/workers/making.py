@@ -46,6 +46,14 @@ def scores(ps: list[float], track: int = 1, ref: PluginRef = REF) -> tuple[FaceS
     return tuple(score(p, frame, track, ref) for frame, p in enumerate(ps))
 
 
+def at_seconds(ps: list[float], step_ms: int = 1000) -> tuple[FaceScore, ...]:
+    """One look per step."""
+    return tuple(
+        found.model_copy(update={"crop": found.crop.model_copy(update={"pts_ms": step_ms * i})})
+        for i, found in enumerate(score(p, i, face=0) for i, p in enumerate(ps))
+    )
+
+
 def result(
     found: tuple[FaceScore, ...], ref: PluginRef = REF, card: Any = ..., **fields: Any
 ) -> PluginScores:

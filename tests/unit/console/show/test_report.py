@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from console.show import report
+from console.show import explain, report
 from unmask.errors import ReasonCode
-from unmask.messages import Coverage, JobState, Reason
-from unmask.verdict import ConditionObeyed, Verdict, VerdictLabel
+from unmask.messages import Coverage, JobState, Looks, Reason
+from unmask.verdict import (
+    ConditionObeyed,
+    Deciding,
+    LengthCorrection,
+    PluginVote,
+    Segment,
+    TrackPicture,
+    Verdict,
+    VerdictLabel,
+)
 
 Make = Callable[..., Verdict]
 
@@ -183,3 +192,95 @@ def test_a_suspicious_face_says_which_kind_of_forgery_it_looks_like(make_verdict
         told = verdict.model_copy(update={"tracks": (first, *verdict.tracks[1:])})
         shown = _Page(report.render_report(told, name="a.mp4", picture=_none)).shown()
         assert ("a picture drawn whole" in shown) is said
+
+
+DECIDING = Deciding(
+    track_id=1,
+    scope="window",
+    start_ms=60_000,
+    end_ms=64_900,
+    votes=(
+        PluginVote(plugin="sola", p=0.73, weight=0.4, finds="pasted"),
+        PluginVote(plugin="efficientnet_fpn", p=0.25, weight=1.0, finds="pasted"),
+        PluginVote(plugin="generated_faces", p=0.88, weight=1.0, finds="generated"),
+    ),
+    kind="generated",
+    combined=0.88,
+    calibrated=0.86,
+    p_fake=0.78,
+)
+MANY = LengthCorrection(
+    name="worst-of-n", version="1", tracks=2, windows=40, track_shift=0.3, shift=0.55
+)
+
+
+def test_one_line_says_how_the_detectors_numbers_became_p_fake(make_verdict: Make) -> None:
+    verdict = make_verdict(p_fake=0.78, deciding=DECIDING, correction=MANY)
+    assert explain.how(verdict) == (
+        "Face 1, 1:00.0–1:04.9: sola 0.73, efficientnet_fpn 0.25 (pasted faces); generated_faces "
+        "0.88 (drawn faces) → the likelier kind counts: 0.88 → calibrated for all of them: 0.86 → "
+        "as the worst of 40 windows: 0.78."
+    )
+    html = report.render_report(verdict, name="a.mp4", picture=lambda _: None)
+    assert "as the worst of 40 windows" in html
+    assert explain.how(make_verdict()) == ""  # version 1 did not say
+
+
+def test_suspicious_segments_are_listed_with_their_times(make_verdict: Make) -> None:
+    segment = Segment(
+        start_ms=60_000, end_ms=64_900, track_id=1, kind="generated", p_fake=0.78, windows=2
+    )
+    html = report.render_report(
+        make_verdict(segments=(segment,)), name="a.mp4", picture=lambda _: None
+    )
+    assert "Where it looks forged" in html
+    assert "1:00.0–1:04.9" in html
+    assert "a drawn picture" in html
+
+
+def test_every_pictured_track_is_marked_in_its_whole_frame(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    picture = TrackPicture(
+        frame_index=10, pts_ms=400, url="evidence/t2-frame.jpg", box=(0.25, 0.5, 0.5, 0.75)
+    )
+    tracks = tuple(
+        track.model_copy(update={"picture": picture}) if track.id == 2 else track
+        for track in verdict.tracks
+    )
+    html = report.render_report(
+        make_verdict(tracks=tracks), name="a.mp4", picture=lambda url: f"data:image/jpeg,{url}"
+    )
+    page = _Page(html)
+    (box,) = [
+        attrs
+        for tag, attrs in page.tags
+        if tag == "rect" and (attrs.get("class") or "").startswith("face ")
+    ]
+    drawn = [float(box[name] or "nan") for name in ("x", "y", "width", "height")]
+    assert drawn == [320.0, 360.0, 320.0, 180.0]  # of 1280 x 720
+    assert box["class"] == "face is-no_sign_found"
+
+
+def test_evidence_that_does_not_count_says_why(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    aside = verdict.evidence[0].model_copy(update={"counts": False, "note": "Does not count: <x>."})
+    html = report.render_report(
+        make_verdict(evidence=(aside,)), name="a.mp4", picture=lambda _: None
+    )
+    assert "Does not count: &lt;x&gt;." in html
+    assert 'class="aside"' in html
+
+
+def test_how_closely_it_was_looked_at_is_said(make_verdict: Make) -> None:
+    coverage = make_verdict().coverage.model_copy(
+        update={
+            "looks": Looks(budget=32, steady=30, shots=2),
+            "longest_unlooked_ms": 19_200,
+            "faces_left_out": 7,
+        }
+    )
+    said = explain.looked(make_verdict(coverage=coverage))
+    assert said == (
+        "32 looks; the longest stretch between two lasts 19.2 s; 2 of the looks are extra ones in "
+        "short shots; the policy allows no more; 7 faces over the policy's limits were left out."
+    )

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from console.show import timeline
-from unmask.verdict import FramePoint, TrackVerdict, Verdict
+from unmask.verdict import (
+    FramePoint,
+    LengthCorrection,
+    Segment,
+    TrackVerdict,
+    Verdict,
+    Window,
+)
+from workers.verdicts.correction import corrected
 
 Make = Callable[..., Verdict]
 
@@ -94,3 +102,43 @@ def test_a_crowd_gets_lower_lanes(make_verdict: Make) -> None:
     assert all(
         lane.top <= dot.y <= lane.top + lane.height for lane in drawing.lanes for dot in lane.dots
     )
+
+
+def test_thresholds_are_drawn_at_what_one_window_must_reach_here(make_verdict: Make) -> None:
+    plain = timeline.draw(make_verdict()).thresholds
+    policy = make_verdict().policy
+    assert [round(p, 6) for _, p in plain] == [policy.suspicious_at, policy.fake_at]
+    many = LengthCorrection(
+        name="worst-of-n", version="1", tracks=1, windows=200, track_shift=0.0, shift=1.0
+    )
+    shifted = timeline.draw(make_verdict(correction=many)).thresholds
+    assert all(b > a for (_, a), (_, b) in zip(plain, shifted, strict=True))
+    # A window at the line has exactly the policy's threshold for its p_fake.
+    assert corrected(shifted[0][1], 1.0) == pytest.approx(policy.suspicious_at)
+
+
+def test_windows_and_segments_are_drawn_where_they_are(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    windows = tuple(
+        Window(start_ms=s, end_ms=s + 2500, faces=6, p=p) for s, p in ((0, 0.2), (2500, 0.95))
+    )
+    first = verdict.tracks[0].model_copy(update={"windows": windows})
+    segment = Segment(start_ms=2500, end_ms=5000, track_id=1, p_fake=0.95, windows=1)
+    drawing = timeline.draw(make_verdict(tracks=(first, *verdict.tracks[1:]), segments=(segment,)))
+    lane = drawing.lanes[0]
+    assert [bar.y for bar in lane.windows] == [lane.y(0.2), lane.y(0.95)]
+    (marked,) = lane.segments
+    assert marked == (lane.windows[1].x, lane.windows[1].width)
+    assert drawing.lanes[1].segments == ()
+
+
+def test_of_more_windows_than_columns_the_highest_stay(make_verdict: Make) -> None:
+    verdict = make_verdict()
+    windows = tuple(
+        Window(start_ms=8 * i, end_ms=8 * i + 8, faces=6, p=0.99 if i == 777 else 0.1)
+        for i in range(1200)
+    )
+    first = verdict.tracks[0].model_copy(update={"windows": windows})
+    lane = timeline.draw(make_verdict(tracks=(first,))).lanes[0]
+    assert len(lane.windows) <= timeline.MAX_POINTS
+    assert max(bar.p for bar in lane.windows) == 0.99
