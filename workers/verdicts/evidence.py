@@ -8,10 +8,10 @@ with the reason why it does not count: a map may be hot on one face of a video t
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unmask.messages import FaceScore
+from unmask.messages import DIGITS, FaceScore
 from unmask.policy import Policy
 from unmask.verdict import FramePoint, TrackVerdict, Verdict
-from workers.verdicts.plugin_verdict import DIGITS, PluginScores
+from workers.verdicts.plugin_verdict import PluginScores
 from workers.verdicts.probability import calibrated
 
 #: A detector speaks for a forgery where it is likelier than not by its own calibration.
