@@ -1,33 +1,36 @@
 """Faces that lie on their side or stand on their head: found, and told how to turn them upright.
 
 Detectors of forgery learn upright faces and accuse real people who lie. Face finders learn upright
-faces too, and give others away: they miss them, or are less sure. So where nothing is found, or a
-face is not sure to stand upright, the finder is asked in the other three directions as well. What
-it is surest of counts, over all that was asked of one video; from then on the whole picture is
-searched in that direction, so that a video turned by 90 degrees gives the crops of the upright one.
+faces too, and give others away: they miss them, or are less sure. So a face that is not sure to
+stand upright is shown to the finder in all four directions, close up and at two sizes; what it is
+surest of is right in all of 150 cases (50 people). Where nothing is found at all, the whole frame is
+searched in the other directions. The largest face's direction becomes that of the whole picture, so
+that a video turned by 90 degrees gives the very crops of the upright one.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.faces import Face, FaceDetector, UprightDetector, in_order, shrink
+from ingest.faces import Face, FaceDetector, UprightDetector, shrink
 from ingest.faces.quarter_turns import face_back, turned
 from ingest.faces.quick_search import QuickSearch
 from unmask.arrays import Images
-from unmask.geometry import iou
 
 #: Asked at so many looks at first, then at every so many of those that leave doubt.
 _ASKS_AT_FIRST, _THEN_EVERY = 8, 6
-#: Longer side of the frame when it is searched in another direction.
-_ASKED_PX = 480
-#: A direction wins by so much more certainty (log-odds), a whole picture's over all asked so far.
-_FACE_WINS, _PICTURE_WINS = 0.5, 1.0
-#: Overlap (IoU) of one face found in two directions.
-_SAME = 0.2
-_DIRECTIONS = 4
+#: Faces asked about on one frame, the largest.
+_FACES = 2
+#: Longer side of a frame without faces when it is searched in another direction.
+_ALL_PX = 480
+#: A face is asked about in a square of so many times its side, in these sizes.
+_AROUND = 2.2
+_CLOSE_PX = (120, 200)
+#: A smaller face than this share of the square is another one's.
+_OF_SQUARE = 0.25
+#: Log-odds, summed over the sizes, by which one direction must be surer than any other.
+_TOLD = 0.5
 
 
 class DirectedSearch:
@@ -38,77 +41,93 @@ class DirectedSearch:
         self._search = QuickSearch(detector)
         self._turns = 0
         """Of the whole picture."""
-        self._certainty = np.zeros(_DIRECTIONS)
-        """Log-odds by direction, over all frames on which the question was asked."""
         self._doubts = 0
+        self._told = False
+        """Whether any face of this video was asked about with a clear answer."""
 
     def find(self, rgb: Images, pts_ms: int) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right, with their turns. Times ascend."""
         found = self._found(rgb, pts_ms)
         if not isinstance(self._detector, UprightDetector):
             return found
-        sure = self._detector.upright_score
-        if found and all(face.score >= sure for face in found):
+        # The first face is asked about in any case: all others are believed on its word.
+        sure = self._detector.upright_score if self._told else math.inf
+        unsure = [face for face in found if face.score < sure]
+        if (found and not unsure) or not self._worth_asking():
             return found
+        asked = sorted(unsure, key=_side, reverse=True)[:_FACES] or self._elsewhere(rgb)
+        told = [(face, *self._direction(rgb, face)) for face in asked]
+        self._told |= any(sure_of_it for *_, sure_of_it in told)
+        largest = max(found, key=_side, default=None)
+        for face, turns, sure_of_it in told:
+            if sure_of_it and turns != self._turns and (largest is None or face is largest):
+                self._turns, self._search = turns, QuickSearch(self._detector)
+                # The box was that of a face seen the wrong way up.
+                return self._found(rgb, pts_ms) or found
+        return [self._settled(face, told) for face in found]
+
+    def _worth_asking(self) -> bool:
         self._doubts += 1
-        if self._doubts > _ASKS_AT_FIRST and self._doubts % _THEN_EVERY:
-            return found
-        others = {turns: self._asked(rgb, turns) for turns in range(4) if turns != self._turns}
-        if self._turn_over(found, others):
-            found = self._found(rgb, pts_ms)
-            others = {turns: self._asked(rgb, turns) for turns in range(4) if turns != self._turns}
-        return in_order(_settled(found, others, sure), rgb)
+        return self._doubts <= _ASKS_AT_FIRST or self._doubts % _THEN_EVERY == 0
 
     def _found(self, rgb: Images, pts_ms: int) -> list[Face]:
         faces = self._search.find(turned(rgb, self._turns), pts_ms)
-        return in_order([face_back(face, self._turns, rgb.shape) for face in faces], None)
+        back = [face_back(face, self._turns, rgb.shape) for face in faces]
+        return sorted(back, key=lambda face: face.box)
 
-    def _asked(self, rgb: Images, turns: int) -> list[Face]:
-        """Faces in another direction, on a reduced frame."""
-        small, factor = shrink(rgb, _ASKED_PX)
-        seen = self._detector.detect(turned(small, turns))
-        return [_grown(face_back(face, turns, small.shape), factor) for face in seen]
+    def _elsewhere(self, rgb: Images) -> list[Face]:
+        """The surest face of a frame on which none was found, searched in the other directions."""
+        small, factor = shrink(rgb, _ALL_PX)
+        faces = [
+            face_back(face, turns, small.shape)
+            for turns in range(4)
+            if turns != self._turns
+            for face in self._detector.detect(turned(small, turns))
+        ]
+        best = max(faces, key=lambda face: face.score, default=None)
+        if best is None:
+            return []
+        x0, y0, x1, y1 = (value / factor for value in best.box)
+        return [dataclasses.replace(best, box=(x0, y0, x1, y1), landmarks=None)]
 
-    def _turn_over(self, found: Sequence[Face], others: dict[int, list[Face]]) -> bool:
-        """Count what was asked; True where the whole picture is to be searched in another direction."""
-        for turns, faces in (others | {self._turns: list(found)}).items():
-            self._certainty[turns] += max((_certainty(face) for face in faces), default=0.0)
-        best = int(self._certainty.argmax())
-        if self._certainty[best] < self._certainty[self._turns] + _PICTURE_WINS:
-            return False
-        self._turns = best
-        self._search = QuickSearch(self._detector)
-        return True
+    def _direction(self, rgb: Images, face: Face) -> tuple[int, bool]:
+        """In which direction the finder is surest of a face, and whether it is much surer."""
+        square = _square(rgb, face)
+        certainty = np.zeros(4)
+        for turns in range(4):
+            for px in _CLOSE_PX:
+                small, _ = shrink(turned(square, turns), px)
+                seen = self._detector.detect(small)
+                scores = [f.score for f in seen if _side(f) >= _OF_SQUARE * small.shape[0]]
+                certainty[turns] += _log_odds(max(scores, default=0.0))
+        best, second = (int(n) for n in np.argsort(-certainty, kind="stable")[:2])
+        return best, bool(certainty[best] - certainty[second] >= _TOLD)
 
-
-def _settled(found: Sequence[Face], others: dict[int, list[Face]], sure: float) -> list[Face]:
-    """Each face in the direction that the finder is surest of; faces of other directions added."""
-    rivals = [face for faces in others.values() for face in faces]
-    settled: list[Face] = []
-    for face in found:
-        same = [rival for rival in rivals if iou(rival.box, face.box) >= _SAME]
-        # Not by ==: faces hold arrays.
-        rivals = [rival for rival in rivals if iou(rival.box, face.box) < _SAME]
-        best = max(same, key=_certainty, default=None)
-        if face.score >= sure > 0 or best is None:
-            settled.append(face)
-        elif abs(_certainty(best) - _certainty(face)) < _FACE_WINS:
-            settled.append(dataclasses.replace(face, doubtful=True))
-        else:
-            settled.append(max(face, best, key=_certainty))
-    for rival in sorted(rivals, key=_certainty, reverse=True):
-        if rival.score >= sure and all(iou(rival.box, face.box) < _SAME for face in settled):
-            settled.append(rival)
-    return settled
+    def _settled(self, face: Face, told: list[tuple[Face, int, bool]]) -> Face:
+        for asked, turns, sure in told:
+            if asked is face:
+                return dataclasses.replace(
+                    face, turns=turns if sure else face.turns, doubtful=not sure
+                )
+        return face
 
 
-def _certainty(face: Face) -> float:
-    """Log-odds of being a face, none for less than even."""
-    score = min(max(face.score, 0.5), 0.9999)
+def _square(rgb: Images, face: Face) -> Images:
+    """The face and its surroundings, within the frame."""
+    height, width = rgb.shape[:2]
+    x0, y0, x1, y1 = face.box
+    side = min(round(_AROUND * _side(face)), height, width)
+    left = min(max(0, round((x0 + x1 - side) / 2)), width - side)
+    top = min(max(0, round((y0 + y1 - side) / 2)), height - side)
+    return np.ascontiguousarray(rgb[top : top + side, left : left + side])
+
+
+def _log_odds(score: float) -> float:
+    """None for less than even."""
+    score = min(max(score, 0.5), 0.9999)
     return math.log(score / (1.0 - score))
 
 
-def _grown(face: Face, factor: float) -> Face:
-    x0, y0, x1, y1 = (value / factor for value in face.box)
-    marks = None if face.landmarks is None else (face.landmarks / factor).astype(np.float32)
-    return dataclasses.replace(face, box=(x0, y0, x1, y1), landmarks=marks)
+def _side(face: Face) -> float:
+    x0, y0, x1, y1 = face.box
+    return max(x1 - x0, y1 - y0)
