@@ -6,7 +6,8 @@ from detect_plugins.catalogue import CatalogueEntry, load_detector
 from unmask.errors import BundleRefused
 from unmask.messages import PluginRef
 from unmask.settings import Settings
-from workers.scoring.scorer import Scorer
+from workers.scoring.mirror import MirrorAverage
+from workers.scoring.scorer import Infers, Scorer
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,10 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
         )
     device = resolve_device(settings.device)
     detector = load_detector(entry, settings.weights_dir, device)
+    engine: Infers
     engine, passed_over = best_engine(detector, device=device, settings=settings)
+    if settings.mirror_average:
+        engine = MirrorAverage(engine)
     log.info(
         "plugin.ready",
         plugin=ref.slug,
