@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import store_for
 from ingest.owed import answer, most_owed
 from unmask import queues
+from unmask.errors import InputError, ReasonCode
 from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
 from unmask.plugin import Images
 from unmask.settings import Settings
@@ -48,8 +49,11 @@ class Publisher(Protocol):
 #: Add one entry unless all its crops are in the stream already; note its id with every crop, and
 #: what each plugin owes for it: a crop that was answered in an earlier run is not owed again.
 #: KEYS: stream, entries, published, references, owed by all, owed by the job, then scores and
-#: failures per plugin. ARGV: meta field, meta, pixels field, pixels, lifetime, crop keys, slugs.
+#: failures per plugin, last the mark of a cancelled job. ARGV: meta field, meta, pixels field, pixels,
+#: lifetime, crop keys, slugs.
+#: -1: the job is cancelled; else how many crops were new.
 _ADD = """
+if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return -1 end
 local keys, slugs = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
 local missing = {}
 for _, key in ipairs(keys) do
@@ -100,7 +104,10 @@ class RedisPublisher:
         self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)
 
     def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
-        """Add one entry. Waits while the slowest of the job's plugins owes too much."""
+        """Add one entry. Waits while the slowest of the job's plugins owes too much.
+
+        Raises InputError (cancelled) where nobody wants it any more.
+        """
         self._wait_for_room(batch)
         keys = [meta.key for meta in batch.crops]
         self._keys.update(keys)
@@ -118,6 +125,7 @@ class RedisPublisher:
             queues.OWED,
             queues.owed(*job),
             *answers,
+            queues.cancelled(*job),
         )
         field, value = self._store.put(job, pixels)
         added: Any = self._redis.eval(
@@ -133,8 +141,10 @@ class RedisPublisher:
             json.dumps(self._slugs),
             queues.FIELD_REFERENCE,
         )
-        if not added:
+        if int(added) <= 0:
             self._store.drop(field, value)
+        if int(added) < 0:
+            raise InputError("the job was cancelled.", code=ReasonCode.CANCELLED)
 
     def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
         """Two fields of a hash, which goes with the job."""

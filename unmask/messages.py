@@ -36,6 +36,11 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to do."""
+        return self in (JobState.QUEUED, JobState.RUNNING)
+
 
 class PluginRef(Frozen):
     """A plugin with the exact weights a job is to be scored with."""

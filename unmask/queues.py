@@ -1,5 +1,7 @@
 """Every Redis name and lifetime, in one place. Nothing else spells a key."""
 
+import hashlib
+
 PREFIX = "unmask"
 
 #: RQ queues: one worker process listens on exactly one (a worker of several can lose a job).
@@ -98,6 +100,13 @@ def owed(job_id: str, generation: int) -> str:
 def progress(job_id: str, generation: int) -> str:
     """Hash: sampled, crops, crops_expected, phase: for people, never for decisions."""
     return _job(job_id, generation, "progress")
+
+
+def cancelled(job_id: str, generation: int) -> str:
+    """String while nothing may be published for the job any more. Its name does not tell the job,
+    for it outlives an erasure by an hour."""
+    digest = hashlib.sha256(f"{job_id}:{generation}".encode()).hexdigest()
+    return f"{PREFIX}:cancelled:{digest[:24]}"
 
 
 def settled(job_id: str, generation: int) -> str:

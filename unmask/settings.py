@@ -3,6 +3,7 @@
 `Settings()` reads it; nothing else reads the environment.
 """
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,14 @@ class Settings(BaseSettings):
     """Directories from which the API accepts a path instead of an upload."""
     upload_retention_hours: float = Field(default=168.0, ge=0, allow_inf_nan=True)
     """An upload is deleted so long after the last job that read it ended; inf keeps it."""
+    evidence_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
+    """Evidence pictures, which show faces, are deleted so long after the verdict."""
+    score_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
+    """Frame scores are deleted so long after the job ended."""
+    verdict_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
+    """A job is erased whole so long after it ended, and a receipt is kept."""
+    decision_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
+    """Moderators' decisions are deleted so long after they were made."""
 
     face_detector: str = "auto"
     """auto, retinaface, mtcnn, haar, or onnx:PATH."""

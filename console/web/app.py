@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
-from console.web import about, decisions, jobs, keys, page, problems, submission
+from console.web import about, bulk, control, decisions, jobs, keys, page, problems, submission
 from console.web.hosts import CheckHost
 from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
@@ -62,7 +62,7 @@ def create_app(
     )
     app.state.oauth = login.provider(settings)
     problems.install(app)
-    for part in (submission, jobs, decisions, keys, about, page):
+    for part in (submission, bulk, jobs, control, decisions, keys, about, page):
         app.include_router(part.router)
     app.include_router(login.api)
     app.include_router(login.page)

@@ -93,14 +93,23 @@ def show(job_id: str, found: WebServicesDep) -> JobView:
     operation_id="get_verdict",
     responses=VERDICT_RESPONSES,
 )
-def verdict(job_id: str, request: Request, found: WebServicesDep) -> Response:
+def verdict(
+    job_id: str,
+    request: Request,
+    found: WebServicesDep,
+    generation: Annotated[
+        int | None, Query(ge=0, le=1_000_000, description="Of an earlier run; else the newest.")
+    ] = None,
+) -> Response:
     """The same bytes as verdict.json, valid against the published schema.
 
     404 `verdict_not_ready` while the job is waiting or running, 404 `no_verdict` where it failed:
     both say how the job stands. Poll the job, not this address.
     """
     job = found.job(job_id)
-    known = found.store.verdict(job_id) if job.state is JobState.SUCCEEDED else None
+    wanted = job.generation if generation is None else generation
+    is_done = job.state is JobState.SUCCEEDED or wanted < job.generation
+    known = found.store.verdict(job_id, wanted) if is_done else None
     if known is not None:
         return Response(known.canonical_json(), media_type="application/json")
     reasons = shown_reasons(job)

@@ -197,12 +197,7 @@ def _submit(
     sha256: str | None = None,
 ) -> tuple[JobRow, bool]:
     """Write the job row and queue it; True where it is new."""
-    # A policy may also be a file of the server's: clients must not choose which file it reads.
-    if options.policy not in {None, DEFAULT.id, found.settings.policy}:
-        raise ConfigError(
-            f"this server has no policy {options.policy!r}.",
-            fix=f"Leave it out, or name {DEFAULT.id!r}.",
-        )
+    check_policy(found, options.policy)
     parse_policy(options.sample or found.settings.sample)
     if options.reuse:
         if isinstance(media, Path):
@@ -231,6 +226,16 @@ def _submit(
             # The row is what counts: the sweeper queues the job once Redis is back.
             log.warning("api.queued_later", job_id=job.id, error=str(error))
     return job, created
+
+
+def check_policy(found: WebServices, policy: str | None) -> None:
+    """Raises ConfigError for a policy that this server does not offer."""
+    # A policy may also be a file of the server's: clients must not choose which file it reads.
+    if policy not in {None, DEFAULT.id, found.settings.policy}:
+        raise ConfigError(
+            f"this server has no policy {policy!r}.",
+            fix=f"Leave it out, or name {DEFAULT.id!r}.",
+        )
 
 
 def _same_bytes(found: WebServices, sha256: str) -> JobRow | None:

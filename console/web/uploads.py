@@ -20,7 +20,7 @@ FILE_FIELD = "file"
 FORM_FIELDS = frozenset(
     {"plugins", "policy", "sample", "external_id", "metadata", "tags", "priority", "reuse"}
 )
-_MAX_FIELD_BYTES = 4096
+_MAX_FIELD_BYTES = 8192
 _MAX_PARTS = 16
 #: Headers and boundaries around the file itself.
 _FORM_OVERHEAD = 64 << 10
@@ -109,7 +109,11 @@ class _Form:
         else:
             self._value.extend(data[start:end])
             if len(self._value) > _MAX_FIELD_BYTES:
-                raise InputError(f"the form field {self._name!r} is too long.", fix=_SEND)
+                raise InputError(
+                    f"the form field {self._name!r} is too long.",
+                    code=ReasonCode.TOO_LARGE,
+                    fix=f"At most {_MAX_FIELD_BYTES} bytes.",
+                )
 
     def _end(self) -> None:
         if self._name is not None and self._name != FILE_FIELD:

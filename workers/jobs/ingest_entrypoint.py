@@ -24,9 +24,7 @@ def ingest_job(submission_json: str) -> None:
     if job is None:
         raise BrokerError("ingest_job runs as an RQ job.", fix="Run `unmask worker ingest`.")
     redis, settings = job.connection, Settings()
-    with structlog.contextvars.bound_contextvars(
-        job_id=submission.job_id, video=submission.filename
-    ):
+    with structlog.contextvars.bound_contextvars(job_id=submission.job_id):
         publisher = RedisPublisher(redis, settings)
         closed = ingest_video(
             submission,

@@ -22,9 +22,9 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import IngestClosed, JobState, Reason
 from workers.broker.heartbeats import last_beats
+from workers.jobs.retention import delete_expired
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
-from workers.jobs.upload_retention import delete_old_uploads
 from workers.scoring.entry import batch_of
 from workers.scoring.write_scores import record_failures
 from workers.store import JobRow
@@ -72,7 +72,7 @@ class Sweeper:
             done["retried"] += _enqueue_due(redis, name)
         seen: set[str] = set()
         for row in self._services.store.unfinished():
-            with structlog.contextvars.bound_contextvars(job_id=row.id, video=row.filename):
+            with structlog.contextvars.bound_contextvars(job_id=row.id):
                 action = self._look_after(row, seen)
                 if action:
                     done[action] += 1
@@ -83,8 +83,8 @@ class Sweeper:
         done["consumers_forgotten"] += _forget_consumers(redis)
         if time.monotonic() >= self._uploads_due_s:
             self._uploads_due_s = time.monotonic() + _UPLOADS_EVERY_S
-            done["uploads_deleted"] += delete_old_uploads(
-                self._services.store, self._services.settings
+            done += delete_expired(
+                self._services.store, self._services.redis, self._services.settings
             )
         return +done
 

@@ -49,11 +49,12 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         if self.execution is None:
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
-        self._horse_pid = os.spawnve(  # noqa: S606 - our own command line
-            os.P_NOWAIT,
+        # A process group of its own from its first moment: RQ stops a job by killing its group.
+        self._horse_pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "workers.run.rq_worker", *arguments],
             {**os.environ, _URL: self.url},
+            setpgroup=0,
         )
 
 
@@ -69,7 +70,6 @@ def run_horse(
     worker = UnmaskWorker(queue_name, url, believed_s)
     worker.name = worker_key.removeprefix(worker.redis_worker_namespace_prefix)
     worker.execution = Execution.fetch(execution_id, job.id, connection=redis)
-    os.setpgrp()
     worker._is_horse = True
     worker.main_work_horse(job, worker.queues[0])
 

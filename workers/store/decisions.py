@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from unmask.decision import Decision, DecisionGiven, Stance
-from workers.store.clock import now
+from workers.store.clock import now, stamp
 from workers.store.outbox import DECISION_MADE, write_event
 from workers.store.sql_tables import DECISIONS, JOBS
 
@@ -54,6 +55,12 @@ class DecisionLog:
             data = {"external_id": job.external_id, **made.model_dump(mode="json")}
             write_event(connection, job.tenant, DECISION_MADE, job_id, data)
         return made
+
+    def delete(self, made_before: datetime) -> int:
+        """Retention: delete what was decided before then; how many."""
+        with self._begin() as connection:
+            old = delete(DECISIONS).where(DECISIONS.c.created_at < stamp(made_before))
+            return connection.execute(old).rowcount
 
     def page(self, tenant: str, after: int = 0, limit: int = 100) -> list[Decision]:
         """A tenant's decisions after the one numbered `after`, the oldest first."""

@@ -19,6 +19,7 @@ from workers.store.actions import ActionLog
 from workers.store.clock import now, stamp
 from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
+from workers.store.erasure import Erasure
 from workers.store.job_search import JobSearch
 from workers.store.keys import KeyRing
 from workers.store.migrate import upgrade
@@ -53,6 +54,7 @@ class Store:
         self.outbox = Outbox(self._begin)
         self.keys = KeyRing(self._begin)
         self.actions = ActionLog(self._begin)
+        self.erasure = Erasure(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()
@@ -66,6 +68,16 @@ class Store:
             # Nobody holds a store that did not open, so nobody else can give its connection back.
             self._engine.dispose()
             raise
+
+    def wipe_deleted(self) -> None:
+        """Overwrite what was deleted, as far as the database can: SQLite's log is written back.
+
+        PostgreSQL's own vacuum does it in time. A reader that holds SQLite's log keeps it until
+        the next call.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Give every connection back."""
@@ -280,6 +292,22 @@ class Store:
                 else:
                     connection.rollback()
         return released
+
+    def ended(self, before: datetime, limit: int = 500) -> list[tuple[str, str]]:
+        """Jobs that ended before then, with their tenants."""
+        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(before))
+        query = select(JOBS.c.id, JOBS.c.tenant).where(*over).limit(limit)
+        with self._begin() as connection:
+            return [(row.id, row.tenant) for row in connection.execute(query)]
+
+    def delete_scores(self, ended_before: datetime, limit: int = 500) -> int:
+        """Retention: delete frame scores of up to `limit` jobs that ended before then; how many."""
+        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(ended_before))
+        some = select(FRAME_SCORES.c.job_id).join(JOBS, JOBS.c.id == FRAME_SCORES.c.job_id)
+        with self._begin() as connection:
+            ids = connection.execute(some.where(*over).distinct().limit(limit)).scalars().all()
+            gone = delete(FRAME_SCORES).where(FRAME_SCORES.c.job_id.in_(ids))
+            return connection.execute(gone).rowcount
 
     def uploads_in_use(self, names: Sequence[str]) -> set[str]:
         """Those of the names that a job still holds on to, whatever its state."""

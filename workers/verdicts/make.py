@@ -1,5 +1,6 @@
 """From a settled job to its stored verdict. Done twice, it leaves the same as done once."""
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ def make_verdict(services: Services, job_id: str, generation: int) -> Verdict | 
     if row is None or row.generation != generation:
         delete_job_keys(services.redis, job_id, generation)
         return None
-    with structlog.contextvars.bound_contextvars(job_id=job_id, video=row.filename):
+    with structlog.contextvars.bound_contextvars(job_id=job_id):
         known = services.store.verdict(job_id, generation)
         if known is None and row.state not in (JobState.FAILED, JobState.CANCELLED):
             closed = closing(services.redis, job_id, generation)
@@ -91,6 +92,8 @@ def _judge(services: Services, row: JobRow) -> Verdict | None:
     verdict = verdict.model_copy(update={"evidence": evidence, "tracks": tracks})
     scores = [score for result in results for score in result.scores]
     if not services.store.save_verdict(row.id, row.generation, verdict, scores):
+        if services.store.job(row.id) is None:  # erased meanwhile: leave no picture behind
+            shutil.rmtree(services.settings.data_dir / "evidence" / row.id, ignore_errors=True)
         return None
     verdict = services.store.verdict(row.id, row.generation) or verdict  # the first one stands
     log.info("job.verdict", verdict=verdict.verdict.value, p_fake=verdict.p_fake)

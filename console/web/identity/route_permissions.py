@@ -10,7 +10,14 @@ PUBLIC: Final = "public"
 _TABLE: dict[str, dict[str, Permission | str]] = {
     # The API
     "/v1/jobs": {"GET": "jobs.read", "POST": "jobs.submit"},
-    "/v1/jobs/{job_id}": {"GET": "jobs.read"},
+    "/v1/bulk/submit": {"POST": "jobs.submit"},
+    "/v1/bulk/status": {"POST": "jobs.read"},
+    "/v1/jobs/{job_id}": {"GET": "jobs.read", "DELETE": "jobs.erase"},
+    "/v1/jobs/{job_id}/cancel": {"POST": "jobs.control"},
+    "/v1/jobs/{job_id}/rerun": {"POST": "jobs.control"},
+    "/v1/receipts": {"GET": "jobs.erase"},
+    "/v1/receipts/{job_id}": {"GET": "jobs.erase"},
+    "/v1/receipt-key": {"GET": PUBLIC},
     "/v1/jobs/{job_id}/verdict": {"GET": "verdicts.read"},
     "/v1/jobs/{job_id}/evidence/{name}": {"GET": "verdicts.read"},
     "/v1/jobs/{job_id}/decisions": {"GET": "decisions.read", "POST": "decisions.make"},

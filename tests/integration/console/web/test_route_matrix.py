@@ -36,6 +36,9 @@ def test_every_address_has_a_row_and_every_row_an_address(platform: Platform) ->
 def _ask(platform: Platform, method: str, path: str, role: str | None, owner: str) -> int:
     """What `role` of acme is told of a thing that `owner` has."""
     job_id = platform.judged(owner) if "{job_id}" in path else ""
+    if path.startswith("/v1/receipts/"):
+        gone = platform.client.delete(f"/v1/jobs/{job_id}", headers=platform.headers(owner))
+        assert gone.status_code == 200
     address = path.replace("{job_id}", job_id)
     for name, make in platform_things(platform, owner).items():
         if name in address:
@@ -68,6 +71,10 @@ def _body(method: str, path: str) -> dict[str, Any]:
         return {}
     if path in {"/v1/jobs", "/"}:
         return {"files": FILE}
+    if path.startswith("/v1/bulk"):
+        return {"content": '"x"'}
+    if path.endswith(("/cancel", "/rerun")):
+        return {}
     if path == "/v1/keys":
         return {"json": {"name": "n", "role": "reader"}}
     if path.startswith("/v1"):

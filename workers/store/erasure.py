@@ -1,0 +1,98 @@
+"""Take a job out of the database, leaving a receipt."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from unmask.frozen import Frozen
+from workers.store.clock import now, stamp
+from workers.store.outbox import JOB_ERASED, write_event
+from workers.store.sql_tables import (
+    ACTIONS,
+    DECISIONS,
+    EVENTS,
+    FRAME_SCORES,
+    JOBS,
+    RECEIPTS,
+    VERDICTS,
+)
+
+_COUNTED = {
+    "verdicts": VERDICTS.c.job_id,
+    "frame_scores": FRAME_SCORES.c.job_id,
+    "decisions": DECISIONS.c.job_id,
+    "events": EVENTS.c.job_id,
+    "actions": ACTIONS.c.job_id,
+}
+
+
+class Receipt(Frozen):
+    """That a job was erased."""
+
+    job_id: str
+    tenant: str
+    signed: str
+    """A compact JWS; its content says what was removed."""
+    created_at: str
+
+
+class Erasure:
+    """Part of the store; `begin` opens one of its transactions."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._begin = begin
+
+    def erase(self, job_id: str, tenant: str, sign: Callable[[dict[str, int]], str]) -> Receipt:
+        """Delete every row of the job and keep the receipt that `sign` makes of their counts.
+
+        In one transaction; done twice, the first receipt stands.
+        """
+        with self._begin() as connection:
+            known = connection.execute(select(RECEIPTS).where(RECEIPTS.c.job_id == job_id)).first()
+            if known is not None:
+                return Receipt.model_validate(dict(known._mapping))
+            counts = {
+                what: connection.execute(select(func.count()).where(column == job_id)).scalar_one()
+                for what, column in _COUNTED.items()
+            }
+            for table in (EVENTS, ACTIONS):
+                connection.execute(delete(table).where(table.c.job_id == job_id))
+            # What hangs on the job goes with it: verdicts, scores, decisions, tags.
+            connection.execute(delete(JOBS).where(JOBS.c.id == job_id))
+            values = {
+                "job_id": job_id,
+                "tenant": tenant,
+                "signed": sign(counts),
+                "created_at": now(),
+            }
+            connection.execute(insert(RECEIPTS).values(**values))
+            # The receipt is all that names the job; the event says where to find it.
+            write_event(connection, tenant, JOB_ERASED, None, {"receipts": "/v1/receipts"})
+        return Receipt.model_validate(values)
+
+    def receipt(self, job_id: str) -> Receipt | None:
+        """The receipt of an erased job."""
+        if "\0" in job_id:
+            return None
+        with self._begin() as connection:
+            row = connection.execute(select(RECEIPTS).where(RECEIPTS.c.job_id == job_id)).first()
+        return None if row is None else Receipt.model_validate(dict(row._mapping))
+
+    def page(self, tenant: str, limit: int = 100) -> list[Receipt]:
+        """A tenant's newest receipts."""
+        query = (
+            select(RECEIPTS)
+            .where(RECEIPTS.c.tenant == tenant)
+            .order_by(RECEIPTS.c.created_at.desc(), RECEIPTS.c.job_id)
+            .limit(limit)
+        )
+        with self._begin() as connection:
+            return [Receipt.model_validate(dict(r._mapping)) for r in connection.execute(query)]
+
+    def since(self, moment: datetime) -> list[str]:
+        """The ids of jobs erased since then: a slow worker may still have written for them."""
+        query = select(RECEIPTS.c.job_id).where(RECEIPTS.c.created_at >= stamp(moment))
+        with self._begin() as connection:
+            return list(connection.execute(query).scalars())
