@@ -24,8 +24,9 @@ from unmask.plugin import (
     read_manifest,
 )
 
-#: The distribution whose plugins win where somebody else's wants the same key.
-_OWN_DISTRIBUTION = "unmask"
+#: Plugins of this package win where somebody else's wants the same key, under whatever name they
+#: were installed: a distribution's name proves nothing.
+_OWN_PACKAGE = "detect_plugins"
 UNTRAINED = "untrained"
 _WEIGHTS_DIGITS = 12
 
@@ -148,7 +149,7 @@ def load_detector(entry: CatalogueEntry, weights_dir: Path | None, device: str) 
 
 
 def _precedence(entry: CatalogueEntry) -> tuple[bool, str, str]:
-    return (entry.distribution.split(" ")[0] != _OWN_DISTRIBUTION, entry.key, entry.distribution)
+    return (entry.package.split(".")[0] != _OWN_PACKAGE, entry.key, entry.distribution)
 
 
 def _read(point: EntryPoint) -> CatalogueEntry:
@@ -206,7 +207,11 @@ def _package_folder(point: EntryPoint) -> Path:
 
 def _without_duplicates(entries: Sequence[CatalogueEntry]) -> Iterable[CatalogueEntry]:
     owners: dict[str, str] = {}
+    packages: set[tuple[str, str]] = set()
     for entry in entries:
+        if (entry.key, entry.package) in packages:
+            continue  # the same code, installed twice
+        packages.add((entry.key, entry.package))
         if entry.error is None and entry.key in owners:
             cause = f"the key is taken by {owners[entry.key]}."
             fix = "Rename one of the two plugins, or uninstall it."

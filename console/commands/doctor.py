@@ -29,6 +29,7 @@ from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
 from unmask.policy import load_policy
 from unmask.settings import Settings
+from unmask.system.requirements import install
 from workers.engines.manage import list_engines, runtimes
 
 _MIN_FREE_BYTES = 2 << 30
@@ -185,7 +186,7 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
     elif spec == "mtcnn":
         yield Check(
             part=part, name="mtcnn", state=State.BAD, detail="its wheel is not installed",
-            fix="Run `pip install mtcnn==1.0.0`.",
+            fix=f"{install('mtcnn')}.",
         )  # fmt: skip
     else:
         yield Check(
@@ -312,7 +313,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         if driver is None:
             yield Check(
                 part=part, name=address.scheme, state=State.BAD, detail="its driver is missing",
-                fix="pip install 'unmask[postgres]'.",
+                fix=f"{install('psycopg')}.",
             )  # fmt: skip
             return
         reached, detail = _logs_in(url)

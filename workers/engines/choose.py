@@ -7,6 +7,8 @@ from unmask.errors import ConfigError, EngineError, EngineUnavailable, NotInstal
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
+from unmask.system.requirements import install
+from workers.engines.libraries import LIBRARIES
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
 from workers.engines.reference import recorded_reference
@@ -194,7 +196,9 @@ def build_unchecked(
         raise
     except ImportError as error:
         raise NotInstalled(
-            name, f"{error.name} cannot be imported ({error}).", fix=_INSTALL.get(name, "")
+            name,
+            f"{error.name} cannot be imported ({error}).",
+            fix=install(*LIBRARIES[name]) if name in LIBRARIES else "",
         ) from error
     except Exception as error:
         # Compilers raise whatever they like; to the worker each means: this engine, not here.
@@ -205,12 +209,6 @@ def build_unchecked(
             fix="The worker serves with the next engine; report it if the plugin is unchanged.",
         ) from error
     raise EngineUnavailable(name, "no such engine.", fix=f"Use one of {', '.join(_PRECISIONS)}.")
-
-
-_INSTALL = {
-    "openvino": "pip install 'openvino>=2026.4,<2027'",
-    "onnxruntime": "pip install 'onnxruntime>=1.31,<2' 'onnx>=1.23,<2' onnxscript",
-}
 
 
 def _cpu_only(name: str, device: str) -> None:

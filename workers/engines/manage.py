@@ -13,20 +13,10 @@ from unmask.errors import CacheRefused, EngineError
 from unmask.frozen import Frozen
 from unmask.plugin import Detector
 from unmask.settings import Settings
+from unmask.system.requirements import install
 from workers.engines.cache import EngineCache, read_record
+from workers.engines.libraries import LIBRARIES, NEEDS_A_GPU
 from workers.engines.machine import cpu_has_bf16
-
-#: Runtime -> the distribution that brings it, and how to get it.
-_RUNTIMES = {
-    "torch": ("torch", "pip install torch==2.13.0"),
-    "openvino": ("openvino", "pip install 'openvino>=2026.4,<2027'"),
-    "onnxruntime": ("onnxruntime", "pip install 'onnxruntime>=1.31,<2'"),
-    "inductor": ("torch", "needs an NVIDIA GPU and a CUDA build of torch"),
-    "tensorrt": (
-        "torch-tensorrt",
-        "pip install 'unmask[gpu]' on a machine with an NVIDIA driver",
-    ),
-}
 
 
 class EngineRow(Frozen):
@@ -167,9 +157,12 @@ def runtimes() -> list[RuntimeRow]:
         "tensorrt": "needs an NVIDIA GPU; untested on hardware",
     }
     rows = []
-    for name, (distribution, fix) in _RUNTIMES.items():
+    for name, libraries in LIBRARIES.items():
+        fix = install(*libraries)
+        if name in NEEDS_A_GPU:
+            fix += ", on a machine with an NVIDIA driver"
         try:
-            found: str | None = version(distribution)
+            found: str | None = version(libraries[0])
         except PackageNotFoundError:
             found = None
         rows.append(RuntimeRow(name=name, version=found, note=notes[name] if found else fix))

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from unmask.errors import StoreError
+from unmask.system.requirements import install
 
 _BUSY_S = 30.0
 _RETRY_S = 0.02
@@ -24,7 +25,7 @@ def open_database(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(
             f"the database URL is off: {error}.",
-            fix="Use sqlite:///PATH, or postgresql+psycopg://... with `pip install unmask[postgres]`.",
+            fix=f"Use sqlite:///PATH, or postgresql+psycopg://... after {install('psycopg')}.",
         ) from error
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

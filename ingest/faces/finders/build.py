@@ -19,6 +19,7 @@ from ingest.faces.finders.retinaface import (
 from ingest.faces.finders.yunet import YuNet
 from unmask.errors import ConfigError, ReasonCode
 from unmask.settings import Settings
+from unmask.system.requirements import install
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,7 @@ def _mtcnn() -> FaceDetector:
         raise ConfigError(
             "the mtcnn wheel is not installed, or its weights are not those Unmask knows.",
             code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
-            fix="Run `pip install mtcnn==1.0.0`.",
+            fix=f"{install('mtcnn')}.",
         )
     return Mtcnn(files)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
+from unmask.system.requirements import install
 from workers.engines.graph.stage_plan import Plan, PlannedStage
 from workers.engines.graph.stages import IMAGE, Stage, Staged, split_stages
 
@@ -83,10 +84,10 @@ def _first_reads(staged: Staged, stage: Stage) -> list[int]:
 def _quantise(model: Any, feeds: list[tuple[torch.Tensor, ...]], kept: list[int]) -> Any:
     """Post-training int8. What reads a high-pass front first keeps its precision, softmax too."""
     try:
-        import nncf  # noqa: PLC0415 - an extra: `pip install unmask[int8]`
+        import nncf  # noqa: PLC0415 - an extra, int8
     except ImportError as error:
         raise EngineUnavailable(
-            "openvino", "int8 needs nncf.", fix="Install it: pip install 'unmask[int8]'."
+            "openvino", "int8 needs nncf.", fix=f"{install('nncf')}."
         ) from error
     readers = {
         target.get_node().get_friendly_name()

@@ -29,19 +29,21 @@ from torch import nn
 from unmask.errors import EngineUnavailable, NotInstalled
 from unmask.plugin import Detector, Floats
 from unmask.settings import Settings
+from unmask.system.requirements import install
 from workers.engines.cache import EngineCache, make_private
 from workers.engines.graph.fingerprint import engine_key
 from workers.engines.graph.stage_plan import Plan, PlannedStage, read_plan
 from workers.engines.graph.stages import IMAGE, split_stages
 from workers.engines.identity import EngineKey
+from workers.engines.libraries import LIBRARIES
 from workers.engines.runtimes.base import CUDA_BUCKETS, BucketEngine
 from workers.engines.runtimes.cuda import gpu_name, require_cuda, require_precision, to_host
 from workers.engines.runtimes.torch_engine import pin_fp32_arithmetic
 
 REQUIRED = "2.13"
 _FIX = (
-    "On a machine with an NVIDIA driver: pip install 'unmask[gpu]' "
-    "(torch-tensorrt 2.13 with TensorRT 11), beside a CUDA build of torch 2.13."
+    f"On a machine with an NVIDIA driver: {install(*LIBRARIES['tensorrt'])} "
+    "(it brings TensorRT 11), beside a CUDA build of torch of the same version."
 )
 
 

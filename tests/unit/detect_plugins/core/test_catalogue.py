@@ -145,9 +145,16 @@ def test_of_two_plugins_with_one_key_the_second_is_broken_and_names_the_first(pl
 
 
 def test_nobody_takes_the_key_of_a_built_in_plugin(plugin: Make) -> None:
-    own = plugin("house.sola", distribution="unmask")
-    thief = plugin("aaa.sola", distribution="aaa")
-    assert load_catalogue([thief, own]).get("sola").distribution == "unmask 1.0"
+    own = EntryPoint("sola", "detect_plugins.sola", "unmask.detectors")
+    thief = plugin("aaa.sola", distribution="unmask")
+    assert load_catalogue([thief, own]).get("sola").package == "detect_plugins.sola"
+
+
+def test_the_same_code_installed_under_two_names_is_one_plugin() -> None:
+    own = EntryPoint("sola", "detect_plugins.sola", "unmask.detectors")
+    again = EntryPoint("sola", "detect_plugins.sola", "unmask.detectors")
+    (entry,) = load_catalogue([own, again]).entries
+    assert entry.error is None
 
 
 def test_an_import_fault_is_found_by_loading_not_by_listing(plugin: Make) -> None:

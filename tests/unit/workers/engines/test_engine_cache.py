@@ -202,7 +202,7 @@ def test_runtimes_are_named_with_their_version_or_their_fix():
     rows = {row.name: row for row in runtimes()}
     assert rows["torch"].version
     assert rows["openvino"].version
-    assert rows["tensorrt"].version or "unmask[gpu]" in rows["tensorrt"].note
+    assert rows["tensorrt"].version or "torch-tensorrt==" in rows["tensorrt"].note
 
 
 def test_listing_imports_no_torch():
