@@ -6,6 +6,7 @@ from pathlib import Path
 from unmask.errors import InputError, ReasonCode
 from unmask.policy import Policy
 from unmask.settings import Settings
+from unmask.system import logs
 from unmask.verdict import Verdict
 from workers.run.local import LocalPipeline
 from workers.run.scan_result import ScanResult
@@ -57,6 +58,7 @@ def scan_all(
 
     Options as of `scan`. Evidence pictures lie on disk until the iteration ends: copy what is to stay.
     """
+    logs.hand_to_logging()
     chosen = settings or Settings()
     with LocalPipeline(
         chosen,
