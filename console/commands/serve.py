@@ -11,6 +11,7 @@ import uvicorn
 from rich.console import Console
 
 from console.web.app import create_app
+from console.web.connections import Connections, protocol
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
 from unmask.settings import Settings
@@ -79,7 +80,15 @@ def run_server(
             allowed_hosts=sorted(_LOOPBACK | {host} | set(settings.allowed_hosts)),
             is_open=private or insecure,
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        config = uvicorn.Config(
+            app,
+            http=protocol(Connections(settings)),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+        )
         with suppress(KeyboardInterrupt, SystemExit), crew:
             _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])

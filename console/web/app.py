@@ -1,12 +1,14 @@
 """The web application: API and page over one store and one Redis."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
 from console.web import about, bulk, control, decisions, jobs, keys, page, problems, submission
+from console.web.bounds import BoundBodies
+from console.web.guard import Guard
 from console.web.hosts import CheckHost
 from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
@@ -21,11 +23,6 @@ _DESCRIPTION = """Hand in videos, follow the jobs, read verdicts with heatmaps.
 
 `p_fake` is between 0 and 1 everywhere, and higher means more likely forged; null where a video
 cannot be judged, with a reason code. Errors are problem documents (RFC 9457)."""
-
-_CSP = (
-    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 
 def create_app(
@@ -66,7 +63,7 @@ def create_app(
         app.include_router(part.router)
     app.include_router(login.api)
     app.include_router(login.page)
-    app.middleware("http")(_guard)
+    app.add_middleware(Guard)
     app.add_middleware(
         SessionMiddleware,
         secret_key=session_secret(settings.data_dir),
@@ -78,35 +75,5 @@ def create_app(
     )
     # Refuses a foreign name that was made to point at this machine (DNS rebinding).
     app.add_middleware(CheckHost, allowed=list(allowed_hosts))
+    app.add_middleware(BoundBodies, settings=settings)
     return app
-
-
-async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Refuse posts that another site's page makes a browser send; add the security headers."""
-    if request.method not in {"GET", "HEAD", "OPTIONS"} and _is_foreign(request):
-        response: Response = problems.problem(
-            request,
-            status=403,
-            code="forbidden",
-            title="Forbidden",
-            detail="This request comes from another site's page.",
-            fix="Use this server's own page, or a client that is not a browser.",
-        )
-    else:
-        response = await proceed(request)
-    response.headers.setdefault("Content-Security-Policy", _CSP)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    # Not no-referrer: with that, browsers hide the origin of the page's own form ("Origin: null").
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
-
-
-def _is_foreign(request: Request) -> bool:
-    """Whether a browser says so. Sec-Fetch-Site decides where it is sent: no page can forge it, and
-    it holds behind a proxy that renames the host; older browsers send the origin alone."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    origin = request.headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != request.headers.get("host")

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.frozen import Frozen
@@ -22,6 +23,9 @@ _STATUS = {
     ReasonCode.NOT_READABLE: 403,
     ReasonCode.TOO_LARGE: 413,
     ReasonCode.UNSUPPORTED_MEDIA: 415,
+    ReasonCode.IS_AN_IMAGE: 415,
+    ReasonCode.NO_VIDEO_STREAM: 415,
+    ReasonCode.EMPTY_FILE: 415,
     ReasonCode.ADDRESS_REFUSED: 422,
     ReasonCode.IDEMPOTENCY_CONFLICT: 409,
     ReasonCode.CONFIG_INVALID: 422,
@@ -91,6 +95,7 @@ def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
     app.add_exception_handler(UnmaskError, _ours)
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -123,6 +128,12 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     )
     answer.headers.update(error.headers)
     return answer
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this: the client left in the middle of its body."""
+    log.info("client.left", path=request.url.path)
+    return Response(status_code=400)
 
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:

@@ -6,15 +6,18 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from pathlib import Path
 from typing import BinaryIO
 
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from unmask.errors import InputError, ReasonCode
+from console.web.bounds import FORM_OVERHEAD
+from ingest.sources import sniff
+from unmask.errors import InputError, MediaRefused, ReasonCode
 
 FILE_FIELD = "file"
 FORM_FIELDS = frozenset(
@@ -22,8 +25,8 @@ FORM_FIELDS = frozenset(
 )
 _MAX_FIELD_BYTES = 8192
 _MAX_PARTS = 16
-#: Headers and boundaries around the file itself.
-_FORM_OVERHEAD = 64 << 10
+_MAX_BOUNDARY = 70  # RFC 2046
+_HEAD_BYTES = 4096
 _SEND = "Send multipart/form-data with the video in the field `file`."
 
 
@@ -52,6 +55,8 @@ class _Form:
     _name: str | None = None
     _value: bytearray = field(default_factory=bytearray)
     _parts: int = 0
+    _head: bytes | None = b""
+    """The first bytes of the file; None once they were looked at."""
     done: bool = False
 
     def parser(self, boundary: bytes) -> MultipartParser:
@@ -84,13 +89,11 @@ class _Form:
         self._header = (bytearray(), bytearray())
 
     def _end_headers(self) -> None:
-        message = Message()
-        message["Content-Disposition"] = self._headers.get("content-disposition", "")
-        self._name = message.get_param("name", header="Content-Disposition")  # type: ignore[assignment]
+        self._name, filename = _names(self._headers.get("content-disposition", ""))
         if self._name == FILE_FIELD:
             if self.filename is not None:
                 raise InputError("the form holds several files.", fix="Send one video per request.")
-            self.filename = message.get_filename() or "upload"
+            self.filename = filename or "upload"
         elif self._name not in FORM_FIELDS:
             raise InputError(
                 f"the form field {self._name!r} is not known.",
@@ -106,6 +109,10 @@ class _Form:
             chunk = memoryview(data)[start:end]
             self._digest.update(chunk)
             self.file.write(chunk)
+            if self._head is not None:
+                self._head += bytes(chunk[: _HEAD_BYTES - len(self._head)])
+                if len(self._head) >= _HEAD_BYTES:
+                    self._sniff()
         else:
             self._value.extend(data[start:end])
             if len(self._value) > _MAX_FIELD_BYTES:
@@ -115,7 +122,18 @@ class _Form:
                     fix=f"At most {_MAX_FIELD_BYTES} bytes.",
                 )
 
+    def _sniff(self) -> None:
+        """Raises MediaRefused at once for what holds no video, whatever it is called."""
+        head, self._head = self._head or b"", None
+        if not head:
+            raise MediaRefused(
+                "the file is empty.", code=ReasonCode.EMPTY_FILE, fix="Upload it again."
+            )
+        sniff(head, "the file")
+
     def _end(self) -> None:
+        if self._name == FILE_FIELD and self._head is not None:
+            self._sniff()
         if self._name is not None and self._name != FILE_FIELD:
             self.fields[self._name] = self._value.decode("utf-8", "replace")
 
@@ -135,25 +153,30 @@ def too_large(max_bytes: int) -> InputError:
 async def receive(request: Request, folder: Path, max_bytes: int) -> Upload:
     """Stream the request's `file` part into a new file in `folder` (0600, a random name).
 
-    Raises InputError: not a form, no file, too large, cut off. Nothing is left on disk then.
+    Raises InputError: not a form, no file, no video, too large, cut off. Nothing is left on disk
+    then.
     """
     boundary = _boundary(request.headers.get("content-type", ""))
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes + _FORM_OVERHEAD:
-        raise too_large(max_bytes)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / secrets.token_hex(16)
     try:
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             form = _Form(file=file, max_bytes=max_bytes)
             parser = form.parser(boundary)
+            received = 0
             async for chunk in request.stream():
                 if chunk:
                     await run_in_threadpool(parser.write, chunk)
+                received += len(chunk)
+                # Also before the first boundary and after the last one.
+                if received - form.written > FORM_OVERHEAD:
+                    raise InputError(
+                        "the form is mostly not the file.", code=ReasonCode.TOO_LARGE, fix=_SEND
+                    )
             parser.finalize()
             if form.filename is None or not form.done:
                 raise InputError("the form holds no complete file.", fix=_SEND)
-    except MultipartParseError as error:
+    except FormParserError as error:
         _remove(path)
         raise InputError(f"the form cannot be read: {error}.", fix=_SEND) from error
     except BaseException:
@@ -167,8 +190,24 @@ def _boundary(content_type: str) -> bytes:
     message["Content-Type"] = content_type
     boundary = message.get_param("boundary")
     if message.get_content_type() != "multipart/form-data" or not isinstance(boundary, str):
-        raise InputError(f"the body is {content_type or 'of no type'}.", fix=_SEND)
+        raise InputError(f"the body is {content_type[:100] or 'of no type'}.", fix=_SEND)
+    if not 1 <= len(boundary) <= _MAX_BOUNDARY:
+        raise InputError(f"the form's boundary has {len(boundary)} characters.", fix=_SEND)
     return boundary.encode("latin-1", "replace")
+
+
+def _names(disposition: str) -> tuple[str | None, str | None]:
+    """Field and file name of a part. What names an encoding that there is none of is no name."""
+    message = Message()
+    message["Content-Disposition"] = disposition
+    found: list[str | None] = []
+    for parameter in ("name", "filename"):
+        try:
+            value = message.get_param(parameter, header="Content-Disposition")
+            found.append(None if value is None else collapse_rfc2231_value(value))
+        except (LookupError, ValueError):
+            found.append(None)
+    return found[0], found[1]
 
 
 def _remove(path: Path) -> None:

@@ -48,7 +48,7 @@ def judged(
     client: httpx.Client, service: WebServices, make_verdict: Callable[..., Verdict]
 ) -> tuple[str, Verdict]:
     """A job with the hand-made verdict and its pictures, as a verdict worker leaves it."""
-    job = client.post("/v1/jobs", files={"file": ("a.mp4", b"video")}).json()
+    job = client.post("/v1/jobs", files={"file": ("a.mp4", b"GIF89a video")}).json()
     verdict = make_verdict()
     assert service.store.save_verdict(job["id"], 0, verdict)
     folder = service.settings.data_dir / "evidence" / job["id"] / "0"

@@ -74,8 +74,8 @@ def test_what_is_no_decision_is_refused(
 
 
 def test_only_a_verdict_can_be_decided_on(client: httpx.Client, service: WebServices) -> None:
-    waiting = client.post("/v1/jobs", files={"file": ("a.mp4", b"v")}).json()["id"]
-    failed = client.post("/v1/jobs", files={"file": ("b.mp4", b"w")}).json()["id"]
+    waiting = client.post("/v1/jobs", files={"file": ("a.mp4", b"GIF89a v")}).json()["id"]
+    failed = client.post("/v1/jobs", files={"file": ("b.mp4", b"GIF89a w")}).json()["id"]
     reason = Reason(code=ReasonCode.TRUNCATED, message="It ends early.")
     service.store.set_state(failed, JobState.FAILED, [reason])
     for job_id in (waiting, failed, "nonesuch"):
@@ -125,12 +125,12 @@ def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
 ) -> None:
     jobs = {}
     for name, p_fake in (("low", 0.2), ("none", None), ("high", 0.95), ("middle", 0.5)):
-        job_id = client.post("/v1/jobs", files={"file": (f"{name}.mp4", name.encode())}).json()[
-            "id"
-        ]
+        job_id = client.post(
+            "/v1/jobs", files={"file": (f"{name}.mp4", b"GIF89a" + name.encode())}
+        ).json()["id"]
         assert service.store.save_verdict(job_id, 0, make_verdict(p_fake=p_fake))
         jobs[job_id] = name
-    client.post("/v1/jobs", files={"file": ("waiting.mp4", b"v")})
+    client.post("/v1/jobs", files={"file": ("waiting.mp4", b"GIF89a v")})
 
     def queue() -> list[str]:
         listed = client.get(
@@ -177,7 +177,7 @@ def test_an_export_is_a_data_set_that_trainers_read(
         "other",
     ):
         same = {"again": "forged", "one": "both", "other": "both"}.get(name, name)
-        content = f"video {same}".encode()
+        content = f"GIF89a video {same}".encode()
         job_id = client.post("/v1/jobs", files={"file": (f"{name}.mp4", content)}).json()["id"]
         media = make_verdict().media.model_copy(
             update={"sha256": hashlib.sha256(content).hexdigest()}
@@ -222,7 +222,7 @@ def test_an_export_is_a_data_set_that_trainers_read(
     assert len(list((out / "media").iterdir())) == 2
     listing = Decisions().read(out, split="all")
     assert [sample.label for sample in listing.samples] == [1, 0]
-    assert listing.samples[0].path.read_bytes() == b"video forged"
+    assert listing.samples[0].path.read_bytes() == b"GIF89a video forged"
     assert listing.left_out == ()
     with pytest.raises(ConfigError, match="there already"):
         run_decisions(service.settings, out)

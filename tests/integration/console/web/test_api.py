@@ -18,7 +18,7 @@ from unmask.messages import IngestClosed, JobState, Reason
 from unmask.verdict import Verdict
 from workers.jobs.upload_retention import delete_old_uploads
 
-FILE = {"file": ("clip.mp4", b"some bytes")}
+FILE = {"file": ("clip.mp4", b"GIF89a some bytes")}
 
 
 def _is_problem(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
@@ -47,7 +47,7 @@ def test_an_upload_becomes_a_queued_job_with_the_very_bytes(
     assert job["job_status"] == "queued"
     assert job["filename"] == "clip.mp4"
     (upload,) = _uploads(service)
-    assert upload.read_bytes() == b"some bytes"
+    assert upload.read_bytes() == b"GIF89a some bytes"
     assert upload.stat().st_mode & 0o077 == 0
     queue = Queue(queues.INGEST_QUEUE, connection=service.redis, serializer=JSONSerializer)
     (queued,) = queue.jobs
@@ -109,7 +109,7 @@ def test_the_same_key_and_body_give_the_same_job(
 @pytest.mark.parametrize(
     "other",
     [
-        {"files": {"file": ("clip.mp4", b"other bytes")}},
+        {"files": {"file": ("clip.mp4", b"GIF89a other bytes")}},
         {"files": FILE, "data": {"sample": "fps:1"}},
     ],
     ids=["other video", "other options"],
@@ -159,7 +159,7 @@ def test_an_upload_over_the_limit_is_refused_and_removed(
     def undeclared():  # type: ignore[no-untyped-def]
         yield boundary
         for _ in range(3):
-            yield b"y" * (service.settings.max_bytes // 2)
+            yield b"GIF89a" + b"y" * (service.settings.max_bytes // 2)
         yield b"\r\n--b--\r\n"
 
     answer = client.post(
@@ -203,7 +203,7 @@ def test_a_body_that_is_no_form_is_refused(
 def test_a_file_name_is_shown_never_used(
     client: httpx.Client, service: WebServices, sent: str, shown: str
 ) -> None:
-    job = client.post("/v1/jobs", files={"file": (sent, b"v")}).json()
+    job = client.post("/v1/jobs", files={"file": (sent, b"GIF89a v")}).json()
     assert job["filename"] == shown
     assert {path.parent for path in _uploads(service)} == {service.settings.data_dir / "uploads"}
 

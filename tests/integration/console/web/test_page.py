@@ -11,13 +11,13 @@ from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
 
-FILE = {"file": ("clip.mp4", b"some bytes")}
+FILE = {"file": ("clip.mp4", b"GIF89a some bytes")}
 
 
 def test_the_list_shows_each_job_with_its_verdict(
     client: httpx.Client, judged: tuple[str, Verdict]
 ) -> None:
-    waiting = client.post("/v1/jobs", files={"file": ("other.mp4", b"v")}).json()["id"]
+    waiting = client.post("/v1/jobs", files={"file": ("other.mp4", b"GIF89a v")}).json()["id"]
     html = client.get("/").text
     assert f'href="/jobs/{judged[0]}"' in html
     assert "Likely forged" in html
@@ -59,7 +59,7 @@ def test_the_form_hands_in_a_video_and_leads_to_its_page(client: httpx.Client) -
 
 @pytest.mark.parametrize("name", ["<script>alert(1)<script>", '"><img src=x onerror=alert(1)>'])
 def test_a_hostile_file_name_stays_text(client: httpx.Client, name: str) -> None:
-    job_id = client.post("/v1/jobs", files={"file": (name, b"v")}).json()["id"]
+    job_id = client.post("/v1/jobs", files={"file": (name, b"GIF89a v")}).json()["id"]
     for address in ("/", f"/jobs/{job_id}"):
         html = client.get(address).text
         assert "alert(1)" in html
