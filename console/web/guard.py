@@ -38,7 +38,7 @@ class Guard:
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             elif is_head and message["type"] == "http.response.body":
-                message = message | {"body": b""}
+                message = {**message, "body": b""}
             await send(message)
 
         if request.method not in {"GET", "HEAD", "OPTIONS"} and is_foreign(request):
@@ -53,7 +53,7 @@ class Guard:
             await refused(scope, receive, answer)
             return
         # Every address that answers GET answers HEAD, with the same head and no body.
-        await self._app(scope | {"method": "GET"} if is_head else scope, receive, answer)
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, answer)
 
 
 def is_foreign(request: Request) -> bool:
