@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from console.commands.operate_cli import dead_app, jobs_app
 from unmask import __version__
 from unmask.errors import ConfigError, PluginBroken, UnmaskError
 from unmask.settings import Settings
@@ -32,6 +33,8 @@ engines_app = typer.Typer(
     help="Build, list, verify and clear compiled inference engines.", no_args_is_help=True
 )
 models_app = typer.Typer(help="Fetch what cannot ship with Unmask.", no_args_is_help=True)
+app.add_typer(jobs_app, name="jobs", rich_help_panel="Run a service")
+app.add_typer(dead_app, name="dead", rich_help_panel="Run a service")
 app.add_typer(workers_app, name="worker", rich_help_panel="Run a service")
 keys_app = typer.Typer(help="Keys of those who may use the server.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", rich_help_panel="Run a service")

@@ -16,6 +16,8 @@ UnmaskError                 carries `code` (a ReasonCode) and `fix` (one sentenc
 |   `-- ParityFailed        it disagrees with the torch reference
 |-- BrokerError             Redis unreachable or misconfigured
 |-- StoreError              database unreachable or schema out of date
+|-- DecoderKilled           somebody killed the decoder: the kernel short of memory, or a person
+|-- Outage                  the machine is at fault (disk, memory, files): what it was doing waits
 |-- ConfigError             a setting or argument is off
 `-- IdempotencyConflict     same Idempotency-Key, other body
 """
@@ -73,6 +75,13 @@ class ReasonCode(StrEnum):
     DEAD_LETTER = "dead_letter"
     BROKER_UNAVAILABLE = "broker_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
+    DISK_FULL = "disk_full"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_RESOURCES = "out_of_resources"
+    PERMISSION_DENIED = "permission_denied"
+    NETWORK_UNAVAILABLE = "network_unavailable"
+    DEVICE_UNAVAILABLE = "device_unavailable"
+    NO_WORKER = "no_worker"
     CONFIG_INVALID = "config_invalid"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     CANCELLED = "cancelled"
@@ -187,6 +196,18 @@ class StoreError(UnmaskError):
     """The database cannot be reached, or its schema is older than the code."""
 
     code = ReasonCode.STORE_UNAVAILABLE
+
+
+class Outage(UnmaskError):
+    """The machine is at fault, not the media: whoever meets it waits, and tries again."""
+
+    code = ReasonCode.OUT_OF_RESOURCES
+
+
+class DecoderKilled(UnmaskError):
+    """The decoder was killed from outside: a few more tries tell an accident from the media."""
+
+    code = ReasonCode.OUT_OF_MEMORY
 
 
 class ConfigError(UnmaskError):

@@ -11,6 +11,8 @@ VERDICT_QUEUE = "verdict"
 #: The stream of face crops, and where entries go that failed three times.
 CROPS = f"{PREFIX}:crops"
 DEAD_LETTERS = f"{PREFIX}:dead"
+#: The oldest dead letters go when there are more.
+MAX_DEAD_LETTERS = 10_000
 #: Published to after every change of a job, for progress bars and server-sent events.
 EVENTS = f"{PREFIX}:events"
 #: Hash `job_id:generation` -> JSON list of plugin slugs: jobs in work and who owes them scores, which
@@ -18,8 +20,8 @@ EVENTS = f"{PREFIX}:events"
 ACTIVE = f"{PREFIX}:active"
 #: Hash: consumer group slug -> crops that the group owes, over all jobs.
 OWED = f"{PREFIX}:owed"
-#: Hash: consumer group slug -> heartbeat (ms since epoch) of its newest live worker.
-HEARTBEATS = f"{PREFIX}:heartbeats"
+#: Set: every slug that a scoring worker ever served; `serving` says which of them live.
+SERVED = f"{PREFIX}:served"
 
 #: Field names of a stream entry.
 FIELD_META = "meta"
@@ -29,6 +31,8 @@ FIELD_REFERENCE = "reference"
 MAX_DELIVERIES = 3
 #: A consumer silent for so long is taken for dead, and its entries are claimed.
 CLAIM_IDLE_MS = 30_000
+#: A plugin or role without a sign of life for so long is shown as not served.
+SERVING_MS = 30_000
 #: What an unfinished job leaves behind expires after so long; the database is the truth.
 JOB_TTL_S = 7 * 24 * 3600
 
@@ -43,8 +47,19 @@ def _job(job_id: str, generation: int, part: str) -> str:
 
 
 def alive(consumer: str) -> str:
-    """String that expires unless the scoring worker of that consumer name keeps renewing it."""
+    """String, a count that the scoring worker of that consumer name keeps raising. It expires, and
+    whoever watches it stand still knows without asking a clock that could have been set."""
     return f"{PREFIX}:alive:{consumer}"
+
+
+def serving(slug: str) -> str:
+    """String that expires unless some scoring worker for that plugin and weights renews it."""
+    return f"{PREFIX}:serving:{slug}"
+
+
+def role(name: str) -> str:
+    """String that expires unless some process of that role (ingest, verdict ...) renews it."""
+    return f"{PREFIX}:role:{name}"
 
 
 def scores(job_id: str, generation: int, plugin_slug: str) -> str:
@@ -112,3 +127,9 @@ def cancelled(job_id: str, generation: int) -> str:
 def settled(job_id: str, generation: int) -> str:
     """String set once (NX) by whoever enqueues the verdict job."""
     return _job(job_id, generation, "settled")
+
+
+def trouble(job_id: str, generation: int, phase: str) -> str:
+    """Hash: how often `ingest` or `verdict` was begun, what stopped it last, and how often that was
+    a fault of the job's own. The sweeper reads it to say why a job waits and for how long."""
+    return _job(job_id, generation, f"trouble:{phase}")

@@ -12,11 +12,10 @@ from console.web.examples import PROBLEMS, VERDICT_SCHEMA
 from console.web.services import WebServices, WebServicesDep
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import UnmaskError
-from workers.broker.heartbeats import alive_plugins
+from workers.broker.lifesigns import roles_alive, served
+from workers.jobs.selection import select
 
 router = APIRouter()
-
-#: A scoring process whose last sign of life is older is taken for gone.
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -59,17 +58,37 @@ def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
+_NOT_YET: dict[int | str, dict[str, Any]] = {
+    503: {"model": Readiness, "description": "No; `parts` says why."}
+}
+
+
+@router.get(
+    "/health/startup",
+    tags=["health"],
+    summary="Can this process take requests?",
+    response_model=Readiness,
+    responses=_NOT_YET,
+)
+def startup(found: WebServicesDep, response: Response) -> Readiness:
+    """Database and Redis answer: jobs can be handed in, whoever works on them later."""
+    return _answer(response, (_database(found), _redis(found)))
+
+
 @router.get(
     "/health/ready",
     tags=["health"],
     summary="Would a new job be worked on?",
     operation_id="get_readiness",
     response_model=Readiness,
-    responses={503: {"model": Readiness, "description": "No; `parts` says why."}},
+    responses=_NOT_YET,
 )
 def ready(found: WebServicesDep, response: Response) -> Readiness:
-    """Database, Redis and at least one scoring process; 503 while one of them is missing."""
-    parts = (_database(found), _redis(found), _scorers(found))
+    """Database, Redis, a worker of each role, and one for every plugin that a job would ask for."""
+    return _answer(response, (_database(found), _redis(found), *_roles(found), _scorers(found)))
+
+
+def _answer(response: Response, parts: tuple[Part, ...]) -> Readiness:
     is_ready = all(part.state == "ok" for part in parts)
     response.status_code = 200 if is_ready else 503
     broken = tuple(f"{entry.key}: {entry.error}" for entry in load_catalogue().broken())
@@ -92,13 +111,30 @@ def _redis(found: WebServices) -> Part:
     return Part(name="redis", state="ok", detail="answers")
 
 
-def _scorers(found: WebServices) -> Part:
+def _roles(found: WebServices) -> tuple[Part, ...]:
+    names = ("ingest", "verdict")
     try:
-        alive = alive_plugins(found.redis)
+        alive = roles_alive(found.redis, names)
     except RedisError as error:
+        return tuple(Part(name=name, state="bad", detail=str(error)) for name in names)
+    return tuple(
+        Part(name=name, state="ok", detail="at least one worker")
+        if alive[name]
+        else Part(name=name, state="bad", detail=f"no worker: start `unmask worker {name}`")
+        for name in names
+    )
+
+
+def _scorers(found: WebServices) -> Part:
+    """Every plugin that a job without wishes of its own would wait for."""
+    try:
+        asked = [ref.slug for ref in select(load_catalogue(), found.settings).scoring]
+        known = served(found.redis, asked)
+    except (RedisError, UnmaskError) as error:
         return Part(name="scoring", state="bad", detail=str(error))
-    if not alive:
-        return Part(
-            name="scoring", state="bad", detail="no scoring process: start `unmask worker score`"
-        )
-    return Part(name="scoring", state="ok", detail=", ".join(alive))
+    alive = ", ".join(sorted(slug for slug, is_alive in known.items() if is_alive))
+    missing = ", ".join(slug for slug in asked if not known[slug])
+    if missing:
+        detail = f"nobody serves {missing}: start `unmask worker score` with these weights"
+        return Part(name="scoring", state="bad", detail=detail)
+    return Part(name="scoring", state="ok", detail=alive or "no plugin is asked for")

@@ -34,6 +34,12 @@ _STATUS = {
     ReasonCode.NO_WEIGHTS: 422,
     ReasonCode.BROKER_UNAVAILABLE: 503,
     ReasonCode.STORE_UNAVAILABLE: 503,
+    ReasonCode.DISK_FULL: 507,
+    ReasonCode.OUT_OF_MEMORY: 503,
+    ReasonCode.OUT_OF_RESOURCES: 503,
+    ReasonCode.PERMISSION_DENIED: 503,
+    ReasonCode.NETWORK_UNAVAILABLE: 503,
+    ReasonCode.DEVICE_UNAVAILABLE: 503,
 }
 
 

@@ -17,7 +17,8 @@ from starlette.requests import Request
 
 from console.web.bounds import FORM_OVERHEAD
 from ingest.sources import sniff
-from unmask.errors import InputError, MediaRefused, ReasonCode
+from unmask.errors import InputError, MediaRefused, Outage, ReasonCode
+from workers.jobs.outages import outage_of
 
 FILE_FIELD = "file"
 FORM_FIELDS = frozenset(
@@ -176,6 +177,13 @@ async def receive(request: Request, folder: Path, max_bytes: int) -> Upload:
             parser.finalize()
             if form.filename is None or not form.done:
                 raise InputError("the form holds no complete file.", fix=_SEND)
+            await run_in_threadpool(_sync, file)
+    except OSError as error:
+        _remove(path)
+        outage = outage_of(error)
+        if outage is None:
+            raise
+        raise Outage(f"the upload cannot be kept: {outage.message}", code=outage.code) from error
     except FormParserError as error:
         _remove(path)
         raise InputError(f"the form cannot be read: {error}.", fix=_SEND) from error
@@ -208,6 +216,12 @@ def _names(disposition: str) -> tuple[str | None, str | None]:
         except (LookupError, ValueError):
             found.append(None)
     return found[0], found[1]
+
+
+def _sync(file: BinaryIO) -> None:
+    """A job is accepted once its video is on the disk, not before."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _remove(path: Path) -> None:

@@ -28,7 +28,14 @@ from pydantic import TypeAdapter
 from ingest.decoding.decode import Finished, Frame, Limits, Opened
 from ingest.sandbox.decode_job import slots_for
 from ingest.sources import Source
-from unmask.errors import DecodeFailed, InputError, MediaRefused, ReasonCode
+from unmask.errors import (
+    DecodeFailed,
+    DecoderKilled,
+    MediaRefused,
+    Outage,
+    ReasonCode,
+    UnmaskError,
+)
 from unmask.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -134,7 +141,8 @@ class Decoding:
 
         Raises MediaRefused and DecodeFailed as decode.decode does, and DecodeFailed where the
         process crashed, ran out of memory or took longer than decode_timeout_s (time spent waiting
-        for the caller does not count).
+        for the caller does not count). Raises Outage where the process did not start, DecoderKilled
+        where it was killed from outside.
         """
         ring: _Ring | None = None
         taken = 0
@@ -207,7 +215,7 @@ class Decoding:
             raise TypeError("not a message")
         return message
 
-    def _failure(self, message: dict[str, Any]) -> InputError:
+    def _failure(self, message: dict[str, Any]) -> UnmaskError:
         kind = message.get("kind")
         if kind == "refused":
             error = MediaRefused if message["error"] == "MediaRefused" else DecodeFailed
@@ -221,9 +229,8 @@ class Decoding:
         if kind == "crashed" and self.held:
             return DecodeFailed(f"the decoder failed: {str(message['error'])[:500]}.", fix=_HOSTILE)
         if kind == "crashed":
-            return DecodeFailed(
+            return Outage(
                 f"the decoder process did not start ({str(message['error'])[:500]}).",
-                code=ReasonCode.INTERNAL,
                 fix="Run `unmask doctor`; raise UNMASK_DECODE_MEMORY_BYTES if it is set low.",
             )
         raise ValueError("unknown message")
@@ -234,7 +241,7 @@ class Decoding:
             fix="Raise UNMASK_DECODE_MEMORY_BYTES, or scale the video down.",
         )
 
-    def _ended(self) -> DecodeFailed:
+    def _ended(self) -> UnmaskError:
         """The process is gone or talks nonsense: say how it ended."""
         try:
             status = self._process.wait(timeout=1.0)
@@ -250,10 +257,14 @@ class Decoding:
         how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
         if not self.held:
             # It never saw a byte of the media: the machine is at fault, not the file.
-            return DecodeFailed(
+            return Outage(
                 f"the decoder process did not start ({how}).",
-                code=ReasonCode.INTERNAL,
                 fix="Run `unmask doctor`; raise UNMASK_DECODE_MEMORY_BYTES if it is set low.",
+            )
+        if status == -signal.SIGKILL:
+            return DecoderKilled(
+                "the decoder was killed while decoding, perhaps for want of memory.",
+                fix="Give the ingest worker more memory, or lower UNMASK_DECODE_MEMORY_BYTES.",
             )
         return DecodeFailed(f"the decoder died while decoding ({how}).", fix=_HOSTILE)
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from unmask.errors import CacheRefused
 from unmask.frozen import Frozen
 from unmask.settings import Settings
+from unmask.system.files import sync_folder, write_private
 from unmask.system.hashing import file_sha256
 from workers.engines.identity import EngineKey
 
@@ -104,7 +106,7 @@ class EngineCache:
         for path in (self.root, folder.parent):
             make_private(path)
         aside = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-        started = datetime.now(UTC)
+        started, begun_s = datetime.now(UTC), time.monotonic()
         try:
             write(aside)
             files = {}
@@ -113,17 +115,19 @@ class EngineCache:
                 path.chmod(0o600)
                 size += path.stat().st_size
                 files[path.name] = file_sha256(path)
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
             record = EngineRecord(
                 key=key,
                 files=files,
                 bytes=size,
                 created=started.isoformat(timespec="seconds"),
-                seconds=round((datetime.now(UTC) - started).total_seconds(), 3),
+                seconds=round(time.monotonic() - begun_s, 3),
             )
-            (aside / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
-            (aside / RECORD_FILE).chmod(0o600)
+            write_private(aside / RECORD_FILE, record.model_dump_json(indent=2).encode())
             try:
                 aside.rename(folder)
+                sync_folder(folder.parent)
             except OSError:
                 # Another process was quicker; its engine has the same key and must verify.
                 if not folder.exists():

@@ -9,6 +9,7 @@ from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import logs
+from workers.jobs.attempts import attempt
 from workers.store import Store
 from workers.verdicts.make import Services, make_verdict
 
@@ -17,8 +18,14 @@ log = structlog.get_logger(__name__)
 
 def verdict_job(job_id: str, generation: int) -> None:
     """RQ's entry point: settled scores -> stored verdict, crops deleted."""
-    services = services_from_environment()
-    make_verdict(services, job_id, generation)
+    settings = Settings()
+    logs.configure(settings)
+    redis = Redis.from_url(shared_url(settings))
+    with (
+        structlog.contextvars.bound_contextvars(job_id=job_id),
+        attempt(redis, job_id, generation, "verdict"),
+    ):
+        make_verdict(services_from_environment(), job_id, generation)
 
 
 @cache

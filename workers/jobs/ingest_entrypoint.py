@@ -11,6 +11,7 @@ from ingest.publish import RedisPublisher
 from unmask.errors import BrokerError
 from unmask.messages import Submission
 from unmask.settings import Settings
+from workers.jobs.attempts import attempt
 from workers.jobs.settle import enqueue_verdict, settle
 
 
@@ -24,7 +25,10 @@ def ingest_job(submission_json: str) -> None:
     if job is None:
         raise BrokerError("ingest_job runs as an RQ job.", fix="Run `unmask worker ingest`.")
     redis, settings = job.connection, Settings()
-    with structlog.contextvars.bound_contextvars(job_id=submission.job_id):
+    with (
+        structlog.contextvars.bound_contextvars(job_id=submission.job_id),
+        attempt(redis, submission.job_id, submission.generation, "ingest"),
+    ):
         publisher = RedisPublisher(redis, settings)
         closed = ingest_video(
             submission,

@@ -6,7 +6,7 @@ Called after every batch of scores, by ingest when it closes, and by the sweeper
 from typing import Any
 
 from redis import Redis
-from rq import Queue, Retry
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 from ingest.owed import forget
@@ -15,7 +15,6 @@ from unmask.messages import IngestClosed
 
 #: Dotted name of the verdict role's job; ingest never imports workers.
 VERDICT_JOB = "workers.jobs.entrypoints.verdict_job"
-_RETRY_AFTER_S = [5, 20, 60]
 _PATIENCE_S = 1800
 
 #: KEYS: closed, settled, then scores and failures per plugin. ARGV: crops owed, lifetime in s.
@@ -62,7 +61,7 @@ def enqueue_verdict(redis: "Redis", job_id: str, generation: int) -> None:
         VERDICT_JOB,
         args=(job_id, generation),
         job_id=verdict_job_name(job_id, generation),
-        retry=Retry(max=len(_RETRY_AFTER_S), interval=_RETRY_AFTER_S),
+        # No retry of RQ's: the sweeper decides, and an outage may last longer than any number.
         timeout=_PATIENCE_S,
         result_ttl=3600,
         failure_ttl=24 * 3600,

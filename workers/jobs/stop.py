@@ -10,6 +10,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from unmask import queues
+from workers.jobs.in_rq import remove
 from workers.jobs.settle import verdict_job_name
 from workers.jobs.submit import ingest_job_name
 from workers.store import JobRow
@@ -47,7 +48,7 @@ def _taken_out(redis: "Redis", name: str) -> bool:
     try:
         job = Job.fetch(name, connection=redis, serializer=JSONSerializer)
         if job.get_status() != JobStatus.STARTED:
-            job.delete()
+            remove(redis, name)
             return True
         send_stop_job_command(redis, name, serializer=JSONSerializer)
     except NoSuchJobError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from redis import Redis
-from rq import Queue, Retry
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 from detect_plugins.catalogue import Catalogue, load_catalogue
@@ -24,7 +24,6 @@ from workers.store import JobRow, Store
 
 #: Dotted name of ingest's entry point; workers never import what they only enqueue.
 INGEST_JOB = "workers.jobs.ingest_entrypoint.ingest_job"
-_RETRY_AFTER_S = (5, 20, 60)
 #: RQ's limit on one ingest, over the decoder's own and the time it may wait for slow scoring.
 _PATIENCE_S = 6 * 3600
 
@@ -147,7 +146,7 @@ def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
         # RQ logs what it calls otherwise, and a signed address is a key.
         description=ingest_job_name(submission.job_id, submission.generation),
         job_id=ingest_job_name(submission.job_id, submission.generation),
-        retry=Retry(max=len(_RETRY_AFTER_S), interval=list(_RETRY_AFTER_S)),
+        # No retry of RQ's: the sweeper decides, and an outage may last longer than any number.
         timeout=_PATIENCE_S,
         result_ttl=3600,
         failure_ttl=24 * 3600,

@@ -15,10 +15,9 @@ from functools import partial
 from typing import Literal, get_args
 
 import structlog
-from redis.exceptions import RedisError
 
 from detect_plugins.catalogue import load_catalogue
-from unmask.errors import ConfigError, StoreError
+from unmask.errors import ConfigError
 from unmask.queues import CLAIM_IDLE_MS, INGEST_QUEUE, VERDICT_QUEUE
 from unmask.settings import Settings
 from unmask.system import logs
@@ -26,18 +25,17 @@ from workers.broker.connect import check, connect
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.selection import Selection, select
 from workers.jobs.settle import enqueue_verdict, settle
-from workers.jobs.sweep import Sweeper
 from workers.run.lifeline import follow_parent
-from workers.run.rq_worker import BELIEVED_S, UnmaskWorker
+from workers.run.role_beat import RoleBeat
+from workers.run.rq_worker import BELIEVED_S, DRAIN_S, work_until_told
+from workers.run.sweeping import SWEEP_EVERY_S, Sweeping
 from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
-from workers.verdicts.make import Services
 
 log = structlog.get_logger(__name__)
 
 Role = Literal["ingest", "score", "verdict"]
-SWEEP_EVERY_S = 15.0
 _LOOK_EVERY_S = 0.5
 _RECHECK_S = 30.0
 
@@ -49,51 +47,37 @@ def run_role(
     claim_idle_ms: int = CLAIM_IDLE_MS,
     believed_s: int = BELIEVED_S,
     sweep_every_s: float = SWEEP_EVERY_S,
+    drain_s: float = DRAIN_S,
 ) -> int:
     """Run one role until told to stop; its exit code.
 
-    Raises ConfigError without a shared Redis, BrokerError, StoreError, PluginBroken.
+    Raises ConfigError without a shared Redis, BrokerError, StoreError, PluginBroken: at its start
+    alone. Once it runs, it stays up through whatever happens to Redis, the database and the disk.
     """
+    os.umask(0o077)  # pictures of people: for this user's eyes
     logs.configure(settings)
-    if role == "score":
-        return run_score(settings, claim_idle_ms=claim_idle_ms)
-    if role == "ingest":
-        return _run_rq(INGEST_QUEUE, settings, believed_s)
-    sweeping = threading.Event()
-    sweeper = threading.Thread(
-        target=_sweep, args=(settings, sweep_every_s, sweeping), name="sweep", daemon=True
-    )
-    sweeper.start()
-    try:
-        return _run_rq(VERDICT_QUEUE, settings, believed_s)
-    finally:
-        sweeping.set()
-        sweeper.join(timeout=5)
-
-
-def _run_rq(queue: str, settings: Settings, believed_s: int) -> int:
     url = shared_url(settings)
     check(url).redis.close()
-    Store(settings.database()).close()  # migrate now, not in the first job
-    # The jobs read their settings from the environment; one Redis for them and for us.
-    os.environ["UNMASK_REDIS_URL"] = url
-    UnmaskWorker(queue, url, believed_s).work(logging_level=settings.log_level.upper())
-    return 0
+    with RoleBeat(url, role):
+        if role == "score":
+            return run_score(settings, claim_idle_ms=claim_idle_ms)
+        Store(settings.database()).close()  # migrate now, not in the first job
+        # The jobs read their settings from the environment; one Redis for them and for us.
+        os.environ["UNMASK_REDIS_URL"] = url
+        if role == "ingest":
+            work_until_told(
+                INGEST_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
+            )
+            return 0
+        with Sweeping(settings, sweep_every_s):
+            work_until_told(
+                VERDICT_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
+            )
+        return 0
 
 
-def _sweep(settings: Settings, every_s: float, stopping: threading.Event) -> None:
-    with connect(settings) as found:
-        store = Store(settings.database())
-        services = Services(
-            redis=found.redis, store=store, catalogue=load_catalogue(), settings=settings
-        )
-        sweeper = Sweeper(services)
-        while not stopping.wait(every_s):
-            try:
-                sweeper.sweep()
-            except (RedisError, StoreError) as error:
-                log.warning("sweep.failed", error=str(error))
-        store.close()
+def _level(settings: Settings) -> str:
+    return settings.log_level.upper()
 
 
 def run_score(settings: Settings, *, claim_idle_ms: int = CLAIM_IDLE_MS) -> int:
@@ -102,7 +86,6 @@ def run_score(settings: Settings, *, claim_idle_ms: int = CLAIM_IDLE_MS) -> int:
     Exit code 1 where a loop ended by itself, and 0 where it was told to, or where the weights on
     disk changed: whoever supervises it starts it again with the new ones.
     """
-    shared_url(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

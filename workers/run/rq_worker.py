@@ -2,17 +2,25 @@
 
 RQ's own SpawnWorker rebuilds its connection from keyword arguments, which a Unix socket or a TLS
 URL does not survive; ours hands the URL on. Its child also outlives a killed worker, and RQ takes
-90 seconds to notice; ours ends with the worker, and a silent worker is given up after 20.
+90 seconds to notice; ours ends with the worker, and a silent worker is given up after 20. RQ's ends
+at any error of Redis's but a lost connection; ours waits and goes on.
 """
 
 import os
+import signal
 import sys
+import threading
+from contextlib import suppress
+from types import FrameType
 
+import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue, SpawnWorker
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker.base import StopRequested
 
 from unmask.errors import ConfigError
 from unmask.settings import Settings
@@ -22,17 +30,26 @@ from workers.run.lifeline import follow_parent
 #: Seconds between two signs of life during a job, and how long a job is believed without one.
 SIGN_OF_LIFE_S = 5
 BELIEVED_S = 20
+#: A job that is still running so long after the worker was told to stop is left to another worker.
+DRAIN_S = 25.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 20.0
 _URL = "UNMASK_HORSE_REDIS_URL"
+
+log = structlog.get_logger(__name__)
 
 
 class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
     """Takes one queue's jobs, each in a fresh process that dies with this one."""
 
     believed_s: int = BELIEVED_S
+    told_to_stop = False
 
-    def __init__(self, queue: str, url: str, believed_s: int = BELIEVED_S) -> None:
+    def __init__(
+        self, queue: str, url: str, believed_s: int = BELIEVED_S, drain_s: float = DRAIN_S
+    ) -> None:
         self.url = url
         self.believed_s = believed_s
+        self.drain_s = drain_s
         super().__init__(
             [queue],
             connection=Redis.from_url(url),
@@ -43,6 +60,39 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
     def get_heartbeat_ttl(self, job: Job) -> int:
         """Seconds after which a job without a sign of life is taken for abandoned."""
         return self.believed_s
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT: finish the job in hand, but not for longer than `drain_s`."""
+        self.told_to_stop = True
+        if self.horse_pid:
+            cut = threading.Timer(self.drain_s, self._cut_off)
+            cut.daemon = True
+            cut.start()
+        super().request_stop(signum, frame)
+
+    def _shutdown(self) -> None:
+        # RQ's own asks Redis for the worker's state, in a signal handler, and Redis may be away.
+        if not self.horse_pid:
+            raise StopRequested
+        self._stop_requested = True
+
+    def _cut_off(self) -> None:
+        if self.horse_pid:
+            log.warning("job.cut_off", drain_s=self.drain_s)
+            with suppress(OSError):
+                os.kill(self.horse_pid, signal.SIGKILL)
+
+    def maintain_heartbeats(self, job: Job) -> None:
+        """A sign of life that cannot be given is given later; the job runs on."""
+        with suppress(RedisError):
+            super().maintain_heartbeats(job)
+
+    def set_current_job_working_time(
+        self, current_job_working_time: float, pipeline: object = None
+    ) -> None:
+        """For people who look into RQ; never worth the job."""
+        with suppress(RedisError):
+            super().set_current_job_working_time(current_job_working_time, pipeline)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Spawn the process that runs `job`."""
@@ -56,6 +106,37 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             {**os.environ, _URL: self.url},
             setpgroup=0,
         )
+
+
+def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, level: str) -> None:
+    """Take jobs until SIGTERM or SIGINT, through every restart and every bad hour of Redis."""
+    stopping = threading.Event()
+    wait_s = _FIRST_WAIT_S
+    while not stopping.is_set():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        worker: UnmaskWorker | None = None
+        worked = False
+        try:
+            worker = UnmaskWorker(queue, url, believed_s, drain_s)
+            worked = worker.work(logging_level=level)
+        except RedisError as error:
+            log.warning("redis.lost", queue=queue, error=str(error))
+        if worker is not None:
+            if worker.told_to_stop:
+                return
+            _end_horse(worker)
+        wait_s = _FIRST_WAIT_S if worked else min(wait_s * 2, _LONGEST_WAIT_S)
+        log.warning("worker.resumes", queue=queue, wait_s=wait_s)
+        stopping.wait(wait_s)
+
+
+def _end_horse(worker: UnmaskWorker) -> None:
+    """What the worker lost sight of must not run on beside what the next one starts."""
+    if worker.horse_pid:
+        with suppress(OSError):
+            os.kill(worker.horse_pid, signal.SIGKILL)
+        worker.wait_for_horse()
 
 
 def run_horse(

@@ -17,7 +17,7 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from ingest.publish import ensure_group
 from unmask import queues
-from workers.broker import heartbeats
+from workers.broker.lifesigns import Beat, Silence
 from workers.scoring.ask_again import ask_again
 from workers.scoring.entry import Entry, batch_of, decode
 
@@ -25,7 +25,15 @@ log = structlog.get_logger(__name__)
 
 _BEAT_EVERY_S = 2.0
 #: Look at so many pending entries at a time; the oldest come first.
-_LOOK = 64
+_LOOK = 256
+
+#: Claim an entry only from the consumer it was seen with: without an idle time, which a clock that
+#: was set would make wrong, two heirs would both take it. ARGV: group, heir, entry, owner, deliveries.
+_TAKE = """
+local held = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+if #held == 0 or held[1][2] ~= ARGV[4] then return {} end
+return redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'RETRYCOUNT', ARGV[5])
+"""
 
 
 class GroupConsumer:
@@ -38,27 +46,36 @@ class GroupConsumer:
         name: str,
         *,
         claim_idle_ms: int = queues.CLAIM_IDLE_MS,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.redis = redis
         self.slug = slug
         self.name = name
         self._claim_idle_ms = claim_idle_ms
         self._clock = clock
-        self._beat_at = 0.0
-        self._looked_at = 0.0
+        self._say_alive = Beat(redis, slug, name, expires_ms=claim_idle_ms)
+        self._silence = Silence(clock)
+        self._speaking: set[str] = set()
+        self._beat_at: float | None = None
+        self._looked_at: float | None = None
         self.elsewhere: list[tuple[Entry, str]] = []
         """Entries whose pixels are on another host, with the reason: the caller gives them up."""
-        ensure_group(redis, slug)
+
+    def join(self) -> None:
+        """Make sure that the group is there. Raises RedisError."""
+        ensure_group(self.redis, self.slug)
 
     def beat(self) -> None:
         """Say that this worker lives; called between batches, it speaks when it is time to."""
         now = self._clock()
-        if now - self._beat_at >= min(_BEAT_EVERY_S, self._claim_idle_ms / 4000):
+        every_s = min(_BEAT_EVERY_S, self._claim_idle_ms / 4000)
+        if self._beat_at is None or now - self._beat_at >= every_s:
+            self._say_alive()
             self._beat_at = now
-            heartbeats.beat(self.redis, self.slug, now)
-            # Redis's own idle time of a consumer stands still while it finds nothing to read.
-            self.redis.set(queues.alive(self.name), "1", px=self._claim_idle_ms)
+
+    def look_again(self) -> None:
+        """Something was let go: look for it at the next claim."""
+        self._looked_at = None
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
         """Up to `count` new entries for this plugin, waiting for at most `block_ms`."""
@@ -80,28 +97,53 @@ class GroupConsumer:
         """Take over one entry of a dead worker: (the entry or None, entries that are past saving).
 
         Our own are taken again too, after an error, but not those we are still `holding`. An entry
-        delivered three times without an ack is past saving: the caller records its crops
-        as failures and then calls `bury`.
+        over which three workers died is past saving: the caller records its crops as failures and
+        then calls `bury`. What we let go ourselves, because Redis was full or away, is no death.
         """
         dead: list[Entry] = []
         now = self._clock()
-        if now - self._looked_at < self._claim_idle_ms / 2000:
+        if self._looked_at is not None and now - self._looked_at < self._claim_idle_ms / 2000:
             return None, dead
-        pending: Any = self.redis.xpending_range(
-            queues.CROPS, self.slug, "-", "+", _LOOK, idle=self._claim_idle_ms
-        )
+        pending: Any = self.redis.xpending_range(queues.CROPS, self.slug, "-", "+", _LOOK)
+        owners = {item["consumer"].decode() for item in pending} - {self.name}
+        gone = self._gone(owners)
         for item in pending:
-            if item["message_id"].decode() in holding or self._alive(item["consumer"].decode()):
+            owner, deliveries = item["consumer"].decode(), int(item["times_delivered"])
+            if owner == self.name:
+                if item["message_id"].decode() in holding:
+                    continue
+            elif owner not in gone and not self._long_idle(owner, item):
                 continue
-            entry = self._take(item["message_id"])
+            else:
+                deliveries += 1
+            entry = self._take(item["message_id"], owner, deliveries)
             if entry is None:
                 continue
-            if int(item["times_delivered"]) >= queues.MAX_DELIVERIES:
+            if deliveries > queues.MAX_DELIVERIES:
                 dead.append(entry)
                 continue
             return entry, dead  # look again at once: there may be more
         self._looked_at = now
         return None, dead
+
+    def _gone(self, owners: set[str]) -> set[str]:
+        """Those whose count stood still for longer than a live worker would leave it."""
+        self._silence.keep(owners)
+        self._speaking.clear()
+        gone = set()
+        for owner in sorted(owners):
+            count: Any = self.redis.get(queues.alive(owner))
+            if count is not None:
+                self._speaking.add(owner)
+            if self._silence.seconds(owner, count) * 1000 >= self._claim_idle_ms:
+                gone.add(owner)
+        return gone
+
+    def _long_idle(self, owner: str, item: Any) -> bool:
+        """Redis itself says so, of a worker that left no sign: no need to watch it any longer."""
+        return (
+            owner not in self._speaking and int(item["time_since_delivered"]) >= self._claim_idle_ms
+        )
 
     def ack(self, entry_ids: Iterable[str]) -> None:
         """Their scores are written: never deliver them again."""
@@ -119,6 +161,7 @@ class GroupConsumer:
                 "why": why,
                 queues.FIELD_META: entry.batch.model_dump_json(),
             },
+            maxlen=queues.MAX_DEAD_LETTERS,
         )
         self.ack([entry.id])
         log.error("crops.dead_letter", entry=entry.id, plugin=self.slug, job_id=entry.batch.job_id)
@@ -132,16 +175,13 @@ class GroupConsumer:
             if not pending:
                 self.redis.xgroup_delconsumer(queues.CROPS, self.slug, self.name)
 
-    def _alive(self, consumer: str) -> bool:
-        """Whether another worker of that name lives: slow is not dead."""
-        return consumer != self.name and bool(self.redis.exists(queues.alive(consumer)))
-
-    def _take(self, entry_id: bytes) -> Entry | None:
+    def _take(self, entry_id: bytes, owner: str, deliveries: int) -> Entry | None:
         """Claim one entry; None where another worker was quicker or its crops are deleted."""
-        reply: Any = self.redis.xclaim(
-            queues.CROPS, self.slug, self.name, self._claim_idle_ms, [entry_id]
+        reply: Any = self.redis.eval(
+            _TAKE, 1, queues.CROPS, self.slug, self.name, entry_id, owner, deliveries
         )
-        found = [(name, fields) for name, fields in reply if name is not None and fields]
+        entries = [each for each in reply if each and each[1]]
+        found = [(name, dict(zip(f[::2], f[1::2], strict=True))) for name, f in entries]
         if not found:
             # Redis 6.2 keeps deleted entries pending and answers nil; 7 drops them by itself.
             if not self.redis.xrange(queues.CROPS, entry_id, entry_id):

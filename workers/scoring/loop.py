@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from ingest.publish import ensure_group
 from unmask import queues
 from unmask.errors import EngineError, PluginError, ReasonCode, UnmaskError
 from unmask.messages import PluginRef, Reason
@@ -25,7 +24,8 @@ from workers.scoring.write_scores import record, record_failures
 log = structlog.get_logger(__name__)
 
 _IDLE_BLOCK_MS = 200
-_RETRY_S = 1.0
+#: After an error of Redis's, wait so long, twice as long at each one that follows, up to this.
+_RETRY_S, _LONGEST_RETRY_S = 1.0, 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +82,9 @@ class PluginLoop(threading.Thread):
         self._wanted = wanted
         self._consumer = GroupConsumer(redis, ref.slug, name, claim_idle_ms=pace.claim_idle_ms)
         self._batcher: Batcher[Item] = Batcher(pace.batch_size, pace.delay_ms)
+        self._joined = False
+        self._errors = 0
+        """Of Redis's, one after the other."""
         self._owed: dict[str, int] = {}
         """Crops of each entry in hand that are not written yet."""
 
@@ -95,22 +98,15 @@ class PluginLoop(threading.Thread):
             while not self._stopping.is_set():
                 try:
                     self._step(self.scorer)
-                except ResponseError as error:
-                    if "NOGROUP" not in str(error):  # somebody emptied Redis under us
-                        raise
-                    ensure_group(self._redis, self.ref.slug)
+                    self._errors = 0
                 except RedisError as error:
-                    log.warning("redis.lost", plugin=self.ref.key, error=str(error))
-                    self._let_go()
-                    self._stopping.wait(_RETRY_S)
+                    self._wait_for_redis(error)
                 except EngineError as error:
                     if not self._go_on:
                         raise
                     self.scorer = _refusing(self.ref, error)
                     self._let_go()
-            while batch := self._batcher.drain():
-                self._finish(self.scorer, batch)
-            self._consumer.leave()
+            self._end(self.scorer)
         except BaseException as error:
             self.fault = error
             log.exception("scoring.ended", plugin=self.ref.key)
@@ -136,14 +132,42 @@ class PluginLoop(threading.Thread):
                 raise
             return _refusing(self.ref, error)
 
+    def _end(self, scorer: Scorer | Refusing) -> None:
+        """Finish what is in hand; where Redis is away, other workers will."""
+        try:
+            while batch := self._batcher.drain():
+                self._finish(scorer, batch)
+            self._consumer.leave()
+        except RedisError as error:
+            log.warning("scoring.left_unfinished", plugin=self.ref.key, error=str(error))
+
+    def _wait_for_redis(self, error: RedisError) -> None:
+        """Whatever Redis says (gone, full, loading, emptied): let go, wait, look again.
+
+        A process that ended over it would build its engine anew at every try.
+        """
+        self._joined = False  # somebody may have emptied it under us
+        self._let_go()
+        wait_s = min(_RETRY_S * 2**self._errors, _LONGEST_RETRY_S)
+        if "NOGROUP" in str(error):
+            wait_s = 0.0
+        else:
+            self._errors += 1
+            log.warning("redis.lost", plugin=self.ref.key, error=str(error), wait_s=wait_s)
+        self._stopping.wait(wait_s)
+
     def _let_go(self) -> None:
         """Drop what is in hand: it is unacked, and is claimed again when it has been silent."""
         while self._batcher.drain():
             pass
         self._owed.clear()
+        self._consumer.look_again()
 
     def _step(self, scorer: Scorer | Refusing) -> None:
         """Take over what the dead left, read what is new, score what is due."""
+        if not self._joined:
+            self._consumer.join()
+            self._joined = True
         self._consumer.beat()
         entry, past_saving = self._consumer.claim(self._owed)
         for dead in past_saving:

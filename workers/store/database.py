@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from unmask.errors import StoreError
+from unmask.system.files import made_private, private_folder
 from unmask.system.requirements import install
 
 _BUSY_S = 30.0
@@ -27,8 +28,10 @@ def open_database(url: str) -> Engine:
             f"the database URL is off: {error}.",
             fix=f"Use sqlite:///PATH, or postgresql+psycopg://... after {install('psycopg')}.",
         ) from error
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    if parsed.database and parsed.database != ":memory:":
+        private_folder(Path(parsed.database).parent)
+        # SQLite would make it readable for all; what it puts beside it is as private as this.
+        made_private(Path(parsed.database))
     engine = create_engine(parsed, connect_args={"timeout": _BUSY_S})
 
     @event.listens_for(engine, "connect")

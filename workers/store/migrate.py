@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from unmask.errors import StoreError
+from unmask.system.files import made_private
 
 #: The newest revision in migrations/versions; a test holds the two together.
 HEAD = "0004"
@@ -63,6 +64,6 @@ def _one_at_a_time(engine: Engine) -> Iterator[None]:
     if not database or database == ":memory:":
         yield
         return
-    with Path(f"{database}.lock").open("w") as lock:
+    with made_private(Path(f"{database}.lock")).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

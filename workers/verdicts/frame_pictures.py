@@ -7,8 +7,9 @@ from redis import Redis
 
 from unmask import queues
 from unmask.messages import CropMeta
+from unmask.system.files import private_folder, write_private
 from unmask.verdict import TrackPicture, TrackVerdict, Verdict
-from workers.verdicts.pictures import normalised, write_whole
+from workers.verdicts.pictures import normalised
 
 
 def save(
@@ -27,8 +28,8 @@ def _pictured(
         return track
     meta = CropMeta.model_validate_json(told)
     name = f"t{track.id}-frame.jpg"
-    into.mkdir(parents=True, exist_ok=True)
-    write_whole(into / name, jpeg)
+    private_folder(into)
+    write_private(into / name, jpeg)
     picture = TrackPicture(
         frame_index=meta.frame_index,
         pts_ms=meta.pts_ms,

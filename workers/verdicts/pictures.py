@@ -12,6 +12,7 @@ from unmask import queues
 from unmask.geometry import Affine, Box, apply
 from unmask.messages import DIGITS, MediaInfo
 from unmask.plugin import FaceCrop
+from unmask.system.files import private_folder, write_private
 from unmask.verdict import Evidence, NormalisedBox
 from workers.scoring.entry import Entry, decode
 from workers.verdicts.evidence import Choice
@@ -67,20 +68,13 @@ def _face(entry: Entry | None, choice: Choice) -> FaceCrop | None:
 
 def _save(choice: Choice, face: FaceCrop, raw: bytes, into: Path) -> None:
     score = choice.score
-    into.mkdir(parents=True, exist_ok=True)
+    private_folder(into)
     plain = into / choice.face_name
     if not plain.is_file():
-        write_whole(plain, png(face.pixels))
+        write_private(plain, png(face.pixels))
     heatmap = decode_map(raw, score.map_height, score.map_width)
     drawn = overlay(face.pixels, on_crop(heatmap, score.map_to_frame, score.crop))
-    write_whole(into / choice.heatmap_name, png(drawn))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a picture so that no reader ever sees half of it."""
-    part = path.with_suffix(".part")
-    part.write_bytes(data)
-    part.replace(path)
+    write_private(into / choice.heatmap_name, png(drawn))
 
 
 def _evidence(choice: Choice, media: MediaInfo) -> Evidence:

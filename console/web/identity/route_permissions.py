@@ -29,6 +29,7 @@ _TABLE: dict[str, dict[str, Permission | str]] = {
     "/v1/schema/verdict": {"GET": PUBLIC},
     "/openapi.json": {"GET": PUBLIC},
     "/health/live": {"GET": PUBLIC},
+    "/health/startup": {"GET": PUBLIC},
     "/health/ready": {"GET": PUBLIC},
     # The page
     "/": {"GET": "jobs.read", "POST": "jobs.submit"},

@@ -11,11 +11,13 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from console.web.services import WebServices
+from detect_plugins.catalogue import load_catalogue
 from ingest.publish import RedisPublisher
 from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import IngestClosed, JobState, Reason
 from unmask.verdict import Verdict
+from workers.jobs.selection import select
 from workers.jobs.upload_retention import delete_old_uploads
 
 FILE = {"file": ("clip.mp4", b"GIF89a some bytes")}
@@ -388,9 +390,20 @@ def test_health_tells_living_from_ready(client: httpx.Client, service: WebServic
     answer = client.get("/health/ready")
     assert answer.status_code == 503
     states = {part["name"]: part["state"] for part in answer.json()["parts"]}
-    assert states == {"database": "ok", "redis": "ok", "scoring": "bad"}
-    seconds, _ = service.redis.time()  # type: ignore[misc]
-    service.redis.hset(queues.HEARTBEATS, "sola@0123456789ab", int(seconds) * 1000)
+    assert states == {
+        "database": "ok", "redis": "ok", "ingest": "bad", "verdict": "bad", "scoring": "bad",
+    }  # fmt: skip
+    assert client.get("/health/startup").status_code == 200, "jobs can be handed in"
+    for role in ("ingest", "verdict"):
+        service.redis.set(queues.role(role), "1", px=queues.SERVING_MS)
+    asked = [ref.slug for ref in select(load_catalogue(), service.settings).scoring]
+    for slug in asked[1:]:
+        service.redis.set(queues.serving(slug), "1", px=queues.SERVING_MS)
+    answer = client.get("/health/ready")
+    [bad] = [part for part in answer.json()["parts"] if part["state"] == "bad"]
+    assert bad["name"] == "scoring", "one plugin that every job asks for has nobody"
+    assert asked[0] in bad["detail"] and "unmask worker score" in bad["detail"]
+    service.redis.set(queues.serving(asked[0]), "1", px=queues.SERVING_MS)
     assert client.get("/health/ready").status_code == 200
 
 

@@ -15,7 +15,7 @@ from ingest.decoding.sampling import parse_policy
 from ingest.sandbox.parent import Decoding, limits_of
 from ingest.sources import open_source
 from tests.unit.ingest.clips import cut_short, numbered, write_clip
-from unmask.errors import DecodeFailed, InputError, MediaRefused, ReasonCode
+from unmask.errors import DecodeFailed, DecoderKilled, InputError, MediaRefused, Outage, ReasonCode
 from unmask.settings import Settings
 
 SETTINGS = Settings()
@@ -73,9 +73,9 @@ def test_a_killed_decoder_is_a_reason_and_not_a_hang(clip: Path) -> None:
         next(events)
         next(events)
         os.kill(decoding.pid, signal.SIGKILL)
-        with pytest.raises(DecodeFailed, match="SIGKILL") as failed:
+        with pytest.raises(DecoderKilled, match="killed") as failed:
             list(events)
-    assert failed.value.code is ReasonCode.DECODE_ERROR
+    assert failed.value.code is ReasonCode.OUT_OF_MEMORY
 
 
 def test_a_decoder_that_hangs_runs_out_of_time(clip: Path) -> None:
@@ -105,10 +105,10 @@ def test_a_decoder_that_cannot_start_blames_the_machine_and_not_the_file(clip: P
     with (
         open_source(clip, cramped) as source,
         Decoding(source, "all", cramped) as decoding,
-        pytest.raises(DecodeFailed) as failed,
+        pytest.raises(Outage) as failed,
     ):
         list(decoding.events())
-    assert failed.value.code in (ReasonCode.INTERNAL, ReasonCode.DECODE_ERROR)
+    assert failed.value.code is ReasonCode.OUT_OF_RESOURCES
     assert "UNMASK_DECODE_MEMORY_BYTES" in failed.value.fix
 
 

@@ -102,7 +102,7 @@ def test_a_settled_job_no_longer_counts_for_backpressure(redis: "Redis") -> None
     assert redis.hlen(queues.ACTIVE) == 0
 
 
-def test_the_verdict_is_asked_for_under_one_name_with_retries(redis: "Redis") -> None:
+def test_the_verdict_is_asked_for_under_one_name(redis: "Redis") -> None:
     enqueue_verdict(redis, "job", 3)
     enqueue_verdict(redis, "job", 3)
     queue = Queue(queues.VERDICT_QUEUE, connection=redis, serializer=JSONSerializer)
@@ -110,4 +110,3 @@ def test_the_verdict_is_asked_for_under_one_name_with_retries(redis: "Redis") ->
     assert job is not None
     assert job.func_name == VERDICT_JOB
     assert list(job.args) == ["job", 3]
-    assert job.retries_left == 3

@@ -1,13 +1,11 @@
 """Whatever was left behind is finished or enqueued again; the database says what should be."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from rq import Queue
-from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from detect_plugins.catalogue import load_catalogue
@@ -26,8 +24,8 @@ from unmask.messages import (
 )
 from unmask.policy import DEFAULT
 from unmask.settings import Settings
-from workers.broker.heartbeats import alive_plugins
-from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
+from workers.broker.lifesigns import Beat, served
+from workers.jobs.settle import settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.sweep import Sweeper
 from workers.store import Store
@@ -89,18 +87,6 @@ def test_a_job_whose_worker_died_between_taking_and_starting_it_is_enqueued_agai
     assert queued(services.redis, queues.INGEST_QUEUE) == [ingest_job_name("a", 0)]
 
 
-def test_a_job_whose_ingest_failed_for_good_fails_and_says_so(
-    services: Services, ref: PluginRef
-) -> None:
-    enqueue_ingest(services.redis, accept(services, ref, "a"))
-    job = Job.fetch(ingest_job_name("a", 0), connection=services.redis, serializer=JSONSerializer)
-    job.set_status("failed")
-    assert Sweeper(services).sweep()["given_up"] == 1
-    row = services.store.job("a")
-    assert row is not None and row.state is JobState.FAILED
-    assert row.reasons[0].code is ReasonCode.INTERNAL
-
-
 def test_a_settled_job_that_nobody_asked_a_verdict_for_gets_one(
     services: Services, ref: PluginRef
 ) -> None:
@@ -148,8 +134,8 @@ def test_a_plugin_with_a_live_worker_is_waited_for_however_long(
 ) -> None:
     accept(services, ref, "a")
     publish(services.redis, "a", [9] * 6, plugins=(ref,))
-    services.redis.hset(queues.HEARTBEATS, ref.slug, str(int((time.time() + 60) * 1000)))
-    assert alive_plugins(services.redis) == [ref.slug]
+    Beat(services.redis, ref.slug, "worker", expires_ms=60_000)()
+    assert served(services.redis) == {ref.slug: True}
     assert not Sweeper(services, abandoned_after_s=0).sweep()
 
 
@@ -159,23 +145,6 @@ def test_crops_of_jobs_that_are_over_are_deleted(services: Services, ref: Plugin
     publish(services.redis, "open", [9] * 8, plugins=(ref,))
     assert Sweeper(services).sweep()["entries_deleted"] == 2
     assert services.redis.xlen(queues.CROPS) == 1
-
-
-def test_a_retry_that_is_due_is_enqueued_without_a_scheduler_of_rqs(
-    services: Services, ref: PluginRef
-) -> None:
-    accept(services, ref, "a")
-    enqueue_verdict(services.redis, "a", 0)
-    name = verdict_job_name("a", 0)
-    queue = Queue(queues.VERDICT_QUEUE, connection=services.redis, serializer=JSONSerializer)
-    job = Job.fetch(name, connection=services.redis, serializer=JSONSerializer)
-    queue.remove(job)
-    queue.scheduled_job_registry.add(job, -1)
-    services.redis.zadd(queue.scheduled_job_registry.key, {name: time.time() - 1})
-    job.set_status("scheduled")
-    assert Sweeper(services).sweep()["retried"] == 1
-    assert queue.job_ids == [name]
-    assert queue.scheduled_job_registry.count == 0
 
 
 def test_the_sweeper_deletes_an_upload_whose_time_is_up(services: Services, ref: PluginRef) -> None:

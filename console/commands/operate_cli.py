@@ -1,0 +1,93 @@
+"""The arguments of `unmask jobs ...` and `unmask dead ...`."""
+
+from typing import Annotated
+
+import typer
+
+from unmask.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON line for each, for programs.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="So many at most.")]
+Jobs = Annotated[list[str], typer.Argument(metavar="JOB", help="Job ids.")]
+Letters = Annotated[list[str], typer.Argument(metavar="LETTER", help="As `unmask dead list` has.")]
+
+jobs_app = typer.Typer(
+    help="See and steer jobs. Works on the database and Redis of the settings.",
+    no_args_is_help=True,
+)
+dead_app = typer.Typer(
+    help="Dead letters: crops over which a scoring worker died three times.",
+    no_args_is_help=True,
+)
+
+
+@jobs_app.command("list")
+def jobs_list(
+    *,
+    state: Annotated[
+        str | None,
+        typer.Option(help="queued, running, succeeded, failed or cancelled. Default: all."),
+    ] = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """List jobs, the newest first, with why they wait or why they failed."""
+    from console.commands.operate import run_jobs_list  # noqa: PLC0415
+
+    run_jobs_list(Settings(), state=state, limit=limit, as_json=json)
+
+
+@jobs_app.command("show")
+def jobs_show(job: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
+    """Print one job as JSON."""
+    from console.commands.operate import run_jobs_show  # noqa: PLC0415
+
+    run_jobs_show(Settings(), job)
+
+
+@jobs_app.command("retry")
+def jobs_retry(jobs: Jobs) -> None:
+    """Run finished jobs again (one generation up); try waiting ones now."""
+    from console.commands.operate import run_jobs_retry  # noqa: PLC0415
+
+    run_jobs_retry(Settings(), jobs)
+
+
+@jobs_app.command("cancel")
+def jobs_cancel(jobs: Jobs) -> None:
+    """End unfinished jobs and delete their crops."""
+    from console.commands.operate import run_jobs_cancel  # noqa: PLC0415
+
+    run_jobs_cancel(Settings(), jobs)
+
+
+@dead_app.command("list")
+def dead_list(*, limit: Limit = 50, json: Json = False) -> None:
+    """List dead letters, the newest first."""
+    from console.commands.operate import run_dead_list  # noqa: PLC0415
+
+    run_dead_list(Settings(), limit=limit, as_json=json)
+
+
+@dead_app.command("show")
+def dead_show(letter: Annotated[str, typer.Argument(metavar="LETTER")]) -> None:
+    """Print one dead letter as JSON."""
+    from console.commands.operate import run_dead_show  # noqa: PLC0415
+
+    run_dead_show(Settings(), letter)
+
+
+@dead_app.command("retry")
+def dead_retry(letters: Letters) -> None:
+    """Run their jobs anew, once the plugin is mended; the video is decoded again."""
+    from console.commands.operate import run_dead_retry  # noqa: PLC0415
+
+    run_dead_retry(Settings(), letters)
+
+
+@dead_app.command("drop")
+def dead_drop(letters: Letters) -> None:
+    """Forget them; jobs and verdicts stay as they are."""
+    from console.commands.operate import run_dead_drop  # noqa: PLC0415
+
+    run_dead_drop(Settings(), letters)

@@ -1,0 +1,96 @@
+"""What each attempt at a job's ingest or verdict came to, kept in Redis for the sweeper to read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from unmask import queues
+from unmask.errors import ReasonCode
+from unmask.frozen import Frozen
+from unmask.messages import Reason
+from workers.jobs.outages import outage_of
+
+log = structlog.get_logger(__name__)
+
+Phase = Literal["ingest", "verdict"]
+
+#: Errors that are neither the media's nor the machine's: so many, then the job fails and says which.
+MAX_FAULTS = 4
+#: Processes that died over it, without a word. Far over what an outage or an impatient operator
+#: causes; a video that takes its worker with it every time must end some day.
+MAX_DEATHS = 10
+
+
+class Attempts(Frozen):
+    """How a job's attempts at one phase went so far."""
+
+    begun: int = 0
+    outages: int = 0
+    faults: int = 0
+    done: int = 0
+    reason: Reason | None = None
+    """What stopped the last attempt that could still say so."""
+
+    @property
+    def deaths(self) -> int:
+        """Attempts of which nothing was heard again; the one under way counts among them."""
+        return max(0, self.begun - self.outages - self.faults - self.done)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the job is to fail: it, and not the machine, seems at fault."""
+        return self.faults >= MAX_FAULTS or self.deaths > MAX_DEATHS
+
+
+@contextmanager
+def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Iterator[None]:
+    """Count an attempt, and note what stops it before the error goes on to RQ.
+
+    Where Redis itself is the trouble nothing can be noted; the sweeper then sees a job without an
+    attempt under way, and tries again.
+    """
+    name = queues.trouble(job_id, generation, phase)
+    _count(redis, name, "begun")
+    try:
+        yield
+    except Exception as error:
+        outage = outage_of(error)
+        reason = outage or Reason(
+            code=getattr(error, "code", None) or ReasonCode.INTERNAL,
+            message=str(error) if hasattr(error, "fix") else f"{type(error).__name__}: {error}",
+        )
+        log.warning(
+            "attempt.failed",
+            phase=phase,
+            code=reason.code.value,
+            error=reason.message,
+            outage=outage is not None,
+        )
+        with suppress(RedisError):
+            redis.hset(name, "reason", reason.model_dump_json())
+            _count(redis, name, "faults" if outage is None else "outages")
+        raise
+    with suppress(RedisError):  # what was to be done is done
+        _count(redis, name, "done")
+
+
+def _count(redis: "Redis", name: str, what: str) -> None:
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.hincrby(name, what, 1)
+        pipe.expire(name, queues.JOB_TTL_S)
+        pipe.execute()
+
+
+def attempts(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Attempts:
+    """What is known of the attempts so far. Raises RedisError."""
+    found: Any = redis.hgetall(queues.trouble(job_id, generation, phase))
+    known = {key.decode(): value for key, value in found.items()}
+    reason = known.pop("reason", None)
+    return Attempts(
+        **{key: int(value) for key, value in known.items()},
+        reason=None if reason is None else Reason.model_validate_json(reason),
+    )

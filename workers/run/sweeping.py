@@ -1,0 +1,62 @@
+"""The sweeper's thread in the verdict role: it outlives everything it looks after."""
+
+import threading
+from types import TracebackType
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from detect_plugins.catalogue import load_catalogue
+from unmask.errors import UnmaskError
+from unmask.settings import Settings
+from workers.jobs.entrypoints import shared_url
+from workers.jobs.sweep import Sweeper
+from workers.store import Store
+from workers.verdicts.make import Services
+
+log = structlog.get_logger(__name__)
+
+SWEEP_EVERY_S = 15.0
+
+
+class Sweeping:
+    """A context manager; a pass that fails is logged, and the next one is made all the same."""
+
+    def __init__(self, settings: Settings, every_s: float = SWEEP_EVERY_S) -> None:
+        self._settings = settings
+        self._every_s = every_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+
+    def __enter__(self) -> "Sweeping":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        sweeper: Sweeper | None = None
+        while not self._stopping.wait(self._every_s):
+            try:
+                sweeper = sweeper or Sweeper(self._services())
+                sweeper.sweep()
+            except (RedisError, UnmaskError, OSError) as error:
+                log.warning("sweep.failed", error=str(error))
+            except Exception:
+                log.exception("sweep.failed")
+
+    def _services(self) -> Services:
+        return Services(
+            redis=Redis.from_url(shared_url(self._settings)),
+            store=Store(self._settings.database()),
+            catalogue=load_catalogue(),
+            settings=self._settings,
+        )
