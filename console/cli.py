@@ -6,13 +6,14 @@ once, and torch alone takes seconds to import.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
 from console.commands.operate_cli import dead_app, jobs_app
+from ingest.live.drop_policy import DropPolicy
 from unmask import __version__
 from unmask.errors import ConfigError, PluginBroken, UnmaskError
 from unmask.settings import Settings
@@ -173,6 +174,70 @@ def scan(
         recursive=recursive,
         jobs=jobs,
         skip_done=skip_done,
+    )
+    raise typer.Exit(code)
+
+
+@app.command(
+    rich_help_panel=_JUDGE,
+    epilog="Examples:\n\n  unmask watch rtsp://camera.local/live --window 5"
+    "\n\n  unmask watch https://cdn.example.com/live.m3u8 --json windows.jsonl --out reports",
+)
+def watch(
+    urls: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="URL",
+            help="rtsp://, rtmp://, srt://, udp://, tcp:// (MPEG-TS), an https:// playlist, or a "
+            "file, played in real time.",
+        ),
+    ],
+    *,
+    window: Annotated[float, typer.Option("--window", help="Seconds per window.", min=1)] = 5.0,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", help="Seconds between looks. Default: ten per window.", min=0.04),
+    ] = None,
+    drop: Annotated[
+        DropPolicy, typer.Option("--drop", help="What to do when frames come too fast.")
+    ] = DropPolicy.DROP_OLDEST,
+    rtsp: Annotated[
+        Literal["tcp", "udp"], typer.Option("--rtsp-transport", help="How RTSP carries packets.")
+    ] = "tcp",
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="Stop after so many seconds.", min=1)
+    ] = None,
+    give_up: Annotated[
+        float,
+        typer.Option("--give-up", help="Seconds without a source until it is given up.", min=1),
+    ] = 60.0,
+    plugins: PluginList = None,
+    policy: PolicySpec = None,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", help="Write a JSON line per event here; - is standard output."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the final reports here.")] = None,
+    allow_untrained: AllowUntrained = False,
+) -> None:
+    """Watch live streams: a verdict every few seconds, and one on all of it. Ctrl-C ends it.
+
+    Exit code 1: a stream could not be opened.
+    """
+    from console.commands.watch import run_watch  # noqa: PLC0415
+
+    code = run_watch(
+        urls,
+        load_settings(plugins=plugin_keys(plugins), policy=policy),
+        window_s=window,
+        every_s=every or min(0.5, window / 10),
+        drop=drop,
+        transport=rtsp,
+        seconds=seconds,
+        give_up_s=give_up,
+        json_path=json,
+        out=out,
+        allow_untrained=allow_untrained,
     )
     raise typer.Exit(code)
 

@@ -27,17 +27,27 @@ _FS_READ = 0b1100
 #: Access rights by the Landlock version that brought them: execute, write, remove, make; then refer,
 #: truncate, device ioctl.
 _FS_WRITE_BY_VERSION = {1: 0x1FFF & ~_FS_READ, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}
-_NET_VERSION, _NET_TCP = 4, 0b11
+_NET_VERSION, _NET_BIND, _NET_CONNECT = 4, 0b01, 0b10
 
 
-def confine(memory_bytes: int, cpu_seconds: int) -> list[str]:
-    """Apply every lock but the last. Call before threads exist. Returns what is in force."""
+def confine(
+    memory_bytes: int,
+    cpu_seconds: int | None,
+    *,
+    offline: bool = True,
+    may_start: bool = False,
+) -> list[str]:
+    """Apply every lock but the last. Call before threads exist. Returns what is in force.
+
+    `cpu_seconds` None: no limit, for streams. `offline` False: for a process that owns a stream's
+    socket, which may connect and decodes nothing; `may_start`: and may start a program.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     # Dies with its parent, even one killed with SIGKILL.
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     for kind, limit in (
         (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_CPU, resource.RLIM_INFINITY if cpu_seconds is None else cpu_seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 64),
@@ -47,9 +57,11 @@ def confine(memory_bytes: int, cpu_seconds: int) -> list[str]:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         held.append("no-privs")
     # Root may leave the network alone; anyone else needs a user namespace around it.
-    if libc.unshare(_CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0:
+    if offline and (
+        libc.unshare(_CLONE_NEWNET) == 0 or libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0
+    ):
         held.append("network")
-    if _landlock(libc, read=True):
+    if not may_start and _landlock(libc, read=True, connect=not offline):
         held.append("landlock")
     return held
 
@@ -67,15 +79,19 @@ def _lower(kind: int, limit: int) -> None:
         resource.setrlimit(kind, (limit, limit))
 
 
-def _landlock(libc: ctypes.CDLL, *, read: bool) -> bool:
-    """Deny every write and TCP, and every read too unless `read`. False where the kernel cannot."""
+def _landlock(libc: ctypes.CDLL, *, read: bool, connect: bool = False) -> bool:
+    """Deny every write, every read too unless `read`, and TCP but for what `connect` opens.
+
+    False where the kernel cannot.
+    """
     version = libc.syscall(_LANDLOCK_CREATE, None, 0, 1)
     if version < 1:
         return False
     files = sum(rights for since, rights in _FS_WRITE_BY_VERSION.items() if version >= since)
     if not read:
         files |= _FS_READ
-    attributes = struct.pack("=QQ", files, _NET_TCP)[: 16 if version >= _NET_VERSION else 8]
+    net = _NET_BIND if connect else _NET_BIND | _NET_CONNECT
+    attributes = struct.pack("=QQ", files, net)[: 16 if version >= _NET_VERSION else 8]
     ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
     if ruleset < 0:
         return False

@@ -29,7 +29,7 @@ def gather(
     asked = {ref.slug for ref in row.submission.plugins}
     results = []
     for ref in row.plugins:
-        result = _particulars(ref, catalogue, settings)
+        result = particulars(ref, catalogue, settings)
         if result.problem is None and ref.slug in asked:
             result = _scored(redis, row, result)
         results.append(result)
@@ -64,7 +64,7 @@ def _place(score: FaceScore) -> tuple[int, int]:
     return score.crop.frame_index, score.crop.face_index
 
 
-def _particulars(ref: PluginRef, catalogue: Catalogue, settings: Settings) -> PluginScores:
+def particulars(ref: PluginRef, catalogue: Catalogue, settings: Settings) -> PluginScores:
     """The plugin as it is installed here and now, and what is wrong with it."""
     found = PluginScores(ref=ref, version="", card=None, asked=False)
     try:

@@ -1,0 +1,1 @@
+"""Live streams: one process owns the socket and never decodes, one decodes and owns no socket."""
