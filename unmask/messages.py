@@ -71,11 +71,11 @@ class Submission(Frozen):
     """The name the person gave it; shown, never opened."""
     sample: str = "adaptive"
     """Sampling policy: adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all."""
-    max_looks: int = 4000
+    max_looks: int = 8000
     """Frames to look at, whatever the sampling policy likes."""
     max_faces: int = 16
     """Faces to cut out of one frame; the largest and the longest followed go first."""
-    max_crops: int = 8000
+    max_crops: int = 16000
     """Faces to cut out of the whole video."""
     plugins: tuple[PluginRef, ...]
     crop_scale: float

@@ -33,11 +33,11 @@ class Policy(Frozen):
     face size, where the weights were measured for it (docs/adr/0007)."""
     streams: Streams = "shown"
     """shown: the video stream that players pick; all: every one of the file."""
-    max_looks: int = Field(default=4000, ge=1)
+    max_looks: int = Field(default=8000, ge=1)
     """Frames of one video that are looked at, whatever the sampling policy likes."""
     max_faces: int = Field(default=16, ge=1)
     """Faces of one frame that are judged: the largest, and those followed longest, go first."""
-    max_crops: int = Field(default=8000, ge=1)
+    max_crops: int = Field(default=16000, ge=1)
     """Faces of one video that are judged; every look keeps room for one."""
     evidence_per_track: int = Field(default=2, ge=0)
     evidence_tracks: int = Field(default=4, ge=0)

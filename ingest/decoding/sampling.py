@@ -5,7 +5,7 @@
     fps:F          F looks per second
     keyframes      the pictures that the encoder began anew at
     all            every frame
-    adaptive       at least one look per second, more in a short video, and in each shot enough to judge it
+    adaptive       two looks per second, more in a short video, and in each shot enough to judge it
 
 None takes more looks than the caller allows: what is over is thinned, evenly in time.
 """
@@ -21,11 +21,11 @@ from unmask.errors import ConfigError
 from unmask.messages import Looks
 
 _FIX = "Name adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all, for example uniform:32."
-#: adaptive: a video has so many looks however short it is; then one per second.
-_LEAST = 32
-_STEP_MS = 1000.0
-#: adaptive: a shot has so many looks, one more than a track needs to be judged.
-SHOT_LOOKS = 6
+#: adaptive: a video has so many looks however short it is; then so many per second.
+LEAST_LOOKS = 32
+LOOKS_PER_SECOND = 2
+#: adaptive: a shot has so many looks, some more than a track needs to be judged.
+SHOT_LOOKS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +151,8 @@ def _nearest(pts_ms: Sequence[float], at_ms: float) -> int:
 
 
 def _steady(pts_ms: Sequence[float]) -> int:
-    seconds = (pts_ms[-1] - pts_ms[0]) / _STEP_MS if pts_ms else 0.0
-    return max(_LEAST, math.ceil(seconds) + 1)
+    seconds = (pts_ms[-1] - pts_ms[0]) / 1000.0 if pts_ms else 0.0
+    return max(LEAST_LOOKS, math.ceil(seconds * LOOKS_PER_SECOND) + 1)
 
 
 def _into_shots(

@@ -100,14 +100,14 @@ def test_every_takes_one_look_per_so_many_seconds() -> None:
     assert len(chosen) == 16
 
 
-@pytest.mark.parametrize(("seconds", "least"), [(4, 32), (10, 32), (60, 60), (600, 600)])
-def test_adaptive_looks_at_least_once_a_second_and_32_times_at_a_short_clip(
+@pytest.mark.parametrize(("seconds", "least"), [(4, 32), (10, 32), (60, 120), (600, 1200)])
+def test_adaptive_looks_twice_a_second_and_32_times_at_a_short_clip(
     seconds: int, least: int
 ) -> None:
     times = [40.0 * i for i in range(seconds * 25)]
     plan = parse_policy("adaptive").plan(times, [], end_ms=1000.0 * seconds)
     assert least <= len(plan.chosen) <= least + 2
-    assert plan.longest_unlooked_ms <= 1040
+    assert plan.longest_unlooked_ms <= 540
     assert plan.looks.steady == len(plan.chosen)
 
 

@@ -1,0 +1,147 @@
+"""Long videos put together from judged clips, without a picture: what the workers would have been told.
+
+Each part is one shot with the looks that the sampling policy would have spent on it; its times, frames,
+tracks and persons are moved on; and between two parts there is a cut. What comes out goes through the
+workers' own aggregation. So a thousand hours cost a minute, and anything that follows scores can be
+fitted and tried on them. `research.judging.spliced` makes such videos in truth, fewer of them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from ingest.decoding.sampling import LEAST_LOOKS, LOOKS_PER_SECOND, SHOT_LOOKS
+from research.judging.frame_scores import ScoredClip
+from unmask.bundle import BundleCard
+from unmask.messages import FaceScore, IngestClosed, TrackSummary
+from workers.verdicts.plugin_verdict import PluginScores
+
+Cards = dict[str, BundleCard]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A stretch of a clip: from `start_ms` on for `length_ms`, over the end and from its beginning."""
+
+    clip: ScoredClip
+    start_ms: int
+    length_ms: int
+
+
+def seconds_of(clip: ScoredClip) -> float:
+    """Length of a clip."""
+    media = clip.closed.media
+    return (media.duration_ms or 0) / 1000.0 if media else 0.0
+
+
+def joined(parts: Sequence[Part], cards: Cards) -> tuple[IngestClosed, tuple[PluginScores, ...]]:
+    """One video of these parts in order: ingest's closing message, and every plugin's scores."""
+    alone = len(parts) == 1
+    at_ms, next_track, next_frame = 0, 1, 0
+    scores: list[FaceScore] = []
+    cuts: list[int] = []
+    persons: dict[str, int] = {}
+    person_of: dict[int, int] = {}
+    for part in parts:
+        if at_ms:
+            cuts.append(at_ms)
+        looks = math.ceil(part.length_ms * LOOKS_PER_SECOND / 1000)
+        looks = max(looks, LEAST_LOOKS if alone else SHOT_LOOKS)
+        person = persons.setdefault("|".join(part.clip.file.people), len(persons) + 1)
+        moved = _moved(part, looks, at_ms, next_track, next_frame)
+        scores += moved
+        for track in {s.crop.track_id for s in moved}:
+            person_of[track] = person
+        next_track = max([next_track, *(s.crop.track_id + 1 for s in moved)])
+        next_frame += looks
+        at_ms += part.length_ms
+    return _closed(parts[0].clip, scores, cuts, at_ms, person_of), _results(scores, cards)
+
+
+def _moved(
+    part: Part, looks: int, at_ms: int, first_track: int, first_frame: int
+) -> list[FaceScore]:
+    """The scores of a part, at the looks that fall to it, as the joined video knows them."""
+    span = max(1, round(1000 * seconds_of(part.clip)))
+    wanted: list[tuple[int, int]] = []  # (time in the part, look of the clip)
+    known = sorted({s.crop.pts_ms for s in part.clip.scores})
+    if not known:
+        return []
+    for number in range(looks):
+        inside = round(part.length_ms * (number + 0.5) / looks)
+        source = (part.start_ms + inside) % span
+        look = known[nearest(known, source)]
+        if not wanted or wanted[-1][1] != look:
+            wanted.append((at_ms + inside, look))
+    by_look: dict[int, list[FaceScore]] = {}
+    for score in part.clip.scores:
+        by_look.setdefault(score.crop.pts_ms, []).append(score)
+    found = []
+    for number, (time, look) in enumerate(wanted):
+        for score in by_look[look]:
+            crop = score.crop.model_copy(
+                update={
+                    "pts_ms": time,
+                    "frame_index": first_frame + number,
+                    "track_id": first_track + score.crop.track_id - 1,
+                }
+            )
+            found.append(score.model_copy(update={"crop": crop}))
+    return found
+
+
+def nearest(times_ms: Sequence[int], at_ms: float) -> int:
+    """Index of the time nearest to `at_ms`; `times_ms` ascending.
+
+    >>> nearest([0, 100, 200], 140)
+    1
+    """
+    return min(range(len(times_ms)), key=lambda i: abs(times_ms[i] - at_ms))
+
+
+def _closed(
+    first: ScoredClip,
+    scores: Sequence[FaceScore],
+    cuts: Sequence[int],
+    length_ms: int,
+    person_of: dict[int, int],
+) -> IngestClosed:
+    places: dict[int, dict[int, float]] = {}
+    for score in scores:
+        places.setdefault(score.crop.track_id, {})[score.crop.pts_ms] = score.crop.face_px
+    media = first.closed.media
+    assert media is not None  # noqa: S101 - clips without a verdict are not kept
+    return first.closed.model_copy(
+        update={
+            "media": media.model_copy(update={"duration_ms": length_ms}),
+            "crops": len({s.crop.key for s in scores}),
+            "cuts_ms": tuple(cuts),
+            "notes": (),
+            "tracks": tuple(
+                TrackSummary(
+                    id=track,
+                    segments_ms=((min(seen), max(seen)),),
+                    faces=len(seen),
+                    crops=len(seen),
+                    median_face_px=median(seen.values()),
+                    person=person_of.get(track),
+                )
+                for track, seen in sorted(places.items())
+            ),
+        }
+    )
+
+
+def _results(scores: Sequence[FaceScore], cards: Cards) -> tuple[PluginScores, ...]:
+    refs = sorted({s.plugin for s in scores}, key=lambda ref: ref.slug)
+    return tuple(
+        PluginScores(
+            ref=ref,
+            version="",
+            card=cards[ref.key],
+            asked=True,
+            scores=tuple(s for s in scores if s.plugin == ref),
+        )
+        for ref in refs
+    )
