@@ -30,7 +30,7 @@ from statistics import median
 import numpy as np
 
 from research.judging.frame_scores import ScoredClip, bundles_of, read_scored
-from research.judging.splice_scores import Cards, Part, joined, seconds_of
+from research.judging.splice_scores import Cards, Part, joined, whole_ms
 from trainers.calibrate import fit_platt, threshold_at_fpr
 from unmask.bundle import read_card
 from unmask.policy import DEFAULT, Policy
@@ -86,7 +86,7 @@ class Court:
 
 def whole(clip: ScoredClip) -> list[Part]:
     """The clip by itself."""
-    return [Part(clip=clip, start_ms=0, length_ms=max(1, round(1000 * seconds_of(clip))))]
+    return [Part(clip=clip, start_ms=0, length_ms=whole_ms(clip))]
 
 
 def fit(court: Court, clips: Sequence[ScoredClip], name: str) -> Fit:
@@ -162,7 +162,7 @@ def footage(
     while left > 0:
         clip = one if people == "one" else rng.choice(reals)
         length = min(_SHOT_MS, left)
-        span = max(1, round(1000 * seconds_of(clip)))
+        span = whole_ms(clip)
         parts.append(Part(clip=clip, start_ms=rng.randrange(span), length_ms=length))
         left -= length
     return parts
@@ -173,7 +173,7 @@ def with_stretch(
 ) -> tuple[list[Part], int]:
     """The footage with a forged stretch before a random part of it, and where it begins, in ms."""
     place = rng.randrange(len(parts) + 1)
-    start = rng.randrange(max(1, round(1000 * seconds_of(fake))))
+    start = rng.randrange(whole_ms(fake))
     forged = Part(clip=fake, start_ms=start, length_ms=1000 * seconds)
     begins = sum(part.length_ms for part in parts[:place])
     return [*parts[:place], forged, *parts[place:]], begins
@@ -226,7 +226,13 @@ def row(
     return tally
 
 
-def table(court: Court, clips: Sequence[ScoredClip], name: str, rounds: Sequence[int]) -> str:
+def table(
+    court: Court,
+    clips: Sequence[ScoredClip],
+    name: str,
+    rounds: Sequence[int],
+    lengths_s: Sequence[int] = LENGTHS_S,
+) -> str:
     """False alarms and stretches found by length; each half of the people by the other half's fit."""
     halves: list[list[ScoredClip]] = [[] for _ in range(_PARTS)]
     for clip in clips:
@@ -239,7 +245,7 @@ def table(court: Court, clips: Sequence[ScoredClip], name: str, rounds: Sequence
         "|---|---|---|---|" + "---|" * len(STRETCHES_S),
     ]
     for people in ("one", "many"):
-        for seconds, count in zip(LENGTHS_S, rounds, strict=True):
+        for seconds, count in zip(lengths_s, rounds, strict=True):
             tallies = [
                 row(
                     court,

@@ -35,9 +35,16 @@ def seconds_of(clip: ScoredClip) -> float:
     return (media.duration_ms or 0) / 1000.0 if media else 0.0
 
 
+def whole_ms(clip: ScoredClip) -> int:
+    """The same in milliseconds, at least 1."""
+    return max(1, round(1000 * seconds_of(clip)))
+
+
 def joined(parts: Sequence[Part], cards: Cards) -> tuple[IngestClosed, tuple[PluginScores, ...]]:
     """One video of these parts in order: ingest's closing message, and every plugin's scores."""
     alone = len(parts) == 1
+    if alone and parts[0].start_ms == 0 and parts[0].length_ms == whole_ms(parts[0].clip):
+        return parts[0].clip.closed, _results(parts[0].clip.scores, cards)  # as it was judged
     at_ms, next_track, next_frame = 0, 1, 0
     scores: list[FaceScore] = []
     cuts: list[int] = []
@@ -63,7 +70,7 @@ def _moved(
     part: Part, looks: int, at_ms: int, first_track: int, first_frame: int
 ) -> list[FaceScore]:
     """The scores of a part, at the looks that fall to it, as the joined video knows them."""
-    span = max(1, round(1000 * seconds_of(part.clip)))
+    span = whole_ms(part.clip)
     wanted: list[tuple[int, int]] = []  # (time in the part, look of the clip)
     known = sorted({s.crop.pts_ms for s in part.clip.scores})
     if not known:

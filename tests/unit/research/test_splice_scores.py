@@ -1,0 +1,180 @@
+"""Long videos put together from judged clips, and what is fitted to them."""
+
+import random
+from typing import Any
+
+import pytest
+
+from ingest.decoding.sampling import LEAST_LOOKS, SHOT_LOOKS
+from research.judging.fit_segments import (
+    Court,
+    Fit,
+    fit,
+    footage,
+    row,
+    table,
+    whole,
+    with_stretch,
+)
+from research.judging.frame_scores import ScoredClip
+from research.judging.splice_scores import Part, joined
+from research.judging.spliced import Outcome, plan
+from research.judging.spliced import table as made_table
+from research.pools.research_data import DataFile
+from tests.fakes import KEY, make_card
+from tests.unit.workers.making import MEDIA, REF, at_seconds, closed
+from unmask.messages import PluginRef
+from unmask.policy import DEFAULT
+
+OTHER = PluginRef(key="other", weights="1" * 12)
+PLAIN: dict[str, Any] = {"calibration": None, "abstention": None}
+CARDS = {KEY: make_card(**PLAIN), "other": make_card(plugin="other", **PLAIN)}
+COURT = Court(CARDS, [REF.slug, OTHER.slug])
+
+
+def clip(name: str, label: int, ps: list[float]) -> ScoredClip:
+    """A clip of 6 s, 32 looks, both plugins of one opinion."""
+    step = 6000 // len(ps)
+    scores = tuple(
+        s.model_copy(update={"crop": s.crop.model_copy(update={"face_px": 120.0})})
+        for s in at_seconds(ps, step)
+    )
+    scores += tuple(s.model_copy(update={"plugin": OTHER}) for s in scores)
+    media = MEDIA.model_copy(update={"duration_ms": 6000})
+    return ScoredClip(
+        file=DataFile(
+            path=f"videos/{name}.mp4",
+            label=label,
+            method="x",
+            family="swap" if label else "real",
+            people=(name,),
+            pair_of="",
+            split="val",
+        ),
+        closed=closed({1: len(ps)}, media=media),
+        scores=scores,
+    )
+
+
+def people(count: int, label: int, rng: random.Random) -> list[ScoredClip]:
+    middle = 0.85 if label else 0.25
+    return [
+        clip(
+            f"{label}-{number}",
+            label,
+            [min(0.99, max(0.01, middle + rng.gauss(0, 0.1) + own)) for _ in range(32)],
+        )
+        for number in range(count)
+        for own in [rng.gauss(0, 0.07)]
+    ]
+
+
+def test_parts_follow_each_other_with_a_cut_between_and_the_looks_that_fall_to_each() -> None:
+    one, two = clip("a", 0, [0.1] * 32), clip("b", 1, [0.9] * 32)
+    parts = [
+        Part(clip=one, start_ms=1000, length_ms=8000),
+        Part(clip=two, start_ms=0, length_ms=2000),
+        Part(clip=one, start_ms=5000, length_ms=8000),
+    ]
+    video, results = joined(parts, CARDS)
+    assert video.cuts_ms == (8000, 10_000)
+    assert video.media is not None and video.media.duration_ms == 18_000
+    assert [track.person for track in video.tracks] == [1, 2, 1]
+    assert [track.crops for track in video.tracks] == [16, SHOT_LOOKS, 16]
+    assert [r.ref for r in results] == [REF, OTHER]
+    for result in results:
+        places = [(s.crop.pts_ms, s.crop.frame_index) for s in result.scores]
+        assert places == sorted(places) and len(set(places)) == len(places)
+    forged = [s for s in results[0].scores if s.crop.track_id == 2]
+    assert {s.p for s in forged} == {0.9}
+    assert all(8000 <= s.crop.pts_ms < 10_000 for s in forged)
+
+
+def test_a_clip_by_itself_is_looked_at_as_closely_as_it_was() -> None:
+    video, _ = joined(whole(clip("a", 0, [0.1] * 32)), CARDS)
+    assert video.tracks[0].crops == LEAST_LOOKS
+
+
+def test_a_stretch_lies_where_it_is_said_to() -> None:
+    reals, fake = [clip("a", 0, [0.1] * 32)], clip("f", 1, [0.9] * 32)
+    clean = footage(reals, 60, "one", random.Random(1))
+    assert sum(part.length_ms for part in clean) == 60_000
+    parts, begins = with_stretch(clean, fake, 4, random.Random(2))
+    video, results = joined(parts, CARDS)
+    hot = [s.crop.pts_ms for s in results[0].scores if s.p == 0.9]
+    assert begins <= min(hot) <= max(hot) < begins + 4000
+    assert video.media is not None and video.media.duration_ms == 64_000
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Fit, list[ScoredClip]]:
+    rng = random.Random(3)
+    clips = people(24, 0, rng) + people(16, 1, rng)
+    return fit(COURT, clips, "test"), clips
+
+
+def test_the_fit_is_of_these_plugins_and_asks_more_of_longer_videos(
+    fitted: tuple[Fit, list[ScoredClip]],
+) -> None:
+    found, clips = fitted
+    assert set(found.combination.members) == {REF.slug, OTHER.slug}
+    length = found.combination.length
+    assert length is not None and length.per_windows > 0 and length.per_tracks > 0
+    assert length.most > length.per_tracks
+    assert found.policy.suspicious_at <= found.policy.fake_at
+    reals = [c for c in clips if c.file.label == 0]
+    alarms = [
+        (COURT.judge(whole(c), found.combination, DEFAULT).p_fake or 0.0)
+        >= found.policy.suspicious_at
+        for c in reals
+    ]
+    assert sum(alarms) <= 0.05 * len(reals)
+
+
+def test_a_long_video_is_hardly_likelier_to_be_accused_and_a_stretch_is_found_in_it(
+    fitted: tuple[Fit, list[ScoredClip]],
+) -> None:
+    found, clips = fitted
+    short = row(COURT, found, clips, seconds=10, people="one", rounds=20)
+    long = row(COURT, found, clips, seconds=300, people="one", rounds=20)
+    assert sum(long.alarms) <= sum(short.alarms) + 3
+    assert sum(long.found[8]) >= 0.9 * sum(long.alone[8]) > 0
+
+
+def test_the_table_has_a_row_per_length_and_kind_of_footage(
+    fitted: tuple[Fit, list[ScoredClip]],
+) -> None:
+    lines = table(COURT, fitted[1], "test", (2, 2), lengths_s=(10, 20)).splitlines()
+    assert len(lines) == 2 + 2 * 2
+    assert [line.split(" | ")[:3] for line in lines[2:]] == [
+        [f"| {people}", f"{seconds} s", "2"] for people in ("one", "many") for seconds in (10, 20)
+    ]
+
+
+def test_made_videos_are_planned_alike_each_time_with_the_stretch_in_its_place() -> None:
+    reals = [clip(name, 0, [0.1] * 32).file for name in "abc"]
+    fake = clip("f", 1, [0.9] * 32).file
+    parts, place = plan(reals, fake, 60, 4, people="one", seed="x")
+    assert (parts, place) == plan(reals, fake, 60, 4, people="one", seed="x")
+    assert parts[place].path == fake.path and parts[place].seconds == 4
+    assert len({part.path for part in parts}) == 2
+    assert sum(part.seconds for part in parts) == 64
+    many, _ = plan(reals, fake, 600, 4, people="many", seed="x")
+    assert len({part.path for part in many}) == 4
+
+
+def test_the_table_of_made_videos_counts_by_length_and_stretch() -> None:
+    def said(what: str, verdict: str, *, found: bool) -> Outcome:
+        return Outcome(
+            seconds=60, stretch_s=4, what=what, verdict=verdict, p_fake=0.5, found=found, cpu_s=8.0
+        )
+
+    text = made_table(
+        [
+            said("forged", "fake", found=True),
+            said("forged", "no_sign_found", found=False),
+            said("clean", "suspicious", found=False),
+            said("alone", "fake", found=True),
+        ]
+    )
+    assert "| 60 s | 4 s | 2 | 1 | 1 | 1 of 1 | 0.125 |" in text
