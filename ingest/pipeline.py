@@ -23,6 +23,7 @@ from unmask.errors import InputError
 from unmask.messages import CropBatch, CropMeta, IngestClosed, Submission
 from unmask.plugin import FaceCrop
 from unmask.settings import Settings
+from unmask.system.stopwatch import Stopwatch
 
 log = structlog.get_logger(__name__)
 
@@ -52,15 +53,19 @@ def ingest_video(
     outbox = _Outbox(submission, publisher, settings.group_crops)
     whole = WholeFrames()
     publisher.begin(submission)
+    watch = Stopwatch()
     try:
-        with _opened(submission, settings, outbox) as source:
+        with watch.timed("fetch"):
+            opened = _opened(submission, settings, outbox)
+        with opened as source:
             looker = _Looker(submission, settings, face_detector, record)
-            for event in _events(source, submission, settings):
+            for event in watch.waiting("decode", _events(source, submission, settings)):
                 if isinstance(event, Opened):
                     record.opened(source, event)
                     looker.begin(event)
                 elif isinstance(event, Frame):
-                    seen = looker.look(event)
+                    with watch.timed("find"):
+                        seen = looker.look(event)
                     outbox.add(seen.crops)
                     whole.look(event.rgb, [meta for meta, _ in seen.crops])
                     record.seen(seen)
@@ -74,6 +79,8 @@ def ingest_video(
     except InputError as error:
         log.info("video refused", code=error.code.value, cause=str(error))
         return record.closed(outbox.crops, error)
+    finally:
+        watch.tell()
     closed = record.closed(outbox.crops)
     log.info(
         "video ingested",

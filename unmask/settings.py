@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     stream_hosts: tuple[str, ...] = ()
     """Hosts, or host:port, from which the API takes rtsp, rtmp, srt, udp and tcp streams."""
 
+    metrics_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where a process shows /metrics and /health; under `unmask serve`, its workers take the ports
+    that follow. None: nowhere."""
+    metrics_host: str = "127.0.0.1"
+
     log: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

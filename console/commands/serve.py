@@ -18,6 +18,7 @@ from unmask.settings import Settings
 from unmask.system import logs
 from workers.broker.connect import connect
 from workers.jobs.selection import select
+from workers.run.exposition import Exposition
 from workers.run.supervisor import Supervisor
 from workers.store import Store
 
@@ -89,7 +90,8 @@ def run_server(
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
         )
-        with suppress(KeyboardInterrupt, SystemExit), crew:
+        exposed = Exposition(shared, "api")
+        with exposed, suppress(KeyboardInterrupt, SystemExit), crew:
             _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])
         store.close()

@@ -14,6 +14,7 @@ from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
+from console.web.metrics import Metrics
 from console.web.services import WebServices
 from unmask import __version__
 from unmask.settings import Settings
@@ -75,5 +76,6 @@ def create_app(
     )
     # Refuses a foreign name that was made to point at this machine (DNS rebinding).
     app.add_middleware(CheckHost, allowed=list(allowed_hosts))
+    app.add_middleware(Metrics)
     app.add_middleware(BoundBodies, settings=settings)
     return app

@@ -30,6 +30,10 @@ _FS_WRITE_BY_VERSION = {1: 0x1FFF & ~_FS_READ, 2: 1 << 13, 3: 1 << 14, 5: 1 << 1
 _NET_VERSION, _NET_BIND, _NET_CONNECT = 4, 0b01, 0b10
 
 
+#: Every lock there is; what a kernel lacks is not held.
+LOCKS = ("limits", "no-privs", "network", "landlock", "sealed")
+
+
 def confine(
     memory_bytes: int,
     cpu_seconds: int | None,

@@ -26,6 +26,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from ingest.decoding.decode import Finished, Frame, Limits, Opened
+from ingest.sandbox.confine import LOCKS
 from ingest.sandbox.decode_job import slots_for
 from ingest.sources import Source
 from unmask.errors import (
@@ -37,6 +38,7 @@ from unmask.errors import (
     UnmaskError,
 )
 from unmask.settings import Settings
+from unmask.system import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -153,6 +155,8 @@ class Decoding:
                 if kind == "held":
                     self.held = tuple(str(name) for name in message["held"])
                     log.debug("decoder confined", held=self.held)
+                    for lock in LOCKS:
+                        metrics.level(metrics.SANDBOX_LOCK, lock in self.held, lock=lock)
                 elif kind == "opened" and ring is None:
                     opened = _event(Opened, message)
                     ring = self._share(opened)

@@ -12,6 +12,8 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import Reason
+from unmask.system import metrics
+from unmask.system.stopwatch import Stopwatch
 from workers.jobs.outages import outage_of
 
 log = structlog.get_logger(__name__)
@@ -55,13 +57,21 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
     """
     name = queues.trouble(job_id, generation, phase)
     _count(redis, name, "begun")
+    watch = Stopwatch()
     try:
-        yield
+        with watch.timed(phase):
+            yield
     except Exception as error:
         outage = outage_of(error)
         reason = outage or Reason(
             code=getattr(error, "code", None) or ReasonCode.INTERNAL,
             message=str(error) if hasattr(error, "fix") else f"{type(error).__name__}: {error}",
+        )
+        metrics.count(
+            metrics.ATTEMPTS_FAILED,
+            phase=phase,
+            code=reason.code.value,
+            outage="yes" if outage is not None else "no",
         )
         log.warning(
             "attempt.failed",
@@ -74,6 +84,7 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
             redis.hset(name, "reason", reason.model_dump_json())
             _count(redis, name, "faults" if outage is None else "outages")
         raise
+    watch.tell()
     with suppress(RedisError):  # what was to be done is done
         _count(redis, name, "done")
 

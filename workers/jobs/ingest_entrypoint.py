@@ -9,8 +9,9 @@ from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
 from unmask.errors import BrokerError
-from unmask.messages import Submission
+from unmask.messages import IngestClosed, Submission
 from unmask.settings import Settings
+from unmask.system import metrics
 from workers.jobs.attempts import attempt
 from workers.jobs.settle import enqueue_verdict, settle
 
@@ -37,8 +38,16 @@ def ingest_job(submission_json: str) -> None:
             face_detector=_face_detector(settings.face_detector),
         )
         publisher.close(closed)
+        _note(closed)
         if settle(redis, submission.job_id, submission.generation):
             enqueue_verdict(redis, submission.job_id, submission.generation)
+
+
+def _note(closed: IngestClosed) -> None:
+    coverage = closed.coverage
+    for outcome in ("scored", "no_face", "failed", "dropped"):
+        metrics.count(metrics.FRAMES, getattr(coverage, outcome), outcome=outcome)
+    metrics.count(metrics.CROPS_PUBLISHED, closed.crops)
 
 
 @cache

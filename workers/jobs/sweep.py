@@ -18,6 +18,7 @@ from ingest.owed import recount
 from unmask import queues
 from unmask.errors import ReasonCode, StoreError
 from unmask.messages import IngestClosed, JobState, PluginRef, Reason
+from unmask.system import metrics
 from workers.broker.lifesigns import Silence, roles_alive, served
 from workers.jobs.attempts import Attempts, Phase, attempts
 from workers.jobs.in_rq import InRq, in_rq, remove, running
@@ -98,6 +99,8 @@ class Sweeper:
         if self._uploads_due_s is None or now >= self._uploads_due_s:
             self._uploads_due_s = now + _UPLOADS_EVERY_S
             done += delete_expired(store, redis, self._services.settings)
+        for action, times in (+done).items():
+            metrics.count(metrics.SWEPT, times, action=action)
         return +done
 
     def _conclude(self, rows: list[JobRow]) -> None:
@@ -256,5 +259,6 @@ class Sweeper:
         message = f"{why.message} See the worker's log, then run `unmask jobs retry {row.id}`."
         reason = Reason(code=why.code, message=message)
         self._services.store.set_state(row.id, JobState.FAILED, [reason], generation=row.generation)
+        metrics.count(metrics.JOBS_ENDED, state="failed", code=why.code.value)
         delete_job_keys(self._services.redis, row.id, row.generation, row.submission.plugins)
         return "given_up"

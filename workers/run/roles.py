@@ -25,7 +25,9 @@ from workers.broker.connect import check, connect
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.selection import Selection, select
 from workers.jobs.settle import enqueue_verdict, settle
+from workers.run.exposition import Exposition, causes
 from workers.run.lifeline import follow_parent
+from workers.run.queue_metrics import showing_queues
 from workers.run.role_beat import RoleBeat
 from workers.run.rq_worker import BELIEVED_S, DRAIN_S, work_until_told
 from workers.run.sweeping import SWEEP_EVERY_S, Sweeping
@@ -58,7 +60,7 @@ def run_role(
     logs.configure(settings)
     url = shared_url(settings)
     check(url).redis.close()
-    with RoleBeat(url, role):
+    with RoleBeat(url, role), Exposition(settings, role, lambda: causes(url, settings)):
         if role == "score":
             return run_score(settings, claim_idle_ms=claim_idle_ms)
         Store(settings.database()).close()  # migrate now, not in the first job
@@ -69,7 +71,7 @@ def run_role(
                 INGEST_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
             )
             return 0
-        with Sweeping(settings, sweep_every_s):
+        with Sweeping(settings, sweep_every_s), showing_queues(settings):
             work_until_told(
                 VERDICT_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
             )

@@ -24,7 +24,8 @@ from rq.worker.base import StopRequested
 
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from unmask.system import logs
+from unmask.system import logs, metrics
+from workers.run.horse_metrics import FromHorse, begin_relay, end_relay
 from workers.run.lifeline import follow_parent
 
 #: Seconds between two signs of life during a job, and how long a job is believed without one.
@@ -99,13 +100,29 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         if self.execution is None:
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
+        self._from_horse = FromHorse()
         # A process group of its own from its first moment: RQ stops a job by killing its group.
         self._horse_pid = os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "workers.run.rq_worker", *arguments],
-            {**os.environ, _URL: self.url},
+            {**os.environ, **self._from_horse.environment, _URL: self.url},
             setpgroup=0,
         )
+        self._from_horse.spawned()
+
+    def monitor_work_horse(self, job: Job, queue: Queue) -> None:
+        """Wait for the process that runs `job`, then note what it noted."""
+        try:
+            super().monitor_work_horse(job, queue)
+        finally:
+            self._from_horse.absorb()
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        """In the spawned process: run it, and hand over what was noted meanwhile."""
+        try:
+            return bool(super().perform_job(job, queue))
+        finally:
+            end_relay()
 
 
 def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, level: str) -> None:
@@ -121,6 +138,7 @@ def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, le
             worker = UnmaskWorker(queue, url, believed_s, drain_s)
             worked = worker.work(logging_level=level)
         except RedisError as error:
+            metrics.count(metrics.REDIS_ERRORS, where=queue)
             log.warning("redis.lost", queue=queue, error=str(error))
         if worker is not None:
             if worker.told_to_stop:
@@ -152,6 +170,7 @@ def run_horse(
     worker.name = worker_key.removeprefix(worker.redis_worker_namespace_prefix)
     worker.execution = Execution.fetch(execution_id, job.id, connection=redis)
     worker._is_horse = True
+    begin_relay()
     worker.main_work_horse(job, worker.queues[0])
 
 

@@ -13,6 +13,7 @@ from typing import get_args
 import structlog
 
 from unmask.settings import Settings
+from unmask.system import metrics
 from workers.engines.allocator import tuned_environment
 from workers.run.roles import Role
 
@@ -46,6 +47,7 @@ class Supervisor:
     def __init__(
         self, settings: Settings, *, ingest: int = 1, score: int = 1, verdict: int = 1
     ) -> None:
+        self._settings = settings
         self._environment = environment(settings)
         crew: dict[Role, int] = {"score": score, "verdict": verdict, "ingest": ingest}
         self.children = [Child(role) for role, count in crew.items() for _ in range(count)]
@@ -95,13 +97,21 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches this process, which then stops the children in order.
         # glibc reads its malloc settings at the start of a process; torch wants its own.
         tuned = child.role == "score"
+        own = self._environment | self._metrics_port(child)
         child.process = subprocess.Popen(
             command,
-            env=tuned_environment(self._environment) if tuned else self._environment,
+            env=tuned_environment(own) if tuned else own,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
         child.started_at = time.monotonic()
+
+    def _metrics_port(self, child: Child) -> dict[str, str]:
+        """The parent has the port of the settings, its children those that follow."""
+        if not self._settings.metrics_port:
+            return {}
+        port = self._settings.metrics_port + 1 + self.children.index(child)
+        return {"UNMASK_METRICS_PORT": str(port)}
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):
@@ -114,6 +124,7 @@ class Supervisor:
                 young = lived < _YOUNG_S + child.wait_s
                 child.wait_s = min(max(1.0, child.wait_s * 2), _LONGEST_WAIT_S) if young else 0.0
                 child.restarts += 1
+                metrics.count(metrics.WORKER_RESTARTS, role=child.role)
                 log.warning(
                     "worker.restarted",
                     role=child.role,

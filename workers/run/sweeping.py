@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import UnmaskError
 from unmask.settings import Settings
+from unmask.system import metrics
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.sweep import Sweeper
 from workers.store import Store
@@ -49,8 +50,10 @@ class Sweeping:
                 sweeper = sweeper or Sweeper(self._services())
                 sweeper.sweep()
             except (RedisError, UnmaskError, OSError) as error:
+                metrics.count(metrics.SWEEPS_FAILED)
                 log.warning("sweep.failed", error=str(error))
             except Exception:
+                metrics.count(metrics.SWEEPS_FAILED)
                 log.exception("sweep.failed")
 
     def _services(self) -> Services:

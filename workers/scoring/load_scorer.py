@@ -6,6 +6,7 @@ from detect_plugins.catalogue import CatalogueEntry, load_detector
 from unmask.errors import BundleRefused
 from unmask.messages import PluginRef
 from unmask.settings import Settings
+from unmask.system import metrics
 from workers.scoring.mirror import MirrorAverage
 from workers.scoring.scorer import Infers, Scorer
 
@@ -33,6 +34,9 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
     engine, passed_over = best_engine(detector, device=device, settings=settings)
     if settings.mirror_average:
         engine = MirrorAverage(engine)
+    metrics.level(metrics.ENGINE, 1, plugin=entry.key, engine=engine.name)
+    for reason in passed_over:
+        metrics.count(metrics.ENGINE_FALLBACKS, plugin=entry.key, code=reason.code.value)
     log.info(
         "plugin.ready",
         plugin=ref.slug,

@@ -15,9 +15,11 @@ from redis.exceptions import RedisError
 from unmask import queues
 from unmask.errors import EngineError, PluginError, ReasonCode, UnmaskError
 from unmask.messages import PluginRef, Reason
+from unmask.system import metrics
 from workers.scoring.batching import Batcher
 from workers.scoring.consume import GroupConsumer
 from workers.scoring.entry import Entry
+from workers.scoring.note_batch import note_batch
 from workers.scoring.scorer import Item, Refusing, Scorer
 from workers.scoring.write_scores import record, record_failures
 
@@ -153,6 +155,7 @@ class PluginLoop(threading.Thread):
             wait_s = 0.0
         else:
             self._errors += 1
+            metrics.count(metrics.REDIS_ERRORS, where="scoring")
             log.warning("redis.lost", plugin=self.ref.key, error=str(error), wait_s=wait_s)
         self._stopping.wait(wait_s)
 
@@ -195,7 +198,10 @@ class PluginLoop(threading.Thread):
     def _finish(self, scorer: Scorer | Refusing, batch: list[Item]) -> None:
         """Score, write, ack, settle: in this order, so that a crash anywhere repeats, never loses."""
         with self._turn:
+            begun = time.monotonic()
             outcomes = scorer.score(batch)
+            seconds = time.monotonic() - begun
+        note_batch(self.ref.key, outcomes, seconds)
         jobs = record(self._redis, self.ref, outcomes, scorer.engine_name)
         done = []
         for item in batch:
@@ -212,6 +218,7 @@ class PluginLoop(threading.Thread):
         keys = [crop.key for crop in entry.batch.crops]
         record_failures(self._redis, job, self.ref.slug, keys, reason)
         self._consumer.bury(entry, reason.message)
+        metrics.count(metrics.DEAD_LETTERS, plugin=self.ref.key)
         self._settled([job])
 
     def _settled(self, jobs: list[tuple[str, int]]) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from ingest.owed import forget
 from unmask import queues
 from unmask.messages import JobState, PluginRef
 from unmask.settings import Settings
+from unmask.system import metrics
 from unmask.verdict import Verdict
 from workers.store import JobRow, Store
 from workers.verdicts import combine, frame_pictures, pictures
@@ -57,6 +59,7 @@ def make_verdict(services: Services, job_id: str, generation: int) -> Verdict | 
                     job_id, JobState.FAILED, [closed.error], generation=generation
                 )
                 log.info("job.failed", code=closed.error.code)
+                metrics.count(metrics.JOBS_ENDED, state="failed", code=closed.error.code.value)
             else:
                 known = _judge(services, row)
         delete_job_keys(services.redis, job_id, generation, row.submission.plugins)
@@ -96,8 +99,18 @@ def _judge(services: Services, row: JobRow) -> Verdict | None:
             shutil.rmtree(services.settings.data_dir / "evidence" / row.id, ignore_errors=True)
         return None
     verdict = services.store.verdict(row.id, row.generation) or verdict  # the first one stands
+    _note(row, verdict)
     log.info("job.verdict", verdict=verdict.verdict.value, p_fake=verdict.p_fake)
     return verdict
+
+
+def _note(row: JobRow, verdict: Verdict) -> None:
+    metrics.count(metrics.JOBS_ENDED, state="succeeded", code="")
+    metrics.count(metrics.VERDICTS, verdict=verdict.verdict.value)
+    for code in {reason.code.value for reason in verdict.reasons}:
+        metrics.count(metrics.VERDICT_REASONS, code=code)
+    age = datetime.now(UTC) - datetime.fromisoformat(row.created_at)
+    metrics.observe(metrics.JOB_SECONDS, max(0.0, age.total_seconds()))
 
 
 def delete_job_keys(
