@@ -17,9 +17,13 @@ from unmask.settings import Settings
 from unmask.system.hashing import rest_sha256
 
 _HEAD_BYTES = 4096
+#: Demuxers of still pictures.
+PICTURES = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
 _CONVERT = "Convert it first, for example: ffmpeg -i INPUT -c:v libx264 output.mp4."
 _CONVERT_WEBP = "Animations are read as GIF, APNG, AVIF or video: convert it to one of them first."
-_SEND_VIDEO = "Send a video: mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv or gif."
+_SEND_VIDEO = (
+    "Send a video (mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, gif) or a JPEG, PNG or WebP."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +103,8 @@ def inspect(file: BufferedReader, path: Path, settings: Settings) -> Source:
 def sniff(head: bytes, name: str) -> str:
     """The demuxer for a file that starts with `head` (up to 4 KiB). Raises MediaRefused.
 
+    A still picture has a demuxer too: `PICTURES` has them all.
+
     >>> sniff(b"GIF89a", "clip.mp4")
     'gif'
     """
@@ -107,8 +113,14 @@ def sniff(head: bytes, name: str) -> str:
         return container
     if _is_animated_webp(head):
         _refuse(ReasonCode.UNSUPPORTED_MEDIA, f"{name} is an animated WebP.", _CONVERT_WEBP)
+    if picture := picture_of(head):
+        return picture
     if _is_image(head):
-        _refuse(ReasonCode.IS_AN_IMAGE, f"{name} is a still image.", _SEND_VIDEO)
+        _refuse(
+            ReasonCode.IS_AN_IMAGE,
+            f"{name} is a picture in a format that Unmask does not decode.",
+            "Convert it to JPEG, PNG or WebP first.",
+        )
     if _is_audio(head):
         _refuse(ReasonCode.NO_VIDEO_STREAM, f"{name} is a sound file.", _SEND_VIDEO)
     if _is_text(head):
@@ -118,6 +130,21 @@ def sniff(head: bytes, name: str) -> str:
             _SEND_VIDEO,
         )
     _refuse(ReasonCode.UNSUPPORTED_MEDIA, f"{name} is not in a container Unmask decodes.", _CONVERT)
+
+
+def picture_of(head: bytes) -> str | None:
+    """The demuxer for a still picture that starts with `head`; None for anything else.
+
+    >>> picture_of(b"\xff\xd8\xff\xe0"), picture_of(b"GIF89a")
+    ('jpeg_pipe', None)
+    """
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg_pipe"
+    if head.startswith(_PNG) and _video_container(head) is None:
+        return "png_pipe"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and not _is_animated_webp(head):
+        return "webp_pipe"
+    return None
 
 
 def _open(path: Path) -> BufferedReader:

@@ -9,7 +9,7 @@ from ingest.decoding.decode import Finished, Opened
 from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
 from ingest.notes import file_notes, weak_detector
-from ingest.sources import Source
+from ingest.sources import PICTURES, Source
 from unmask.errors import InputError
 from unmask.messages import (
     Coverage,
@@ -83,6 +83,7 @@ class Record:
             sha256=source.sha256,
             size_bytes=source.size_bytes,
             container=source.container,
+            picture=source.container in PICTURES,
             codec=opened.codec,
             width=opened.width,
             height=opened.height,

@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     NO_FACE = "no_face"
     FACE_TOO_SMALL = "face_too_small"
     TOO_FEW_FRAMES = "too_few_frames"
+    SINGLE_FRAME = "single_frame"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     PLUGINS_DISAGREE = "plugins_disagree"
     FACE_SIDEWAYS = "face_sideways"

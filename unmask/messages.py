@@ -118,6 +118,8 @@ class MediaInfo(Frozen):
     """None where the container does not say."""
     frame_rate: float | None = None
     """Average frames per second; None where unknown."""
+    picture: bool = False
+    """Whether it is a still picture: one look, for which no calibration was fitted."""
     offset_ms: int = 0
     """Time of the first picture on the file's own clock: a player is asked for offset + ours."""
     streams: tuple[StreamInfo, ...] = ()

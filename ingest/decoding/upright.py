@@ -64,6 +64,14 @@ class Turn:
         return np.ascontiguousarray(rgb)
 
 
+#: By degrees against the clock.
+_QUARTERS = {
+    90: Turn(swapped=True, flip_y=True),
+    180: Turn(flip_x=True, flip_y=True),
+    270: Turn(swapped=True, flip_x=True),
+}
+
+
 def turn_of(matrix: bytes | None) -> Turn:
     """The turn nearest to a display matrix (FFmpeg's nine 16.16 numbers; None: shown as coded).
 
@@ -80,7 +88,12 @@ def turn_of(matrix: bytes | None) -> Turn:
 
 def turn_of_frame(frame: VideoFrame) -> Turn:
     """The turn that the container or the stream itself asks for."""
-    found: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as a mapping of nothing
+    try:
+        found: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as a mapping of nothing
+    except ValueError:
+        # PyAV gives up at a kind of side data it does not know, which photos carry (EXIF). It knows
+        # the rotation all the same; a mirrored photo is then judged mirrored.
+        return _QUARTERS.get(round(frame.rotation) % 360, Turn())
     return turn_of(bytes(found) if found is not None else None)
 
 

@@ -14,7 +14,7 @@ from tests.e2e.conftest import ROOT, Installation
 RUN = re.compile(r"^unmask (scan|plugins|doctor|decisions|schema|engines list)\b")
 #: Typed by readers, and proved by other tests or by nothing but a reader's eyes.
 NOT_RUN = re.compile(
-    r"^(make |source |export |curl |pip |docker |unmask (serve|worker|submit|demo|models)\b)"
+    r"^(make |source |export |curl |pip |docker |unmask (serve|worker|submit|demo|models|watch)\b)"
 )
 
 

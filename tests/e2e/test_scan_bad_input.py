@@ -84,8 +84,6 @@ REFUSED = {
     "empty.mp4": "empty_file",
     "truncated.mp4": "truncated",
     "audio.mp4": "no_video_stream",
-    "picture.jpg": "is_an_image",
-    "picture.mp4": "is_an_image",
     "huge.gif": "too_many_pixels",
 }
 
@@ -98,6 +96,17 @@ def test_what_is_no_video_fails_with_its_reason(batch: Batch, name: str, code: s
     assert line["p_fake"] is None
     assert batch.codes(name)[0] == code
     assert line["coverage"]["scored"] == 0
+
+
+@pytest.mark.parametrize("name", ["picture.jpg", "picture.mp4"])
+def test_a_picture_is_judged_as_one_look(batch: Batch, name: str) -> None:
+    line = batch.of(name)
+    assert line["job_status"] == "succeeded"
+    assert line["p_fake"] is not None
+    assert line["calibrated"] is False
+    assert line["media"]["picture"] is True
+    assert line["verdict"] in ("suspicious", "no_sign_found")
+    assert "single_frame" in batch.codes(name)
 
 
 UNJUDGED = {

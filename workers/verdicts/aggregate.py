@@ -13,6 +13,7 @@ from workers.verdicts import combine
 from workers.verdicts.correction import UNFITTED, correction_of
 from workers.verdicts.judge_track import JudgedTrack, judge_track
 from workers.verdicts.notes import coverage_of, inconclusive, notes_of, uncalibrated
+from workers.verdicts.pictures_judged import limited, one_look
 from workers.verdicts.plugin_verdict import PluginScores, PluginVerdict, judge_plugin
 from workers.verdicts.stretches import Panel
 from workers.verdicts.track_score import method
@@ -33,6 +34,8 @@ def aggregate(
     """
     if closed.media is None or closed.error is not None:
         raise UnmaskError("a job whose media could not be read has no verdict")
+    if closed.media.picture:
+        policy = one_look(policy)
     summaries = {track.id: track for track in closed.tracks}
     opinions = sorted(
         (judge_plugin(result, summaries, policy) for result in results),
@@ -62,7 +65,7 @@ def aggregate(
         notes += (uncalibrated(alone=len(counting) == 1),)
     rows = tuple(o.row.model_copy(update={"counts": o in counting}) for o in opinions)
     why = () if p_fake is not None else (inconclusive(closed, opinions),)
-    return Verdict(
+    verdict = Verdict(
         verdict=policy.label(p_fake),
         p_fake=p_fake,
         calibrated=is_calibrated,
@@ -83,6 +86,7 @@ def aggregate(
         plugins=rows,
         rests_on=tuple(o.result.ref for o in counting),
     )
+    return limited(verdict, policy) if closed.media.picture else verdict
 
 
 def _counting(opinions: list[PluginVerdict], allow_untrained: bool) -> list[PluginVerdict]:

@@ -105,7 +105,7 @@ def audio(folder: Path) -> Path:
 
 def image(folder: Path) -> Path:
     path = folder / "photo.mp4"
-    path.write_bytes(cv2.imencode(".png", astronaut())[1].tobytes())
+    path.write_bytes(cv2.imencode(".bmp", astronaut())[1].tobytes())
     return path
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.sources import open_source, sniff
+from ingest.sources import PICTURES, open_source, sniff
 from tests.unit.ingest.clips import numbered, write_clip
 from unmask.errors import MediaRefused, ReasonCode
 from unmask.settings import Settings
@@ -48,9 +48,8 @@ def test_every_supported_container_is_known_under_a_false_name(
         (b"<?xml version='1.0'?><MPD></MPD>", ReasonCode.UNSUPPORTED_MEDIA),
         (b"PK\x03\x04\x00\x00\x00\x00", ReasonCode.UNSUPPORTED_MEDIA),
         (b"\x00" * 4096, ReasonCode.UNSUPPORTED_MEDIA),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", ReasonCode.IS_AN_IMAGE),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", ReasonCode.IS_AN_IMAGE),
-        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", ReasonCode.IS_AN_IMAGE),
+        (b"BM\x36\x00", ReasonCode.IS_AN_IMAGE),
+        (b"\x00\x00\x00\x20ftypavif\x00\x00", ReasonCode.IS_AN_IMAGE),
         (b"\x00\x00\x00\x20ftypheic\x00\x00", ReasonCode.IS_AN_IMAGE),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", ReasonCode.NO_VIDEO_STREAM),
         (b"ID3\x04\x00\x00", ReasonCode.NO_VIDEO_STREAM),
@@ -102,3 +101,16 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
     with huge.open("wb") as file:
         file.truncate(1 << 40)
     assert refusal(huge) is ReasonCode.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("head", "demuxer"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "png_pipe"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "jpeg_pipe"),
+        (b"RIFF\x24\x00\x00\x00WEBPVP8 ", "webp_pipe"),
+    ],
+)
+def test_a_still_picture_has_a_demuxer_of_its_own(head: bytes, demuxer: str) -> None:
+    assert sniff(head, "photo") == demuxer
+    assert demuxer in PICTURES
