@@ -77,7 +77,7 @@ def ingest_video(
             for frame in whole.kept.values():
                 publisher.frame(submission.job_id, submission.generation, frame.meta, frame.jpeg)
     except InputError as error:
-        log.info("video refused", code=error.code.value, cause=str(error))
+        log.info("video.refused", code=error.code.value, cause=str(error))
         return record.closed(outbox.crops, error)
     finally:
         watch.tell()

@@ -206,7 +206,7 @@ class RedisPublisher:
         waited_s = 0.0
         while (lag := self.lag()) + len(batch.crops) > self._high_water and lag > 0:
             if waited_s % _SAY_WAITING_EVERY_S < _LOOK_EVERY_S:
-                log.info("waiting for the scoring workers", lag=lag, plugins=self._slugs)
+                log.info("ingest.waits", lag=lag, plugins=self._slugs)
             self._sleep(_LOOK_EVERY_S)
             waited_s += _LOOK_EVERY_S
 

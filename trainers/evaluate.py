@@ -118,7 +118,7 @@ def robustness(
                 with_maps=False,
             )
             grid[kind].append(metrics.auc(labels, np.asarray(scored.p)))
-        log.info("robustness", kind=kind, auc=[round(v, 4) for v in grid[kind]])
+        log.info("robustness.measured", kind=kind, auc=[round(v, 4) for v in grid[kind]])
     return grid
 
 

@@ -1,7 +1,11 @@
 """MODEL_CARD.md: what a bundle was trained on, what it is worth, what it must not be used for."""
 
+import textwrap
+
 from unmask.bundle import BundleCard, Finds
 from unmask.frozen import Frozen
+
+_WIDTH = 100
 
 
 class CardNotes(Frozen):
@@ -40,7 +44,27 @@ def model_card(card: BundleCard, notes: CardNotes) -> str:
     ]
     if notes.tables:
         sections.append("## Evaluation\n\n" + notes.tables.strip())
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(_wrapped(section) for section in sections) + "\n"
+
+
+def _wrapped(section: str) -> str:
+    """Lines within 100 characters; tables stay as they are."""
+    lines = []
+    for line in section.split("\n"):
+        indent = "  " if line.startswith("- ") else ""
+        keep = line.startswith("|") or len(line) <= _WIDTH
+        lines += (
+            [line]
+            if keep
+            else textwrap.wrap(
+                line,
+                _WIDTH,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
+    return "\n".join(lines)
 
 
 def _facts(card: BundleCard) -> str:

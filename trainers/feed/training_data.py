@@ -90,7 +90,7 @@ def _forge_pictures(data: Path, made: Path, config: TrainConfig) -> None:
     settings = Settings()
     detector = build_face_detector(settings.face_detector, settings)
     sitters, left_out = sitters_in(data, detector)
-    log.info("faces found", folder=str(data), faces=len(sitters), **left_out)
+    log.info("faces.found", folder=str(data), faces=len(sitters), **left_out)
     rng = np.random.default_rng([config.seed, 1])
 
     def draw(source: np.random.Generator) -> Sitter:

@@ -135,7 +135,7 @@ class EngineCache:
                 self.verify(folder)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        log.debug("engine_stored", engine=f"{key.engine}-{key.precision}", plugin=key.plugin)
+        log.debug("engine.stored", engine=f"{key.engine}-{key.precision}", plugin=key.plugin)
         return folder
 
     def folders(self) -> Iterator[Path]:

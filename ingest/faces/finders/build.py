@@ -51,7 +51,7 @@ def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
         )
     if detector.weak:
         log.warning(
-            "weak face detector: faces will be missed and imagined",
+            "face_detector.weak",
             detector=detector.name,
             fix=_FETCH,
         )
@@ -86,11 +86,11 @@ def _best(settings: Settings) -> FaceDetector:
         try:
             return _from_onnx(path)
         except ConfigError as error:
-            log.warning("face detector skipped", path=str(path), cause=str(error))
+            log.warning("face_detector.skipped", path=str(path), cause=str(error))
     try:
         return _mtcnn()
     except ConfigError as error:
-        log.warning("face detector skipped", name="mtcnn", cause=str(error))
+        log.warning("face_detector.skipped", name="mtcnn", cause=str(error))
     return Haar()
 
 
