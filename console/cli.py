@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from console.commands.operate_cli import dead_app, jobs_app
+from console.commands.operation.operate_cli import dead_app, jobs_app
 from ingest.live.drop_policy import DropPolicy
 from unmask import __version__
 from unmask.errors import ConfigError, PluginBroken, UnmaskError

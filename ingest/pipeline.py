@@ -83,7 +83,7 @@ def ingest_video(
         watch.tell()
     closed = record.closed(outbox.crops)
     log.info(
-        "video ingested",
+        "video.ingested",
         crops=closed.crops,
         tracks=len(closed.tracks),
         **closed.coverage.model_dump(),

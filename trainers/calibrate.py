@@ -19,7 +19,7 @@ from trainers.evaluation.scores import VideoScore, read_scores
 from unmask.bundle import Abstention, Calibration
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
-from workers.verdicts.probability import calibrated, logit, sigmoid
+from workers.verdicts.arithmetic.probability import calibrated, logit, sigmoid
 
 Vector = NDArray[np.float64]
 FACE_BANDS = ((0.0, 96.0), (96.0, 192.0), (192.0, float("inf")))

@@ -41,7 +41,7 @@ from unmask.plugin import Detector
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
 from workers.engines.runtimes.base import Engine
-from workers.verdicts.track_score import METHODS
+from workers.verdicts.arithmetic.track_score import METHODS
 
 log = structlog.get_logger(__name__)
 

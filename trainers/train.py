@@ -30,14 +30,14 @@ from trainers.plan import training_plan
 from trainers.training.average import average_into, averaged_network
 from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainers.training.device import fabric_for, on_device, precision_of
+from trainers.training.health import CollapseAlarm, watched
 from trainers.training.losses import loss_for
 from trainers.training.optimiser import build_optimiser, learning_rate
-from trainers.training.show import RunLog, describe_run
+from trainers.training.run_log import RunLog, describe_run
 from trainers.training.starts.imagenet import ImageNet
 from trainers.training.starts.network import start_from, start_in_words, starting_network
 from trainers.training.sync_norm import synchronise_norms
 from trainers.training.validation import clip_scores, summary
-from trainers.training.watch import CollapseAlarm, watched
 from unmask.errors import ConfigError
 
 

@@ -23,7 +23,7 @@ _PLACES = {
     "ApiError": "console.client",
     "BundleCard": "unmask.bundle",
     "Client": "console.client",
-    "Decision": "unmask.decision",
+    "Decision": "unmask.verdict.decision",
     "Detector": "unmask.plugin",
     "DetectorManifest": "unmask.plugin",
     "FaceCrop": "unmask.plugin",

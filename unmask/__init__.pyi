@@ -1,7 +1,6 @@
 from console.client import ApiError as ApiError
 from console.client import Client as Client
 from unmask.bundle import BundleCard as BundleCard
-from unmask.decision import Decision as Decision
 from unmask.errors import ReasonCode as ReasonCode
 from unmask.errors import UnmaskError as UnmaskError
 from unmask.plugin import Detector as Detector
@@ -16,6 +15,7 @@ from unmask.settings import Settings as Settings
 from unmask.verdict import Verdict as Verdict
 from unmask.verdict import VerdictLabel as VerdictLabel
 from unmask.verdict import read_verdict as read_verdict
+from unmask.verdict.decision import Decision as Decision
 from workers.run.scan import scan as scan
 from workers.run.scan import scan_all as scan_all
 from workers.run.scan_result import ScanResult as ScanResult

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unmask.errors import ReasonCode
-from unmask.file_names import AnyPath, ShownName
 from unmask.frozen import Frozen
 from unmask.geometry import Affine, Box
+from unmask.system.file_names import AnyPath, ShownName
 
 #: Which video streams of a file are judged: the one that players show, or every one.
 Streams = Literal["shown", "all"]

@@ -11,11 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from unmask.decision import Decision
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system.hashing import file_sha256
 from unmask.verdict import Verdict
+from unmask.verdict.decision import Decision
 from workers.store import Store
 
 FILE = "decisions.jsonl"

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unmask.errors import ConfigError
-from unmask.roles import PERMISSIONS, ROLES
+from unmask.requests.permissions import PERMISSIONS, ROLES
 from unmask.settings import Settings
 from workers.store import Store
 from workers.store.keys import expiry

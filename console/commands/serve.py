@@ -11,7 +11,7 @@ import uvicorn
 from rich.console import Console
 
 from console.web.app import create_app
-from console.web.connections import Connections, protocol
+from console.web.door.connections import Connections, protocol
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
 from unmask.settings import Settings

@@ -18,13 +18,13 @@ from console.show.report_folder import ReportFolder
 from detect_plugins.catalogue import load_catalogue
 from ingest.faces import build_face_detector
 from ingest.live.drop_policy import DropPolicy
+from ingest.live.opening.source import StreamSource, Transport, source_of
 from ingest.live.session import Patience
-from ingest.live.source import StreamSource, Transport, source_of
 from unmask.errors import ConfigError, ReasonCode
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import load_policy
+from unmask.requests.stream import StreamEvent, WindowReport
 from unmask.settings import Settings
-from unmask.stream import StreamEvent, WindowReport
 from unmask.system import logs
 from workers.jobs.selection import select
 from workers.live.local_scoring import local_scoring

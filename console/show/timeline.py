@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict, Window
-from workers.verdicts.probability import logit, sigmoid
+from workers.verdicts.arithmetic.probability import logit, sigmoid
 
 WIDTH = 920
 LANE_HEIGHT = 84

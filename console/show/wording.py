@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from unmask.decision import Finding, Stance
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import (
@@ -13,6 +12,7 @@ from unmask.verdict import (
     Verdict,
     VerdictLabel,
 )
+from unmask.verdict.decision import Finding, Stance
 
 HEADLINES = {
     VerdictLabel.FAKE: "Likely forged",

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from unmask.frozen import Frozen
-from unmask.job_details import JobDetails
 from unmask.messages import JobState, Reason
+from unmask.requests.job_details import JobDetails
 from workers.store import JobRow
 from workers.store.rows import Headline
 

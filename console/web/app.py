@@ -6,10 +6,10 @@ from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
-from console.web import about, bulk, control, decisions, jobs, keys, page, problems, submission
-from console.web.bounds import BoundBodies
-from console.web.guard import Guard
-from console.web.hosts import CheckHost
+from console.web import about, control, decisions, jobs, keys, page, problems
+from console.web.door.bounds import BoundBodies
+from console.web.door.guard import Guard
+from console.web.door.hosts import CheckHost
 from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits

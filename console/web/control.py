@@ -8,15 +8,15 @@ from pydantic import Field
 
 from console.web.answers import JobView
 from console.web.examples import PROBLEMS
+from console.web.intake.submission import check_policy
 from console.web.services import WebServicesDep
-from console.web.submission import check_policy
 from ingest.decoding.sampling import parse_policy
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
-from workers.jobs.cancel import cancel
-from workers.jobs.erase import erase
-from workers.jobs.receipts import public_key, signing_key
-from workers.jobs.rerun import rerun
+from workers.jobs.orders.cancel import cancel
+from workers.jobs.orders.rerun import rerun
+from workers.jobs.removal.erase import erase
+from workers.jobs.removal.receipts import public_key, signing_key
 from workers.store.erasure import Receipt
 
 router = APIRouter(prefix="/v1", tags=["jobs"])

@@ -7,9 +7,9 @@ from fastapi.responses import JSONResponse
 
 from console.web.examples import PROBLEMS
 from console.web.services import WebServices, WebServicesDep
-from unmask.decision import Decision, DecisionGiven
 from unmask.frozen import Frozen
-from workers.jobs.decide import decide
+from unmask.verdict.decision import Decision, DecisionGiven
+from workers.jobs.orders.decide import decide
 
 router = APIRouter(prefix="/v1", tags=["decisions"])
 

@@ -11,7 +11,7 @@ from console.web.identity.rates import parse_rate
 from console.web.services import WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
-from unmask.roles import Permission, Role
+from unmask.requests.permissions import Permission, Role
 from workers.store.keys import ApiKey, expiry
 
 router = APIRouter(prefix="/v1", tags=["identity"])

@@ -12,14 +12,14 @@ from starlette.concurrency import run_in_threadpool
 from console.show import timeline, wording
 from console.show.report import environment, stylesheet
 from console.web.answers import Progress, shown_reasons
-from console.web.bodies import form_of
 from console.web.decisions import record
+from console.web.intake.bodies import form_of
+from console.web.intake.submission import by_upload
 from console.web.services import WebServices, WebServicesDep
-from console.web.submission import by_upload
-from unmask.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.verdict import Verdict
+from unmask.verdict.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
 from workers.store import JobRow
 from workers.store.job_search import JobQuery
 

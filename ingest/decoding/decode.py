@@ -27,13 +27,13 @@ from ingest.decoding.container import (
     check_length,
     open_media,
 )
-from ingest.decoding.deinterlace import deinterlaced, has_fields, with_neighbours
+from ingest.decoding.display.deinterlace import deinterlaced, has_fields, with_neighbours
+from ingest.decoding.display.hdr import is_hdr
+from ingest.decoding.display.shown_picture import Canvas
 from ingest.decoding.events import Finished, Frame, Opened
 from ingest.decoding.frame_times import Timeline, decoded_timeline, told_timeline
-from ingest.decoding.hdr import is_hdr
 from ingest.decoding.sampling import Plan, SamplingPolicy
 from ingest.decoding.shots import cuts_of
-from ingest.decoding.shown_picture import Canvas
 from ingest.decoding.taking import Taking
 from ingest.decoding.video_streams import listed_streams
 from unmask.errors import DecodeFailed, ReasonCode

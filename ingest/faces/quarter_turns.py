@@ -54,7 +54,7 @@ def matrix_back(matrix: Affine, turns: int, shape: tuple[int, ...]) -> Affine:
     """An affine that ends on the turned frame, made to end on the frame of `shape` itself.
 
     >>> matrix_back((1.0, 0.0, 5.0, 0.0, 1.0, 7.0), 2, (100, 200))
-    (-1.0, 0.0, 195.0, 0.0, -1.0, 93.0)
+    (-1.0, -0.0, 195.0, -0.0, -1.0, 93.0)
     """
     height, width = shape[:2]
     a, b, tx, c, d, ty = matrix

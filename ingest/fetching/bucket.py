@@ -11,7 +11,7 @@ import stamina
 from obstore import exceptions
 from obstore.store import ObjectStore, from_url
 
-from ingest.fetching.connect import Deadline
+from ingest.fetching.checked_connection import Deadline
 from ingest.fetching.download import Bounds, OnBytes
 from ingest.fetching.places import shown
 from unmask.errors import FetchFailed, MediaRefused, ReasonCode

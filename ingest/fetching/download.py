@@ -10,7 +10,7 @@ import httpcore
 import stamina
 
 from ingest.fetching.addresses import ANYWHERE_PUBLIC, Allowance, Resolver, Web, parse
-from ingest.fetching.connect import Deadline, pool
+from ingest.fetching.checked_connection import Deadline, pool
 from unmask.errors import AddressRefused, FetchFailed, MediaRefused, ReasonCode
 
 #: Bytes so far. Called for every piece.

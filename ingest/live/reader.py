@@ -49,8 +49,8 @@ def _read(job: dict[str, Any], wire: Wire) -> None:
     import av.logging  # noqa: PLC0415
 
     from ingest.fetching.addresses import Allowance  # noqa: PLC0415
-    from ingest.live.demux import Pacer, PacketSender, first_video, open_address, open_file  # noqa: PLC0415
-    from ingest.live.hls import Hls  # noqa: PLC0415
+    from ingest.live.opening.demux import Pacer, PacketSender, first_video, open_address, open_file  # noqa: PLC0415
+    from ingest.live.opening.hls import Hls  # noqa: PLC0415
 
     av.logging.set_level(av.logging.PANIC)
     form, address = job["form"], job["address"]

@@ -14,8 +14,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ingest.decoding.upright import square_size, turn_of_frame
-from ingest.live.clock import StreamClock
+from ingest.decoding.display.upright import square_size, turn_of_frame
+from ingest.live.stream_clock import StreamClock
 from ingest.live.wire import Message
 
 #: What cameras, encoders and platforms send, by FFmpeg's names of the decoders.

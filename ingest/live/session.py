@@ -18,8 +18,8 @@ import structlog
 
 from ingest.fetching import places
 from ingest.live.frames import LiveFrame, StateEvent, StreamState
+from ingest.live.opening.source import StreamSource
 from ingest.live.processes import Child
-from ingest.live.source import StreamSource
 from ingest.live.wire import Message, WireBroken
 from ingest.sources import open_source
 from unmask.errors import DecodeFailed, ReasonCode, UnmaskError

@@ -23,7 +23,7 @@ from unmask.bundle import Aggregation
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, FaceCrop
 from unmask.policy import DEFAULT
-from workers.verdicts.track_score import METHODS
+from workers.verdicts.arithmetic.track_score import METHODS
 
 BATCH = 16
 

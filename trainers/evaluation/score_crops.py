@@ -15,7 +15,7 @@ from unmask.bundle import Aggregation
 from unmask.messages import DIGITS
 from unmask.plugin import Detector, FaceCrop, Floats, Images, RawOutput
 from unmask.policy import DEFAULT
-from workers.verdicts.track_score import METHODS
+from workers.verdicts.arithmetic.track_score import METHODS
 
 """Frame scores are rounded as the workers round them."""
 Change = Callable[[Images, int], Images]

@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from unmask.errors import CacheRefused
 from unmask.frozen import Frozen
 from unmask.settings import Settings
-from unmask.system.files import sync_folder, write_private
 from unmask.system.hashing import file_sha256
-from workers.engines.identity import EngineKey
+from unmask.system.private_files import sync_folder, write_private
+from workers.engines.engine_key import EngineKey
 
 log = structlog.get_logger(__name__)
 

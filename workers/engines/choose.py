@@ -110,7 +110,7 @@ def build_engine(
         engine.close()
         raise
     log.info(
-        "engine_ready",
+        "engine.ready",
         engine=engine.name,
         plugin=detector.manifest.key,
         max_difference=result.max_difference,

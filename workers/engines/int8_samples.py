@@ -28,7 +28,7 @@ def calibration_crops(detector: Detector, settings: Settings) -> Floats:
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
     if not paths:
         log.warning(
-            "int8_calibrated_on_drawings",
+            "int8.calibrated_on_drawings",
             plugin=detector.manifest.key,
             fix=f"Put face crops (PNG or JPEG) into {folder} and build again.",
         )

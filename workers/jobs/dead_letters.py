@@ -10,7 +10,7 @@ from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import CropBatch
 from unmask.settings import Settings
-from workers.jobs.operate import retry
+from workers.jobs.orders.operate import retry
 from workers.store import JobRow, Store
 
 

@@ -12,14 +12,14 @@ from rq.serializers import JSONSerializer
 
 from detect_plugins.catalogue import Catalogue, load_catalogue
 from ingest.fetching import places
-from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
+from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
 from unmask.settings import Settings
 from unmask.system.hashing import file_sha256
+from workers.jobs.removal.upload_retention import upload_name
 from workers.jobs.selection import select
-from workers.jobs.upload_retention import upload_name
 from workers.store import JobRow, Store
 
 #: Dotted name of ingest's entry point; workers never import what they only enqueue.

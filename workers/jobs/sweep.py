@@ -22,10 +22,10 @@ from unmask.system import metrics
 from workers.broker.lifesigns import Silence, roles_alive, served
 from workers.jobs.attempts import Attempts, Phase, attempts
 from workers.jobs.in_rq import InRq, in_rq, remove, running
-from workers.jobs.retention import delete_expired
+from workers.jobs.removal.retention import delete_expired
+from workers.jobs.removal.tidy import delete_orphans, forget_consumers
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
-from workers.jobs.tidy import delete_orphans, forget_consumers
 from workers.jobs.waiting import WaitingRoom
 from workers.scoring.write_scores import record_failures
 from workers.store import JobRow

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from unmask.policy import Policy
-from unmask.stream import Rolling
+from unmask.requests.stream import Rolling
 from unmask.verdict import VerdictLabel
 from unmask.verdict.values import Named
 

@@ -8,17 +8,18 @@ from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
 from ingest.live.frames import LiveFrame
 from ingest.live.ledger import Account
+from ingest.live.opening.source import StreamSource
 from ingest.live.session import LiveSession
-from ingest.live.source import StreamSource
 from ingest.summary import Record
 from unmask.messages import IngestClosed, MediaInfo, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict
 from workers.live.score_link import ScoreLink
 from workers.live.window import OpenWindow
-from workers.verdicts import combine, pictures
+from workers.verdicts import combine
 from workers.verdicts.aggregate import aggregate
-from workers.verdicts.evidence import choose
+from workers.verdicts.drawing import pictures
+from workers.verdicts.drawing.evidence import choose
 from workers.verdicts.plugin_verdict import PluginScores
 
 #: Scores of so many crops are kept for the final verdict: the newest, and those of the worst windows.

@@ -15,12 +15,12 @@ from ingest.live.drop_policy import DropPolicy
 from ingest.live.frame_buffer import FrameBuffer
 from ingest.live.frames import LiveFrame, StateEvent, StreamState
 from ingest.live.ledger import Account, Look, Outcome, StateChange, account
+from ingest.live.opening.source import StreamSource
 from ingest.live.session import LiveSession, Patience
-from ingest.live.source import StreamSource
 from unmask.messages import Submission
 from unmask.policy import Policy
+from unmask.requests.stream import StreamEvent, WindowReport
 from unmask.settings import Settings
-from unmask.stream import StreamEvent, WindowReport
 from unmask.verdict import Verdict
 from workers.live.rolling import CLEAR_MS, RollingVerdict
 from workers.live.score_link import ScoreLink

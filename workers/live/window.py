@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ingest.faces.frame_faces import Seen
 from ingest.live.ledger import Account, Look
 from ingest.live.session import LiveSession
-from unmask.stream import Accounted, Rolling, WindowFace, WindowReport
+from unmask.requests.stream import Accounted, Rolling, WindowFace, WindowReport
 from unmask.verdict import Verdict
 
 

@@ -36,7 +36,7 @@ from workers.run.scan_result import Input, OnEvent, Progress, ScanResult
 from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
-from workers.verdicts import pictures
+from workers.verdicts.drawing import pictures
 from workers.verdicts.make import Services, delete_job_keys, make_verdict
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from unmask.errors import StoreError
-from unmask.system.files import made_private, private_folder
+from unmask.system.private_files import made_private, private_folder
 from unmask.system.requirements import install
 
 _BUSY_S = 30.0

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from unmask.decision import Decision, DecisionGiven, Stance
+from unmask.verdict.decision import Decision, DecisionGiven, Stance
 from workers.store.clock import now, stamp
 from workers.store.outbox import DECISION_MADE, write_event
 from workers.store.sql_tables import DECISIONS, JOBS

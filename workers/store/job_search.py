@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
-from unmask.job_details import DEFAULT_TENANT
 from unmask.messages import JobState
+from unmask.requests.job_details import DEFAULT_TENANT
 from unmask.verdict import VerdictLabel
 from workers.store.clock import stamp
 from workers.store.rows import JobRow, job_of

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
-from unmask.roles import ALLOWED, Permission, Role
+from unmask.requests.permissions import ALLOWED, Permission, Role
 from workers.store.clock import now, stamp
 from workers.store.sql_tables import API_KEYS
 

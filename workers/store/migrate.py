@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from unmask.errors import StoreError
-from unmask.system.files import made_private
+from unmask.system.private_files import made_private
 
 #: The newest revision in migrations/versions; a test holds the two together.
 HEAD = "0004"

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from unmask.frozen import Frozen
-from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
+from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
 from unmask.verdict import Verdict, VerdictLabel
 
 REASONS = TypeAdapter(tuple[Reason, ...])

@@ -11,9 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from unmask.errors import IdempotencyConflict
-from unmask.job_details import DEFAULT_TENANT, JobDetails
 from unmask.messages import FaceScore, JobState, PluginRef, Reason, Submission
 from unmask.policy import Policy
+from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
 from unmask.verdict import Verdict, read_verdict
 from workers.store.actions import ActionLog
 from workers.store.clock import now, stamp

@@ -10,13 +10,13 @@ from unmask.messages import IngestClosed
 from unmask.policy import Policy
 from unmask.verdict import LengthCorrection, Verdict
 from workers.verdicts import combine
-from workers.verdicts.correction import UNFITTED, correction_of
+from workers.verdicts.arithmetic.correction import UNFITTED, correction_of
+from workers.verdicts.arithmetic.track_score import method
 from workers.verdicts.judge_track import JudgedTrack, judge_track
 from workers.verdicts.notes import coverage_of, inconclusive, notes_of, uncalibrated
 from workers.verdicts.pictures_judged import limited, one_look
 from workers.verdicts.plugin_verdict import PluginScores, PluginVerdict, judge_plugin
 from workers.verdicts.stretches import Panel
-from workers.verdicts.track_score import method
 from workers.verdicts.windows import WINDOWS
 
 

@@ -20,8 +20,8 @@ from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.verdict import Named
-from workers.verdicts.correction import LengthFit
-from workers.verdicts.probability import logit, platt, sigmoid
+from workers.verdicts.arithmetic.correction import LengthFit
+from workers.verdicts.arithmetic.probability import logit, platt, sigmoid
 
 COMBINATION = Named(name="likeliest-kind", version="1")
 COMBINATIONS_FILE = "combinations.json"

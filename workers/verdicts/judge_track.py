@@ -16,7 +16,7 @@ from unmask.verdict import (
     TrackVerdict,
     Window,
 )
-from workers.verdicts.correction import corrected
+from workers.verdicts.arithmetic.correction import corrected
 from workers.verdicts.plugin_verdict import PluginVerdict, foremost
 from workers.verdicts.segments import segments_of
 from workers.verdicts.stretches import Panel, Stretch

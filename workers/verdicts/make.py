@@ -17,9 +17,10 @@ from unmask.settings import Settings
 from unmask.system import metrics
 from unmask.verdict import Verdict
 from workers.store import JobRow, Store
-from workers.verdicts import combine, frame_pictures, pictures
+from workers.verdicts import combine
 from workers.verdicts.aggregate import aggregate
-from workers.verdicts.evidence import Choice, choose
+from workers.verdicts.drawing import frame_pictures, pictures
+from workers.verdicts.drawing.evidence import Choice, choose
 from workers.verdicts.gather import closing, gather, heatmap
 
 log = structlog.get_logger(__name__)

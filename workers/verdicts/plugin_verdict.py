@@ -9,9 +9,9 @@ from unmask.errors import ReasonCode
 from unmask.messages import DIGITS, FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Named, PluginRow, PluginStatus
+from workers.verdicts.arithmetic.probability import calibrated
+from workers.verdicts.arithmetic.track_score import Method, method
 from workers.verdicts.combine import Vote
-from workers.verdicts.probability import calibrated
-from workers.verdicts.track_score import Method, method
 from workers.verdicts.windows import Span
 
 

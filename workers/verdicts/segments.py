@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from unmask.messages import DIGITS, TrackSummary
 from unmask.verdict import LengthCorrection, Segment
-from workers.verdicts.correction import corrected
+from workers.verdicts.arithmetic.correction import corrected
 from workers.verdicts.stretches import Stretch
 
 

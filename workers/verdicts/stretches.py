@@ -7,7 +7,7 @@ from unmask.messages import DIGITS
 from unmask.policy import Policy
 from unmask.verdict import Kind, PluginVote
 from workers.verdicts import combine
-from workers.verdicts.conditions import Condition, condition_of
+from workers.verdicts.arithmetic.conditions import Condition, condition_of
 from workers.verdicts.plugin_verdict import PluginVerdict
 from workers.verdicts.windows import Span
 

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from unmask.frozen import Frozen
-from unmask.job_details import DEFAULT_TENANT
-from unmask.roles import ALLOWED, Role
+from unmask.requests.job_details import DEFAULT_TENANT
+from unmask.requests.permissions import ALLOWED, Role
 
 
 class Actor(Frozen):

@@ -11,7 +11,7 @@ from console.web.identity.actor import OPEN, Actor
 from console.web.identity.rates import RateLimits
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from console.web.problems import Refusal
-from unmask.roles import ALLOWED, ROLES
+from unmask.requests.permissions import ALLOWED, ROLES
 from workers.store import Store
 from workers.store.keys import ApiKey
 

@@ -12,14 +12,14 @@ from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 
 from console.show.report import environment
-from console.web.bodies import form_of
 from console.web.identity.actor import OPEN
 from console.web.identity.gate import Gate
+from console.web.intake.bodies import form_of
 from console.web.problems import Refusal
 from console.web.services import WebServicesDep
 from unmask.frozen import Frozen
-from unmask.job_details import DEFAULT_TENANT
-from unmask.roles import ROLES, Role
+from unmask.requests.job_details import DEFAULT_TENANT
+from unmask.requests.permissions import ROLES, Role
 from unmask.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from unmask.roles import Permission
+from unmask.requests.permissions import Permission
 
 #: Anybody may ask: it tells nothing of any job.
 PUBLIC: Final = "public"

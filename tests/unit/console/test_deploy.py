@@ -73,7 +73,7 @@ def test_the_deployment_has_every_role() -> None:
 
 def test_every_variable_of_the_deployment_is_a_setting() -> None:
     known = {f"UNMASK_{name.upper()}" for name in Settings.model_fields}
-    for path in DEPLOY.iterdir():
+    for path in filter(Path.is_file, DEPLOY.rglob("*")):
         used = set(re.findall(r"UNMASK_[A-Z_]+", path.read_text(encoding="utf-8")))
         assert used <= known, f"{path.name}: {used - known}"
 

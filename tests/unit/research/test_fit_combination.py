@@ -11,8 +11,8 @@ from research import fit_combination
 from research.judging.judge import JUDGED, JudgedClip
 from tests.fakes import make_card
 from unmask.bundle import CARD_FILE
+from workers.verdicts.arithmetic.conditions import condition_of
 from workers.verdicts.combine import Combination
-from workers.verdicts.conditions import condition_of
 
 
 def judged(plugin: str, seed: int) -> list[JudgedClip]:

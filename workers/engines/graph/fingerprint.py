@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from unmask.plugin import Detector
-from workers.engines.identity import EngineKey
+from workers.engines.engine_key import EngineKey
 
 _PLAIN = (bool, int, float, str, type(None))
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from console.web.app import create_app
-from unmask.roles import ROLES
+from unmask.requests.permissions import ROLES
 from unmask.settings import Settings
 from unmask.verdict import Verdict
 from workers.broker.connect import connect

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from console.web.connections import Connections, protocol
+from console.web.door.connections import Connections, protocol
 from unmask.settings import Settings
 
 

@@ -17,8 +17,8 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.messages import IngestClosed, JobState, Reason
 from unmask.verdict import Verdict
+from workers.jobs.removal.upload_retention import delete_old_uploads
 from workers.jobs.selection import select
-from workers.jobs.upload_retention import delete_old_uploads
 
 FILE = {"file": ("clip.mp4", b"GIF89a some bytes")}
 

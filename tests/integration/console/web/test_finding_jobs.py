@@ -9,7 +9,7 @@ import pytest
 from tests.integration.console.web.platform import FILE, Platform, running_platform
 from unmask.messages import JobState
 from unmask.verdict import Verdict
-from workers.jobs import receipts
+from workers.jobs.removal import receipts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from tests.integration.console.web.platform import FILE, Platform, running_platform
-from unmask.roles import ALLOWED, ROLES
+from unmask.requests.permissions import ALLOWED, ROLES
 from unmask.verdict import Verdict
 
 DENIED = {401, 403, 404}

@@ -17,15 +17,15 @@ from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
 from tests.unit.workers.making import REF, closed, result, scores
 from unmask import queues
-from unmask.decision import DecisionGiven
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.settings import Settings
-from workers.jobs import receipts
-from workers.jobs.cancel import cancel
-from workers.jobs.erase import erase, purge_erased
-from workers.jobs.rerun import rerun
-from workers.jobs.retention import delete_expired
+from unmask.verdict.decision import DecisionGiven
+from workers.jobs.orders.cancel import cancel
+from workers.jobs.orders.rerun import rerun
+from workers.jobs.removal import receipts
+from workers.jobs.removal.erase import erase, purge_erased
+from workers.jobs.removal.retention import delete_expired
 from workers.jobs.submit import create, enqueue_ingest, ingest_job_name, submit
 from workers.store import Store
 from workers.verdicts.aggregate import aggregate

@@ -19,7 +19,7 @@ from unmask.messages import CropBatch, JobState, PluginRef, Reason, Submission
 from unmask.policy import DEFAULT
 from unmask.settings import Settings
 from workers.jobs.dead_letters import dead_letter, dead_letters, drive_again, drop
-from workers.jobs.operate import retry
+from workers.jobs.orders.operate import retry
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.sweep import Sweeper
 from workers.scoring.consume import GroupConsumer

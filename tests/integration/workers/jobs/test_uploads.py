@@ -14,7 +14,7 @@ from tests.unit.workers.making import REF, closed, result, scores
 from unmask.messages import JobState, Submission
 from unmask.policy import DEFAULT
 from unmask.settings import Settings
-from workers.jobs.upload_retention import STRAY_AFTER_S, delete_old_uploads, upload_name
+from workers.jobs.removal.upload_retention import STRAY_AFTER_S, delete_old_uploads, upload_name
 from workers.store import Store
 from workers.verdicts.aggregate import aggregate
 

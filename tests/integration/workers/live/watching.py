@@ -11,13 +11,13 @@ from skimage import data
 
 from detect_plugins.catalogue import load_catalogue
 from ingest.faces import build_face_detector
+from ingest.live.opening.source import source_of
 from ingest.live.session import Patience
-from ingest.live.source import source_of
 from tests.fakes import KEY
 from unmask.messages import Submission
 from unmask.policy import Policy
+from unmask.requests.stream import StreamEvent, WindowReport
 from unmask.settings import Settings
-from unmask.stream import StreamEvent, WindowReport
 from workers.jobs.selection import select
 from workers.live.local_scoring import local_scoring
 from workers.live.score_link import ScoreLink

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, insert, text
 
-from unmask.job_details import JobDetails
 from unmask.messages import JobState, PluginRef, Submission
 from unmask.policy import DEFAULT
+from unmask.requests.job_details import JobDetails
 from workers.store.clock import stamp
 from workers.store.rows import JobRow, facet_columns, job_columns
 from workers.store.sql_tables import JOB_FACETS, JOBS

@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, text
 from tests.integration.workers.store.many_jobs import fill
 from tests.unit.workers.making import REF
 from unmask.errors import InputError
-from unmask.job_details import JobDetails
 from unmask.messages import JobState, Submission
 from unmask.policy import DEFAULT
+from unmask.requests.job_details import JobDetails
 from unmask.verdict import VerdictLabel
 from workers.store import JobRow, Store
 from workers.store.job_search import JobQuery

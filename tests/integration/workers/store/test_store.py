@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from tests.unit.workers.making import REF, closed, result, scores
-from unmask.decision import DecisionGiven
 from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import DEFAULT
+from unmask.verdict.decision import DecisionGiven
 from workers.store import JobRow, Store, migrate
 from workers.store.job_search import JobQuery
 from workers.store.sql_tables import METADATA

@@ -1,7 +1,7 @@
 """What moderators agree on."""
 
 from console.commands.decisions import agreed
-from unmask.decision import Decision, Finding
+from unmask.verdict.decision import Decision, Finding
 
 
 def log(*words: tuple[str, str, Finding]) -> list[tuple[str, Decision]]:

@@ -14,6 +14,7 @@ from unmask.messages import JobState, Reason
 from unmask.policy import DEFAULT
 from unmask.verdict import Verdict, VerdictLabel
 from workers.run.local import ScanResult
+from workers.run.scan_result import Input
 
 Make = Callable[..., Verdict]
 GONE = Reason(code=ReasonCode.NOT_FOUND, message="No such file. Check the path.")
@@ -21,7 +22,7 @@ GONE = Reason(code=ReasonCode.NOT_FOUND, message="No such file. Check the path."
 
 def _outcome(path: str, verdict: Verdict | None, evidence: Path | None = None) -> ScanResult:
     return ScanResult(
-        input=Path(path),
+        input=Input.of(path),
         job_id="j",
         job_status=JobState.FAILED if verdict is None else JobState.SUCCEEDED,
         verdict=verdict,

@@ -13,7 +13,7 @@ from unmask.verdict import (
     Verdict,
     Window,
 )
-from workers.verdicts.correction import corrected
+from workers.verdicts.arithmetic.correction import corrected
 
 Make = Callable[..., Verdict]
 

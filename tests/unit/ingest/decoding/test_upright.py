@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ingest.decoding.decode import Limits
-from ingest.decoding.upright import Turn, turn_of
+from ingest.decoding.display.upright import Turn, turn_of
 from tests.unit.ingest.clips import write_clip
 from tests.unit.ingest.decoding.test_decode import LIMITS, decoded
 from unmask.plugin import Images

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.live.clock import StreamClock
+from ingest.live.stream_clock import StreamClock
 
 BASE = Fraction(1, 90000)
 STEP = 3600  # 40 ms

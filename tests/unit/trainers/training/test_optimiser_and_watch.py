@@ -7,9 +7,9 @@ from detect_plugins.focus.network import build_network as build_focus
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.network import build_network as build_sola
 from trainers.config import FocusLoss, TrainConfig
+from trainers.training.health import CollapseAlarm, watched
 from trainers.training.losses import Truth, focus_loss
 from trainers.training.optimiser import build_optimiser
-from trainers.training.watch import CollapseAlarm, watched
 
 
 def config(**optimiser: object) -> TrainConfig:

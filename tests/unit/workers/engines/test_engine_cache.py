@@ -9,7 +9,7 @@ import pytest
 from unmask.errors import CacheRefused
 from unmask.settings import Settings
 from workers.engines.cache import EngineCache
-from workers.engines.identity import EngineKey
+from workers.engines.engine_key import EngineKey
 from workers.engines.manage import clear_engines, list_engines, runtimes, verify_engines
 
 

@@ -15,10 +15,10 @@ from unmask.messages import Coverage, PluginRef, Reason
 from unmask.policy import Policy
 from unmask.verdict import PluginStatus, Verdict, VerdictLabel
 from workers.verdicts.aggregate import aggregate
+from workers.verdicts.arithmetic.correction import UNFITTED, corrected, correction_of
+from workers.verdicts.arithmetic.probability import platt
+from workers.verdicts.arithmetic.track_score import confident_scaled, lower_quartile, mean_top20
 from workers.verdicts.combine import Combination
-from workers.verdicts.correction import UNFITTED, corrected, correction_of
-from workers.verdicts.probability import platt
-from workers.verdicts.track_score import confident_scaled, lower_quartile, mean_top20
 
 OTHER = PluginRef(key="other", weights="1" * 12)
 #: Its own thresholds: the shipped ones move with the shipped weights.

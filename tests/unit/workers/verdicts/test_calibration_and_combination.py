@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from unmask.bundle import Calibration, Finds
 from workers.verdicts import combine
+from workers.verdicts.arithmetic.probability import calibrated, logit, platt, sigmoid
 from workers.verdicts.combine import Vote
-from workers.verdicts.probability import calibrated, logit, platt, sigmoid
 
 P = st.floats(0.0, 1.0)
 W = st.floats(0.01, 10.0)

@@ -13,9 +13,9 @@ from unmask.messages import PluginRef
 from unmask.policy import Policy
 from unmask.verdict import VerdictLabel
 from workers.verdicts.aggregate import aggregate
+from workers.verdicts.arithmetic.conditions import condition_of
+from workers.verdicts.arithmetic.probability import logit
 from workers.verdicts.combine import Combination
-from workers.verdicts.conditions import condition_of
-from workers.verdicts.probability import logit
 
 OTHER = PluginRef(key="other", weights="1" * 12)
 #: Reals of 96 to 192 px score high: their points lie far above those of all.

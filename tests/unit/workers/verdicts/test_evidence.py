@@ -5,7 +5,7 @@ from tests.unit.workers.making import at_seconds, closed, result, scores
 from unmask.messages import PluginRef
 from unmask.policy import Policy
 from workers.verdicts.aggregate import aggregate
-from workers.verdicts.evidence import choose
+from workers.verdicts.drawing.evidence import choose
 
 PLAIN = make_card(calibration=None, abstention=None)
 POLICY = Policy(id="test", version="1", suspicious_at=0.5, fake_at=0.8, evidence_per_track=2)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from tests.unit.workers.making import crop
-from workers.verdicts.heatmaps import decode_map, on_crop, overlay, png
+from workers.verdicts.drawing.heatmaps import decode_map, on_crop, overlay, png
 
 
 def test_a_map_over_a_part_of_the_crop_is_drawn_on_that_part_alone() -> None:

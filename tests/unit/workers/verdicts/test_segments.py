@@ -13,7 +13,7 @@ from unmask.messages import FaceScore, IngestClosed, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Verdict, VerdictLabel
 from workers.verdicts.aggregate import aggregate
-from workers.verdicts.correction import LengthFit, corrected, correction_of
+from workers.verdicts.arithmetic.correction import LengthFit, corrected, correction_of
 from workers.verdicts.windows import SPAN_MS, windows_of
 
 POLICY = Policy(id="test", version="1", suspicious_at=0.5, fake_at=0.8)

@@ -7,8 +7,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ingest.decoding.hdr import is_hdr, tone_mapped
-from ingest.decoding.upright import Turn, square_size, turn_of_frame
+from ingest.decoding.display.hdr import is_hdr, tone_mapped
+from ingest.decoding.display.upright import Turn, square_size, turn_of_frame
 from unmask.arrays import Images
 
 #: Shapes that differ by less are one shape in two resolutions.

@@ -10,7 +10,7 @@ import m3u8
 
 from ingest.fetching.addresses import Allowance
 from ingest.fetching.download import Bounds, download
-from ingest.live.demux import PacketSender, first_video, open_file
+from ingest.live.opening.demux import PacketSender, first_video, open_file
 from ingest.live.wire import Wire
 from unmask.errors import DecodeFailed, FetchFailed, MediaRefused, ReasonCode
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from unmask.frozen import Frozen
 from unmask.verdict import LengthCorrection
-from workers.verdicts.probability import logit, sigmoid
+from workers.verdicts.arithmetic.probability import logit, sigmoid
 
 NAME, VERSION = "worst-of-n", "1"
 

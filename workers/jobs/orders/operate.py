@@ -11,7 +11,7 @@ from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.settings import Settings
 from workers.jobs.in_rq import remove
-from workers.jobs.rerun import rerun
+from workers.jobs.orders.rerun import rerun
 from workers.jobs.settle import verdict_job_name
 from workers.jobs.submit import ingest_job_name
 from workers.store import JobRow, Store

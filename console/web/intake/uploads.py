@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from console.web.bounds import FORM_OVERHEAD
+from console.web.door.bounds import FORM_OVERHEAD
 from ingest.sources import sniff
 from unmask.errors import InputError, MediaRefused, Outage, ReasonCode
 from workers.jobs.outages import outage_of

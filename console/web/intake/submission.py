@@ -13,17 +13,17 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import JobView, PathSubmission
-from console.web.bodies import short_body
 from console.web.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY
-from console.web.media_roots import allowed_path
+from console.web.intake.bodies import short_body
+from console.web.intake.media_roots import allowed_path
+from console.web.intake.uploads import Upload, receive
 from console.web.services import WebServices, WebServicesDep
-from console.web.uploads import Upload, receive
 from ingest.decoding.sampling import parse_policy
 from ingest.fetching import places
 from unmask.errors import ConfigError, InputError, ReasonCode
-from unmask.job_details import JobDetails
 from unmask.messages import JobState
 from unmask.policy import DEFAULT
+from unmask.requests.job_details import JobDetails
 from unmask.system.hashing import file_sha256
 from workers.jobs.submit import create, enqueue_ingest
 from workers.store import JobRow

@@ -12,8 +12,8 @@ from redis import Redis
 
 from unmask.errors import InputError
 from unmask.settings import Settings
-from workers.jobs.erase import erase, purge_erased
-from workers.jobs.upload_retention import delete_old_uploads
+from workers.jobs.removal.erase import erase, purge_erased
+from workers.jobs.removal.upload_retention import delete_old_uploads
 from workers.store import Store
 
 log = structlog.get_logger(__name__)

@@ -16,8 +16,8 @@ from unmask.messages import JobState
 from unmask.settings import Settings
 from workers.broker.connect import connect
 from workers.jobs import dead_letters
-from workers.jobs.cancel import cancel
-from workers.jobs.operate import retry
+from workers.jobs.orders.cancel import cancel
+from workers.jobs.orders.operate import retry
 from workers.store import JobRow, Store
 
 

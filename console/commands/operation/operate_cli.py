@@ -32,7 +32,7 @@ def jobs_list(
     json: Json = False,
 ) -> None:
     """List jobs, the newest first, with why they wait or why they failed."""
-    from console.commands.operate import run_jobs_list  # noqa: PLC0415
+    from console.commands.operation.operate import run_jobs_list  # noqa: PLC0415
 
     run_jobs_list(Settings(), state=state, limit=limit, as_json=json)
 
@@ -40,7 +40,7 @@ def jobs_list(
 @jobs_app.command("show")
 def jobs_show(job: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
     """Print one job as JSON."""
-    from console.commands.operate import run_jobs_show  # noqa: PLC0415
+    from console.commands.operation.operate import run_jobs_show  # noqa: PLC0415
 
     run_jobs_show(Settings(), job)
 
@@ -48,7 +48,7 @@ def jobs_show(job: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
 @jobs_app.command("retry")
 def jobs_retry(jobs: Jobs) -> None:
     """Run finished jobs again (one generation up); try waiting ones now."""
-    from console.commands.operate import run_jobs_retry  # noqa: PLC0415
+    from console.commands.operation.operate import run_jobs_retry  # noqa: PLC0415
 
     run_jobs_retry(Settings(), jobs)
 
@@ -56,7 +56,7 @@ def jobs_retry(jobs: Jobs) -> None:
 @jobs_app.command("cancel")
 def jobs_cancel(jobs: Jobs) -> None:
     """End unfinished jobs and delete their crops."""
-    from console.commands.operate import run_jobs_cancel  # noqa: PLC0415
+    from console.commands.operation.operate import run_jobs_cancel  # noqa: PLC0415
 
     run_jobs_cancel(Settings(), jobs)
 
@@ -64,7 +64,7 @@ def jobs_cancel(jobs: Jobs) -> None:
 @dead_app.command("list")
 def dead_list(*, limit: Limit = 50, json: Json = False) -> None:
     """List dead letters, the newest first."""
-    from console.commands.operate import run_dead_list  # noqa: PLC0415
+    from console.commands.operation.operate import run_dead_list  # noqa: PLC0415
 
     run_dead_list(Settings(), limit=limit, as_json=json)
 
@@ -72,7 +72,7 @@ def dead_list(*, limit: Limit = 50, json: Json = False) -> None:
 @dead_app.command("show")
 def dead_show(letter: Annotated[str, typer.Argument(metavar="LETTER")]) -> None:
     """Print one dead letter as JSON."""
-    from console.commands.operate import run_dead_show  # noqa: PLC0415
+    from console.commands.operation.operate import run_dead_show  # noqa: PLC0415
 
     run_dead_show(Settings(), letter)
 
@@ -80,7 +80,7 @@ def dead_show(letter: Annotated[str, typer.Argument(metavar="LETTER")]) -> None:
 @dead_app.command("retry")
 def dead_retry(letters: Letters) -> None:
     """Run their jobs anew, once the plugin is mended; the video is decoded again."""
-    from console.commands.operate import run_dead_retry  # noqa: PLC0415
+    from console.commands.operation.operate import run_dead_retry  # noqa: PLC0415
 
     run_dead_retry(Settings(), letters)
 
@@ -88,6 +88,6 @@ def dead_retry(letters: Letters) -> None:
 @dead_app.command("drop")
 def dead_drop(letters: Letters) -> None:
     """Forget them; jobs and verdicts stay as they are."""
-    from console.commands.operate import run_dead_drop  # noqa: PLC0415
+    from console.commands.operation.operate import run_dead_drop  # noqa: PLC0415
 
     run_dead_drop(Settings(), letters)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from workers.verdicts.probability import logit, sigmoid
+from workers.verdicts.arithmetic.probability import logit, sigmoid
 
 _OVERALL = "_overall"
 _FACE_PX = "|face_px="

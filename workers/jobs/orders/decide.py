@@ -1,7 +1,7 @@
 """A moderator decides on a verdict: checked against it, then added to the log."""
 
-from unmask.decision import Decision, DecisionGiven, stance
 from unmask.errors import InputError, ReasonCode
+from unmask.verdict.decision import Decision, DecisionGiven, stance
 from workers.store import Store
 
 

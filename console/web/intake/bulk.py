@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import JobView, PathSubmission
-from console.web.bodies import short_body
 from console.web.examples import PROBLEMS
+from console.web.intake.bodies import short_body
+from console.web.intake.submission import submit_reference
 from console.web.services import WebServices, WebServicesDep
-from console.web.submission import submit_reference
 from unmask.errors import InputError, ReasonCode, UnmaskError
 
 router = APIRouter(prefix="/v1/bulk", tags=["bulk"])

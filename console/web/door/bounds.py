@@ -7,7 +7,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.web.bodies import MAX_TEXT_BYTES
+from console.web.intake.bodies import MAX_TEXT_BYTES
 from console.web.problems import problem
 from unmask.settings import Settings
 

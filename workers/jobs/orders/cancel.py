@@ -4,7 +4,7 @@ from redis import Redis
 
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
-from workers.jobs.stop import stop_work
+from workers.jobs.orders.stop import stop_work
 from workers.store import Store
 
 

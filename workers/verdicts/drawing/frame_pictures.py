@@ -7,9 +7,9 @@ from redis import Redis
 
 from unmask import queues
 from unmask.messages import CropMeta
-from unmask.system.files import private_folder, write_private
+from unmask.system.private_files import private_folder, write_private
 from unmask.verdict import TrackPicture, TrackVerdict, Verdict
-from workers.verdicts.pictures import normalised
+from workers.verdicts.drawing.pictures import normalised
 
 
 def save(

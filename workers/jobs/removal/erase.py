@@ -16,11 +16,11 @@ from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import CropBatch, JobState, Reason
 from unmask.settings import Settings
-from workers.jobs.receipts import sign, signing_key
+from workers.jobs.orders.stop import stop_work
+from workers.jobs.removal.receipts import sign, signing_key
+from workers.jobs.removal.upload_retention import upload_name
 from workers.jobs.settle import verdict_job_name
-from workers.jobs.stop import stop_work
 from workers.jobs.submit import ingest_job_name
-from workers.jobs.upload_retention import upload_name
 from workers.store import JobRow, Store
 from workers.store.erasure import Receipt
 

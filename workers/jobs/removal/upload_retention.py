@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 #: An upload that no job took (the API was killed half-way) may go once nothing wrote to it so long.
 STRAY_AFTER_S = 24 * 3600.0
-#: As console/web/uploads.py names them: 16 random bytes in hex.
+#: As console/web/intake/uploads.py names them: 16 random bytes in hex.
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 

@@ -12,11 +12,11 @@ from unmask import queues
 from unmask.geometry import Affine, Box, apply
 from unmask.messages import DIGITS, MediaInfo
 from unmask.plugin import FaceCrop
-from unmask.system.files import private_folder, write_private
+from unmask.system.private_files import private_folder, write_private
 from unmask.verdict import Evidence, NormalisedBox
 from workers.scoring.entry import Entry, decode
-from workers.verdicts.evidence import Choice
-from workers.verdicts.heatmaps import decode_map, on_crop, overlay, png
+from workers.verdicts.drawing.evidence import Choice
+from workers.verdicts.drawing.heatmaps import decode_map, on_crop, overlay, png
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from unmask.messages import DIGITS, FaceScore
 from unmask.policy import Policy
 from unmask.verdict import FramePoint, TrackVerdict, Verdict
+from workers.verdicts.arithmetic.probability import calibrated
 from workers.verdicts.plugin_verdict import PluginScores
-from workers.verdicts.probability import calibrated
 
 #: A detector speaks for a forgery where it is likelier than not by its own calibration.
 _FOR = 0.5

@@ -1,0 +1,1 @@
+"""`unmask jobs` and `unmask dead`: the operator's hand."""

@@ -1,0 +1,1 @@
+"""What stands in the door: who may ask, how much, under which name, how long."""

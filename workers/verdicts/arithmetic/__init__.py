@@ -1,0 +1,1 @@
+"""From frame scores to a probability, by numbers alone. Pure; trainers use it too."""
