@@ -14,7 +14,8 @@ from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
-from console.web.metrics import Metrics
+from console.web.intake import bulk, submission
+from console.web.request_metrics import Metrics
 from console.web.services import WebServices
 from unmask import __version__
 from unmask.settings import Settings

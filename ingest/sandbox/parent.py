@@ -38,7 +38,7 @@ from unmask.errors import (
     UnmaskError,
 )
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 
 log = structlog.get_logger(__name__)
 
@@ -154,7 +154,7 @@ class Decoding:
                 kind = message.get("kind")
                 if kind == "held":
                     self.held = tuple(str(name) for name in message["held"])
-                    log.debug("decoder confined", held=self.held)
+                    log.debug("decoder.confined", held=self.held)
                     for lock in LOCKS:
                         metrics.level(metrics.SANDBOX_LOCK, lock in self.held, lock=lock)
                 elif kind == "opened" and ring is None:

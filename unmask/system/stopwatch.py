@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 
 _T = TypeVar("_T")
 

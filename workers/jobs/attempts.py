@@ -12,7 +12,7 @@ from unmask import queues
 from unmask.errors import ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import Reason
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from unmask.system.stopwatch import Stopwatch
 from workers.jobs.outages import outage_of
 

@@ -11,7 +11,7 @@ from ingest.publish import RedisPublisher
 from unmask.errors import BrokerError
 from unmask.messages import IngestClosed, Submission
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.jobs.attempts import attempt
 from workers.jobs.settle import enqueue_verdict, settle
 

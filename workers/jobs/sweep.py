@@ -18,7 +18,7 @@ from ingest.owed import recount
 from unmask import queues
 from unmask.errors import ReasonCode, StoreError
 from unmask.messages import IngestClosed, JobState, PluginRef, Reason
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.broker.lifesigns import Silence, roles_alive, served
 from workers.jobs.attempts import Attempts, Phase, attempts
 from workers.jobs.in_rq import InRq, in_rq, remove, running

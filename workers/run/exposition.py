@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from unmask import __version__
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 
 #: Name of a cause -> what is wrong with it; an empty answer is health.
 Check = Callable[[], dict[str, str]]

@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 
 _VARIABLE = "UNMASK_HORSE_METRICS_FD"
 #: A pipe holds 64 KiB; what a job notes is a hundredth of that.

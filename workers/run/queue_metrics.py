@@ -17,7 +17,7 @@ from unmask import queues
 from unmask.errors import StoreError
 from unmask.messages import JobState
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.broker.lifesigns import roles_alive, served
 from workers.jobs.entrypoints import shared_url
 from workers.store import Store

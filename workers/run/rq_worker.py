@@ -24,7 +24,8 @@ from rq.worker.base import StopRequested
 
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from unmask.system import logs, metrics
+from unmask.system import instruments as metrics
+from unmask.system import logs
 from workers.run.horse_metrics import FromHorse, begin_relay, end_relay
 from workers.run.lifeline import follow_parent
 

@@ -13,7 +13,7 @@ from typing import get_args
 import structlog
 
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.engines.allocator import tuned_environment
 from workers.run.roles import Role
 

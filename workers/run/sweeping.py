@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import UnmaskError
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.sweep import Sweeper
 from workers.store import Store

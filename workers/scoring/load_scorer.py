@@ -6,7 +6,7 @@ from detect_plugins.catalogue import CatalogueEntry, load_detector
 from unmask.errors import BundleRefused
 from unmask.messages import PluginRef
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.scoring.mirror import MirrorAverage
 from workers.scoring.scorer import Infers, Scorer
 

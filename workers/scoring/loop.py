@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from unmask import queues
 from unmask.errors import EngineError, PluginError, ReasonCode, UnmaskError
 from unmask.messages import PluginRef, Reason
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.scoring.batching import Batcher
 from workers.scoring.consume import GroupConsumer
 from workers.scoring.entry import Entry

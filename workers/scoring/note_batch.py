@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.scoring.scorer import ScoredCrop
 
 

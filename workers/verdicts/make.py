@@ -14,7 +14,7 @@ from ingest.owed import forget
 from unmask import queues
 from unmask.messages import JobState, PluginRef
 from unmask.settings import Settings
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from unmask.verdict import Verdict
 from workers.store import JobRow, Store
 from workers.verdicts import combine

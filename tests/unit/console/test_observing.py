@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from unmask.system import metrics
+from unmask.system import instruments as metrics
 from workers.run.queue_metrics import FAMILIES
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"

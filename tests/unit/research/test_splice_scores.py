@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from ingest.decoding.sampling import LEAST_LOOKS, SHOT_LOOKS
-from research.judging.fit_segments import (
+from research.judging.frame_scores import ScoredClip
+from research.pools.research_data import DataFile
+from research.segments.fit_segments import (
     Court,
     Fit,
     fit,
@@ -16,11 +18,9 @@ from research.judging.fit_segments import (
     whole,
     with_stretch,
 )
-from research.judging.frame_scores import ScoredClip
-from research.judging.splice_scores import Part, joined
-from research.judging.spliced import Outcome, plan
-from research.judging.spliced import table as made_table
-from research.pools.research_data import DataFile
+from research.segments.splice_scores import Part, joined
+from research.segments.spliced import Outcome, plan
+from research.segments.spliced import table as made_table
 from tests.fakes import KEY, make_card
 from tests.unit.workers.making import MEDIA, REF, at_seconds, closed
 from unmask.messages import PluginRef

@@ -21,7 +21,7 @@ NAME, VERSION = "worst-of-n", "1"
 
 
 class LengthFit(Frozen):
-    """The constants, fitted on real footage that nobody forged (research.judging.fit_segments)."""
+    """The constants, fitted on real footage that nobody forged (research.segments.fit_segments)."""
 
     per_tracks: float = Field(ge=0.0)
     per_windows: float = Field(ge=0.0)

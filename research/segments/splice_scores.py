@@ -3,7 +3,7 @@
 Each part is one shot with the looks that the sampling policy would have spent on it; its times, frames,
 tracks and persons are moved on; and between two parts there is a cut. What comes out goes through the
 workers' own aggregation. So a thousand hours cost a minute, and anything that follows scores can be
-fitted and tried on them. `research.judging.spliced` makes such videos in truth, fewer of them.
+fitted and tried on them. `research.segments.spliced` makes such videos in truth, fewer of them.
 """
 
 import math

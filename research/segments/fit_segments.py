@@ -1,6 +1,6 @@
 """Fit what makes a verdict of windows: calibration together, correction for length, thresholds.
 
-    python -m research.judging.fit_segments SCORES.jsonl --bundle sola=FOLDER ... \\
+    python -m research.segments.fit_segments SCORES.jsonl --bundle sola=FOLDER ... \\
         --combinations detect_plugins/combinations.json [--write] > tables.md
 
 SCORES.jsonl is what `research.judging.frame_scores` wrote for these very bundles; nothing is judged here.
@@ -30,15 +30,15 @@ from statistics import median
 import numpy as np
 
 from research.judging.frame_scores import ScoredClip, bundles_of, read_scored
-from research.judging.splice_scores import Cards, Part, joined, whole_ms
+from research.segments.splice_scores import Cards, Part, joined, whole_ms
 from trainers.calibrate import fit_platt, threshold_at_fpr
 from unmask.bundle import read_card
 from unmask.policy import DEFAULT, Policy
 from unmask.verdict import Verdict
 from workers.verdicts.aggregate import aggregate
+from workers.verdicts.arithmetic.correction import LengthFit
+from workers.verdicts.arithmetic.probability import logit
 from workers.verdicts.combine import Combination
-from workers.verdicts.correction import LengthFit
-from workers.verdicts.probability import logit
 
 LENGTHS_S = (10, 60, 600, 3600)
 STRETCHES_S = (2, 4, 8, 16)

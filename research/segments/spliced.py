@@ -1,6 +1,6 @@
 """V2 in truth: long videos with a forged stretch in them, through `unmask scan` itself.
 
-    python -m research.judging.spliced --research-data ../shared/data --work FOLDER \\
+    python -m research.segments.spliced --research-data ../shared/data --work FOLDER \\
         --seconds 60 600 3600 --videos 20 --stretches 2 4 8 16
 
 Real footage of one unseen person per video (the person's clip over and over, from another moment each
@@ -8,7 +8,7 @@ time), or of another person at every cut with `--people many`; one forged stretc
 a random place. Each video is scanned with its stretch, without it, and the stretch is scanned alone.
 Prints a table by length: found with an overlapping segment, found alone, false alarms, processor time
 per second of video (start-up included). Verdicts stay in FOLDER; a run is taken up where it stopped.
-`research.judging.fit_segments` has the same table from frame scores, for more videos than can be judged.
+`research.segments.fit_segments` has the same table from frame scores, for more videos than can be judged.
 """
 
 import argparse

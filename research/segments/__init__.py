@@ -1,0 +1,1 @@
+"""How segments were judged and their corrections fitted, on clips spliced into long videos."""
