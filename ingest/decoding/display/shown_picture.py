@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ingest.decoding.display.hdr import is_hdr, tone_mapped
@@ -14,6 +15,8 @@ from unmask.arrays import Images
 #: Shapes that differ by less are one shape in two resolutions.
 _SAME_SHAPE = 0.02
 _BLACK = 0
+#: Without these, FFmpeg rounds down from 10 bits and more: white comes out as 253.
+_TO_THE_BIT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +60,7 @@ class Canvas:
             if (frame.width, frame.height) != (width, height):
                 rgb = _resized(rgb, width, height)
         else:
-            square = frame
-            if (frame.width, frame.height) != (width, height):
-                square = frame.reformat(
-                    width=width, height=height, format="rgb24", interpolation="BICUBIC"
-                )
-            rgb = np.asarray(square.to_ndarray(format="rgb24"), dtype=np.uint8)
+            rgb = _rgb(frame, width, height)
         return self._placed(turn_of_frame(frame).shown(rgb))
 
     def _placed(self, rgb: Images) -> Images:
@@ -85,6 +83,14 @@ def _shown_size(
 ) -> tuple[int, int]:
     width, height = square_size(*size, stream.sample_aspect_ratio, max_pixels)
     return (height, width) if turn.swapped else (width, height)
+
+
+def _rgb(frame: VideoFrame, width: int, height: int) -> Images:
+    deep = any(part.bits > 8 for part in frame.format.components)
+    if deep or (frame.width, frame.height) != (width, height):
+        how = Interpolation.BICUBIC | (_TO_THE_BIT if deep else 0)
+        frame = frame.reformat(width=width, height=height, format="rgb24", interpolation=how)
+    return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
 
 
 def _resized(rgb: Images, width: int, height: int) -> Images:
