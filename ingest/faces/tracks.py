@@ -22,11 +22,11 @@ _MEMORY_FRAMES = 6
 _MEMORY_MS = 4000
 #: A face goes on as it went for so long; after that it may be anywhere near.
 _DRIFT_LASTS_S = 0.7
-#: Looks further apart than this belong to two people. Of 50 people seen alone, 99 % of one person's
-#: looks within a clip lie under .38, and 99 % of two people's over .47.
-_STRANGER = 0.5
-#: The same where the whole picture has changed, so that nothing but the look speaks for one person.
-_STRANGER_AFTER_CUT = 0.36
+#: Looks further apart than this belong to two people: in a picture that has stayed as it was, where
+#: a collar may be hidden by whoever passes in front, and where the picture has changed, so that
+#: nothing but the look speaks for one person; in between by degrees. Of 50 people seen alone, 99 % of
+#: one person's looks within a clip lie under .38, 99 % of two people's over .47.
+_STRANGER, _STRANGER_AFTER_CUT = 0.6, 0.36
 #: The picture has changed so much (scene.py) that a cut is likely, or so little that there is none.
 _CUT, _NO_CUT = 0.5, 0.1
 #: Cost of a pair that may not be linked; every allowed cost is below 1.
@@ -156,17 +156,19 @@ def _cost(track: _Track, box: Box, look: Look, pts_ms: int, change: float) -> fl
     unlike = unlikeness(track.look, look)
     # Hardly moved in hardly any time, in a picture that stayed: it is the same, whatever the light.
     stayed = overlap > 0.5 and seconds < 0.5 and change <= _NO_CUT
-    if not stayed and unlike > (_STRANGER_AFTER_CUT if change > _CUT else _STRANGER):
+    if not stayed and _stranger(unlike, change):
         return _FORBIDDEN
     return 0.3 * away / reach + 0.2 * (1.0 - overlap) + 0.49 * unlike
 
 
+def _stranger(unlike: float, change: float) -> bool:
+    cut = min(max((change - _NO_CUT) / (_CUT - _NO_CUT), 0.0), 1.0)
+    return unlike > _STRANGER + cut * (_STRANGER_AFTER_CUT - _STRANGER)
+
+
 def unlikeness(a: Look, b: Look) -> float:
     """Bhattacharyya distance, 0..1, the mean of face and collar."""
-    half = a.size // 2
-    root = np.sqrt(a * b)
-    likeness = 0.5 * (float(root[:half].sum()) + float(root[half:].sum()))
-    return float(np.sqrt(max(0.0, 1.0 - likeness)))
+    return float(np.sqrt(max(0.0, 1.0 - 0.5 * float(np.sqrt(a * b).sum()))))
 
 
 def _side(box: Box) -> float:
