@@ -108,8 +108,8 @@ class Record:
             else:
                 track.segments.append((seen.pts_ms, seen.pts_ms))
             track.last_seen = number
-        self._faces += len(seen.faces)
-        self._left_out += seen.left_out
+        self._faces += len(seen.faces) + seen.passed_by
+        self._left_out += seen.left_out + seen.passed_by
         self._too_small += len(seen.faces) - len(seen.crops) - seen.left_out
         if seen.crops:
             self._scored += 1

@@ -15,6 +15,9 @@ from unmask.arrays import Images
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
 
+#: In a crowd, so many faces on one frame are followed: four times what a policy judges by default.
+_FOLLOWED = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeenFace:
@@ -41,6 +44,8 @@ class Seen:
     """Those large enough for a plugin and within the limit, in order of track id."""
     left_out: int = 0
     """Faces large enough, over the limits for one frame or one video."""
+    passed_by: int = 0
+    """Faces beyond the many that are followed at once, the smallest; not among `faces`."""
 
 
 class FaceFollower:
@@ -82,7 +87,8 @@ class FaceFollower:
 
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
-        found = self._searcher.find(frame.rgb, frame.pts_ms)
+        everybody = self._searcher.find(frame.rgb, frame.pts_ms)
+        found = _largest(everybody)
         looks = [_described(frame.rgb, face) for face in found]
         change = self._scene.change(frame.rgb)
         boxes = [face.box for face in found]
@@ -110,6 +116,7 @@ class FaceFollower:
                 for number, (track_id, face) in enumerate(kept)
             ),
             left_out=len(large) - len(kept),
+            passed_by=len(everybody) - len(found),
         )
 
     def _cut(
@@ -141,6 +148,13 @@ class FaceFollower:
             detector_score=face.score,
         )
         return meta, crop
+
+
+def _largest(faces: list[Face]) -> list[Face]:
+    if len(faces) <= _FOLLOWED:
+        return faces
+    ranked = sorted(faces, key=lambda face: (-_side(face.box), face.box))
+    return sorted(ranked[:_FOLLOWED], key=lambda face: face.box)
 
 
 def _described(rgb: Images, face: Face) -> Look:

@@ -29,6 +29,8 @@ _DRIFT_LASTS_S = 0.7
 _STRANGER, _STRANGER_AFTER_CUT = 0.6, 0.36
 #: The picture has changed so much (scene.py) that a cut is likely, or so little that there is none.
 _CUT, _NO_CUT = 0.5, 0.1
+#: A face moves at most so many of its own widths at once, and so many however long it was away.
+_NEAREST, _FURTHEST = 0.8, 0.8 + 1.6 * 1.5
 #: Cost of a pair that may not be linked; every allowed cost is below 1.
 _FORBIDDEN = 1e6
 
@@ -77,15 +79,7 @@ class Tracker:
         self._tracks = [t for t in self._tracks if self._remembered(t, pts_ms)]
         ids = [0] * len(boxes)
         if boxes and self._tracks:
-            costs = np.array(
-                [
-                    [
-                        _cost(t, box, look, pts_ms, change)
-                        for box, look in zip(boxes, looks, strict=True)
-                    ]
-                    for t in self._tracks
-                ]
-            )
+            costs = self._costs(boxes, looks, pts_ms, change)
             for row, column in _cheapest(costs):
                 track = self._tracks[row]
                 ids[column] = track.id
@@ -98,6 +92,24 @@ class Tracker:
                 self._tracks.append(_Track(self.next_id, box, looks[column], pts_ms, self._frames))
                 self.next_id += 1
         return ids
+
+    def _costs(
+        self, boxes: Sequence[Box], looks: Sequence[Look], pts_ms: int, change: float
+    ) -> NDArray[np.float64]:
+        """(tracks, boxes). In a crowd few pairs are near enough to be worth a closer look."""
+        costs = np.full((len(self._tracks), len(boxes)), _FORBIDDEN)
+        here = np.array([_centre(box) for box in boxes])
+        there = np.array([_centre(track.box) for track in self._tracks])
+        sizes = np.array([_side(box) for box in boxes]) + np.array(
+            [[_side(track.box)] for track in self._tracks]
+        )
+        drift = np.array([[float(np.hypot(*track.drift))] for track in self._tracks])
+        apart = np.hypot(*(here[None] - there[:, None]).transpose(2, 0, 1))
+        near = apart <= _FURTHEST * sizes / 2.0 + drift * _DRIFT_LASTS_S
+        for row, column in np.argwhere(near):
+            track = self._tracks[row]
+            costs[row, column] = _cost(track, boxes[column], looks[column], pts_ms, change)
+        return costs
 
     def _remembered(self, track: _Track, pts_ms: int) -> bool:
         missed = self._frames - track.seen_at
@@ -147,7 +159,7 @@ def _cost(track: _Track, box: Box, look: Look, pts_ms: int, change: float) -> fl
     step = track.drift * seconds if seconds < _DRIFT_LASTS_S else np.zeros(2)
     away = float(np.hypot(*(_centre(box) - _centre(track.box) - step))) / size
     # A face moves at most a few of its own widths between looks, the more the longer it was away.
-    reach = 0.8 + 1.6 * min(seconds, 1.5)
+    reach = _NEAREST + 1.6 * min(seconds, 1.5)
     swell = 1.35 + 0.5 * min(seconds, 1.5)
     if away > reach or not 1.0 / swell <= ratio <= swell:
         return _FORBIDDEN
