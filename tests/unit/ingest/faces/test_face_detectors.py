@@ -64,7 +64,7 @@ def test_auto_falls_back_to_the_cascades_when_the_wheel_is_not_as_it_was(
 ) -> None:
     monkeypatch.setattr(building, "weight_files", lambda: None)
     assert build_face_detector("auto", bare).name.startswith("haar")
-    with pytest.raises(ConfigError, match="pip install mtcnn"):
+    with pytest.raises(ConfigError, match="pip install 'mtcnn"):
         build_face_detector("mtcnn", bare)
 
 
