@@ -74,7 +74,7 @@ def test_the_deployment_has_every_role() -> None:
 def test_every_variable_of_the_deployment_is_a_setting() -> None:
     known = {f"UNMASK_{name.upper()}" for name in Settings.model_fields}
     for path in filter(Path.is_file, DEPLOY.rglob("*")):
-        used = set(re.findall(r"UNMASK_[A-Z_]+", path.read_text(encoding="utf-8")))
+        used = set(re.findall(r"UNMASK_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")))
         assert used <= known, f"{path.name}: {used - known}"
 
 
@@ -85,6 +85,10 @@ def test_the_compose_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(name, re.sub(r"\$\{[^}]*\}", "secret", text))
     settings = Settings()
     assert settings.media_roots == (Path("/media"),)
+    # The README's commands run from the repository's root: ./media there, wherever compose looks.
+    [media] = [v for v in _compose("compose.yaml")["x-unmask"]["volumes"] if v.endswith(":ro")]
+    default = re.sub(r"\$\{MEDIA:-([^}]*)\}", r"\1", media).partition(":")[0]
+    assert (DEPLOY / default).resolve() == ROOT / "media"
     assert settings.database().startswith("postgresql+psycopg://unmask:secret@")
 
 
@@ -95,6 +99,7 @@ def test_the_images_hold_every_package(name: str) -> None:
     text = (DEPLOY / name).read_text(encoding="utf-8")
     copied = {source for source, _ in re.findall(r"^COPY (\w+) (\w+)$", text, re.MULTILINE)}
     assert copied == packages
+    assert re.search(r"^COPY .*\bLICENSE\b", text, re.MULTILINE), "the wheel needs it"
     extras = re.search(r"pip install '\.\[(.*?)\]'", text)
     assert extras is not None
     assert set(extras.group(1).split(",")) <= set(project["project"]["optional-dependencies"])
