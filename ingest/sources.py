@@ -133,7 +133,7 @@ def sniff(head: bytes, name: str) -> str:
 
 
 def picture_of(head: bytes) -> str | None:
-    """The demuxer for a still picture that starts with `head`; None for anything else.
+    r"""The demuxer for a still picture that starts with `head`; None for anything else.
 
     >>> picture_of(b"\xff\xd8\xff\xe0"), picture_of(b"GIF89a")
     ('jpeg_pipe', None)

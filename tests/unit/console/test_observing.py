@@ -103,7 +103,7 @@ def test_promtool_accepts_the_rules_and_the_scrape_settings() -> None:
 def test_what_a_process_relays_its_parent_shows() -> None:
     before = metrics.REGISTRY.get_sample_value("unmask_verdicts_total", {"verdict": "fake"}) or 0
     script = (
-        "import sys; from unmask.system import metrics; metrics.relay();"
+        "import sys; from unmask.system import instruments as metrics; metrics.relay();"
         "metrics.count(metrics.VERDICTS, 2, verdict='fake');"
         "metrics.observe(metrics.JOB_SECONDS, 3.0);"
         "metrics.level(metrics.SANDBOX_LOCK, 1, lock='limits');"
