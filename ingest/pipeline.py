@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -127,20 +128,22 @@ def _events(
 ) -> Iterator[Opened | Frame | Finished]:
     """What the decoder tells of the stream that players show, then of the others if asked for."""
     others: list[int] = []
-    most = submission.max_looks
-    with Decoding(source, submission.sample, settings, max_looks=most) as decoding:
+    begin = partial(
+        Decoding,
+        source,
+        submission.sample,
+        settings,
+        max_looks=submission.max_looks,
+        looks_per_second=submission.looks_per_second,
+    )
+    with begin() as decoding:
         for event in decoding.events():
             if isinstance(event, Opened) and submission.streams == "all":
                 others = [s.index for s in event.streams if s.outcome == "passed_over"]
             yield event
     for number in others:
         # Nothing that stands beside it may keep the shown stream from its verdict.
-        with (
-            contextlib.suppress(InputError),
-            Decoding(
-                source, submission.sample, settings, stream=number, max_looks=most
-            ) as decoding,
-        ):
+        with contextlib.suppress(InputError), begin(stream=number) as decoding:
             yield from decoding.events()
 
 

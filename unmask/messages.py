@@ -73,6 +73,8 @@ class Submission(Frozen):
     """Sampling policy: adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all."""
     max_looks: int = 8000
     """Frames to look at, whatever the sampling policy likes."""
+    looks_per_second: float = 8.0
+    """The same in proportion to its length; 512 looks are always allowed."""
     max_faces: int = 16
     """Faces to cut out of one frame; the largest and the longest followed go first."""
     max_crops: int = 16000

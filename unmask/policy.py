@@ -35,6 +35,8 @@ class Policy(Frozen):
     """shown: the video stream that players pick; all: every one of the file."""
     max_looks: int = Field(default=8000, ge=1)
     """Frames of one video that are looked at, whatever the sampling policy likes."""
+    looks_per_second: float = Field(default=8.0, gt=0.0)
+    """So many of them per second of video at most, or 512 in a short one: what one upload may cost."""
     max_faces: int = Field(default=16, ge=1)
     """Faces of one frame that are judged: the largest, and those followed longest, go first."""
     max_crops: int = Field(default=16000, ge=1)

@@ -39,6 +39,8 @@ class Limits:
     max_frames: int
     max_looks: int | None = None
     """Frames to look at; None: as many as the sampling policy likes."""
+    looks_per_second: float | None = None
+    """The same in proportion to the length; None: in no proportion."""
     max_animation_pixels: int = 8 << 30
     """Frames times canvas of an animated picture (GIF, APNG)."""
     threads: int = 1

@@ -32,7 +32,7 @@ from ingest.decoding.display.hdr import is_hdr
 from ingest.decoding.display.shown_picture import Canvas
 from ingest.decoding.events import Finished, Frame, Opened
 from ingest.decoding.frame_times import Timeline, decoded_timeline, told_timeline
-from ingest.decoding.sampling import Plan, SamplingPolicy
+from ingest.decoding.sampling import Plan, SamplingPolicy, looks_allowed
 from ingest.decoding.shots import cuts_of
 from ingest.decoding.taking import Taking
 from ingest.decoding.video_streams import listed_streams
@@ -69,9 +69,8 @@ def decode(
         check_length(times_ms[-1] / 1000.0, limits)
         cuts = cuts_of(times_ms, timeline.keyframes, timeline.packet_bytes)[:_MAX_CUTS]
         end_ms = timeline.end_ms(video.average_rate)
-        plan = policy.plan(
-            times_ms, timeline.keyframes, end_ms=end_ms, cuts=cuts, most=limits.max_looks
-        )
+        most = looks_allowed(limits.max_looks, limits.looks_per_second, end_ms)
+        plan = policy.plan(times_ms, timeline.keyframes, end_ms=end_ms, cuts=cuts, most=most)
         chosen = plan.chosen
         fields = timeline.interlaced or has_fields(video.codec_context.field_order)
         needed = with_neighbours(chosen, len(times_ms)) if fields else chosen

@@ -26,6 +26,8 @@ LEAST_LOOKS = 32
 LOOKS_PER_SECOND = 2
 #: adaptive: a shot has so many looks, some more than a track needs to be judged.
 SHOT_LOOKS = 8
+#: Looks that a limit in proportion to the length always allows: every frame of a short clip.
+_ALWAYS_LOOKS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +119,18 @@ def parse_policy(text: str) -> SamplingPolicy:
     if kind == "adaptive" and not value:
         return SamplingPolicy("adaptive")
     raise ConfigError(f"sampling policy {text!r} is not known or out of range.", fix=_FIX)
+
+
+def looks_allowed(most: int | None, per_second: float | None, end_ms: float) -> int | None:
+    """The limit on looks for a video of this length; None where there is none.
+
+    >>> looks_allowed(8000, 8.0, 137_000.0), looks_allowed(8000, 8.0, 4000.0), looks_allowed(9, None, 1.0)
+    (1096, 512, 9)
+    """
+    if per_second is None:
+        return most
+    by_length = max(_ALWAYS_LOOKS, math.ceil(per_second * end_ms / 1000.0))
+    return by_length if most is None else min(most, by_length)
 
 
 def evenly(pts_ms: Sequence[float], count: int) -> list[int]:

@@ -76,11 +76,12 @@ class Decoding:
         stream: int | None = None,
         seek: bool = True,
         max_looks: int | None = None,
+        looks_per_second: float | None = None,
     ) -> None:
         """Start the process on an open source. `sample`: a policy as sampling.parse_policy reads it.
 
         `stream`: number of the video stream; None takes the one that players show.
-        `max_looks`: frames to look at, whatever the policy likes; None has no limit.
+        `max_looks`, `looks_per_second`: frames to look at, whatever the policy likes; None has no limit.
         """
         self.held: tuple[str, ...] = ()
         """Locks in force in the process, as confine.py names them; known with the first event."""
@@ -100,7 +101,9 @@ class Decoding:
             "seek": seek,
             "memory_bytes": settings.decode_memory_bytes,
             "cpu_seconds": max(1, int(settings.decode_timeout_s) + 1),
-            "limits": asdict(replace(limits_of(settings), max_looks=max_looks)),
+            "limits": asdict(
+                replace(limits_of(settings), max_looks=max_looks, looks_per_second=looks_per_second)
+            ),
         }
         try:
             self._process = subprocess.Popen(

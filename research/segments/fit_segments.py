@@ -22,7 +22,7 @@ import json
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -232,20 +232,19 @@ def table(
     name: str,
     rounds: Sequence[int],
     lengths_s: Sequence[int] = LENGTHS_S,
-) -> str:
-    """False alarms and stretches found by length; each half of the people by the other half's fit."""
+) -> Iterator[str]:
+    """Lines of Markdown: false alarms and stretches found by length; each half of the people by the other half's fit."""
     halves: list[list[ScoredClip]] = [[] for _ in range(_PARTS)]
     for clip in clips:
         halves[_half(clip)].append(clip)
     fits = [fit(court, half, name) for half in halves]
-    lines = [
-        "| footage | length | videos | false alarms | "
-        + " | ".join(f"{s} s found (alone)" for s in STRETCHES_S)
-        + " |",
-        "|---|---|---|---|" + "---|" * len(STRETCHES_S),
-    ]
+    heads = " | ".join(f"{s} s found (alone)" for s in STRETCHES_S)
+    yield f"| footage | length | videos | false alarms | {heads} |"
+    yield "|---|---|---|---|" + "---|" * len(STRETCHES_S)
     for people in ("one", "many"):
         for seconds, count in zip(lengths_s, rounds, strict=True):
+            if count < _PARTS:
+                continue
             tallies = [
                 row(
                     court,
@@ -263,12 +262,10 @@ def table(
                 found = [f for t in tallies for f in t.found[s]]
                 alone = [f for t in tallies for f in t.alone[s]]
                 cells.append(f"{np.mean(found):.2f} ({np.mean(alone):.2f})")
-            lines.append(
+            yield (
                 f"| {people} | {_length_word(seconds)} | {len(alarms)} | {np.mean(alarms):.3f} | "
-                + " | ".join(cells)
-                + " |"
+                f"{' | '.join(cells)} |"
             )
-    return "\n".join(lines)
 
 
 def _half(clip: ScoredClip) -> int:
@@ -299,7 +296,6 @@ def main() -> None:
     fitted = fit(court, clips, name)
     print(f"{name}\n\n{fitted.combination.model_dump_json(indent=2)}\n")
     print(f"suspicious_at={fitted.policy.suspicious_at}, fake_at={fitted.policy.fake_at}\n")
-    print(table(court, clips, name, args.rounds))
     if args.write and args.combinations:
         known = json.loads(args.combinations.read_text(encoding="utf-8"))
         others = [c for c in known if sorted(c["members"]) != sorted(members)]
@@ -309,6 +305,8 @@ def main() -> None:
         args.combinations.write_text(
             json.dumps([*others, found], indent=2) + "\n", encoding="utf-8"
         )
+    for line in table(court, clips, name, args.rounds):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

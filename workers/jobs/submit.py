@@ -108,6 +108,7 @@ def create(
         min_face_px=chosen.min_face_px,
         streams=rules.streams,
         max_looks=rules.max_looks,
+        looks_per_second=rules.looks_per_second,
         max_faces=rules.max_faces,
         max_crops=rules.max_crops,
     )

@@ -144,7 +144,7 @@ def test_a_long_video_is_hardly_likelier_to_be_accused_and_a_stretch_is_found_in
 def test_the_table_has_a_row_per_length_and_kind_of_footage(
     fitted: tuple[Fit, list[ScoredClip]],
 ) -> None:
-    lines = table(COURT, fitted[1], "test", (2, 2), lengths_s=(10, 20)).splitlines()
+    lines = list(table(COURT, fitted[1], "test", (2, 2), lengths_s=(10, 20)))
     assert len(lines) == 2 + 2 * 2
     assert [line.split(" | ")[:3] for line in lines[2:]] == [
         [f"| {people}", f"{seconds} s", "2"] for people in ("one", "many") for seconds in (10, 20)

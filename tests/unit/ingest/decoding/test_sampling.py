@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decoding.sampling import SHOT_LOOKS, parse_policy
+from ingest.decoding.sampling import SHOT_LOOKS, looks_allowed, parse_policy
 from unmask.errors import ConfigError, ReasonCode
 
 
@@ -147,3 +147,14 @@ def test_a_video_of_cuts_alone_costs_at_most_double() -> None:
         times, [], end_ms=600_000.0, cuts=list(range(8, len(times), 8))
     )
     assert plan.looks.shots <= plan.looks.steady
+
+
+def test_looks_are_bounded_in_proportion_to_the_length_whatever_is_asked_for() -> None:
+    """36,000 tiny frames in a quarter of a megabyte: `all` looks at a thirtieth of them."""
+    times = [137_000.0 * i / 36_000 for i in range(36_000)]
+    most = looks_allowed(8000, 8.0, 137_000.0)
+    plan = parse_policy("all").plan(times, [True] * 36_000, end_ms=137_000.0, most=most)
+    assert len(plan.chosen) == 1096
+    assert plan.longest_unlooked_ms <= 130
+    hours = looks_allowed(8000, 8.0, 4 * 3_600_000.0)
+    assert hours == 8000
