@@ -31,7 +31,8 @@ import numpy as np
 
 from research.judging.frame_scores import ScoredClip, bundles_of, read_scored
 from research.segments.splice_scores import Cards, Part, joined, whole_ms
-from trainers.calibrate import fit_platt, threshold_at_fpr
+from trainers.calibrate import fit_platt, threshold_at_fpr, thresholds
+from trainers.evaluation.scores import VideoScore
 from unmask.bundle import read_card
 from unmask.policy import DEFAULT, Policy
 from unmask.verdict import Verdict
@@ -101,11 +102,22 @@ def fit(court: Court, clips: Sequence[ScoredClip], name: str) -> Fit:
     reals = [clip for clip in clips if clip.file.label == 0]
     length = _length(court, reals, own, name)
     combination = own.model_copy(update={"length": length})
-    real_p = [
-        verdict.p_fake
-        for clip in reals
+    videos = [
+        VideoScore(
+            key=clip.file.path,
+            dataset="research",
+            method=clip.file.family,
+            label=clip.file.label,
+            raw=verdict.p_fake,
+            quality="found",
+            face_px=max(track.median_face_px for track in verdict.tracks),
+        )
+        for clip in clips
         if (verdict := court.judge(whole(clip), combination, DEFAULT)).p_fake is not None
     ]
+    # Of p_fake itself: what the policy's thresholds and conditions are held against.
+    combination = combination.model_copy(update={"thresholds": thresholds(videos, None)})
+    real_p = [video.raw for video in videos if video.label == 0]
     policy = DEFAULT.model_copy(
         update={
             "suspicious_at": round(threshold_at_fpr(real_p, 0.05) + 5e-4, 3),
@@ -299,9 +311,7 @@ def main() -> None:
     if args.write and args.combinations:
         known = json.loads(args.combinations.read_text(encoding="utf-8"))
         others = [c for c in known if sorted(c["members"]) != sorted(members)]
-        mine = [c for c in known if sorted(c["members"]) == sorted(members)]
         found = fitted.combination.model_dump(mode="json")
-        found["thresholds"] = mine[0]["thresholds"] if mine else {}
         args.combinations.write_text(
             json.dumps([*others, found], indent=2) + "\n", encoding="utf-8"
         )
