@@ -320,6 +320,14 @@ def worker_score(
     raise typer.Exit(run_role("score", load_settings(plugins=plugin_keys(plugins), device=device)))
 
 
+@workers_app.command("stream")
+def worker_stream() -> None:
+    """Watch live streams that were handed in through the API, several at a time."""
+    from workers.run.roles import run_role  # noqa: PLC0415
+
+    raise typer.Exit(run_role("stream", load_settings()))
+
+
 @workers_app.command("verdict")
 def worker_verdict() -> None:
     """Turn scores into verdicts, and finish or retry what other workers left behind."""

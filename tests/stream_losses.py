@@ -20,12 +20,12 @@ from pathlib import Path
 import psutil
 
 from ingest.live.frames import LiveFrame, StateEvent
+from ingest.live.opening.source import source_of
 from ingest.live.session import LiveSession, Patience
-from ingest.live.source import source_of
 from tests.stream_servers import ffmpeg, free_port
 from unmask.settings import Settings
 
-KINDS = ("killed", "garbage", "silent", "paused", "reader", "decoder", "truncated")
+KINDS = ("killed", "garbage", "silent", "paused", "reader", "decoder", "ended")
 PATIENCE = Patience(stall_s=1.0, lost_s=4.0, give_up_s=120.0)
 
 
@@ -63,6 +63,13 @@ class Server:
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
+
+    def end(self) -> None:
+        """End the stream as a publisher does; it begins anew at once."""
+        ending = self._process
+        if ending is not None:
+            ending.send_signal(signal.SIGTERM)
+            ending.wait()
 
     def up(self) -> None:
         self._up.set()
@@ -115,8 +122,8 @@ def _lose(kind: str, server: Server, session: LiveSession) -> float:
         server.down()
         time.sleep(1.0)
         server.up()
-    elif kind == "truncated":
-        server.signal(signal.SIGTERM)
+    elif kind == "ended":
+        server.end()
     else:
         pids = session.pids
         with contextlib.suppress(ProcessLookupError, IndexError):

@@ -133,3 +133,8 @@ def trouble(job_id: str, generation: int, phase: str) -> str:
     """Hash: how often `ingest` or `verdict` was begun, what stopped it last, and how often that was
     a fault of the job's own. The sweeper reads it to say why a job waits and for how long."""
     return _job(job_id, generation, f"trouble:{phase}")
+
+
+def stream_lease(stream_id: str) -> str:
+    """String: name of the worker that watches the stream; expires unless it is renewed."""
+    return f"{PREFIX}:stream:{stream_id}:lease"

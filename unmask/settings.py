@@ -121,6 +121,8 @@ class Settings(BaseSettings):
     """A request whose body stands still for so long is given up."""
     connections_per_address: int = Field(default=100, ge=1)
     """Connections that one address may hold open; trusted proxies may hold any number."""
+    streams_per_worker: int = Field(default=4, ge=1, le=64)
+    """Live streams that one stream worker watches at a time."""
     stream_hosts: tuple[str, ...] = ()
     """Hosts, or host:port, from which the API takes rtsp, rtmp, srt, udp and tcp streams."""
 

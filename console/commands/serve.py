@@ -72,6 +72,7 @@ def run_server(
                 ingest=ingest_workers,
                 score=_scorers(shared, score_workers),
                 verdict=verdict_workers,
+                stream=verdict_workers,
             )
         )
         app = create_app(

@@ -6,7 +6,7 @@ from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
-from console.web import about, control, decisions, jobs, keys, page, problems
+from console.web import about, control, decisions, jobs, keys, page, problems, streams
 from console.web.door.bounds import BoundBodies
 from console.web.door.guard import Guard
 from console.web.door.hosts import CheckHost
@@ -61,7 +61,7 @@ def create_app(
     )
     app.state.oauth = login.provider(settings)
     problems.install(app)
-    for part in (submission, bulk, jobs, control, decisions, keys, about, page):
+    for part in (submission, bulk, jobs, control, streams, decisions, keys, about, page):
         app.include_router(part.router)
     app.include_router(login.api)
     app.include_router(login.page)

@@ -54,7 +54,7 @@ class Patience:
     """Without a packet the connection is given up and made anew."""
     give_up_s: float = 60.0
     """Without a connection the stream has ended, or failed where there never was one."""
-    longest_wait_s: float = 2.0
+    longest_wait_s: float = 1.0
     """Between two attempts: from a quarter of a second, doubled each time, with jitter."""
 
 

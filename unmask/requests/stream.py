@@ -80,3 +80,16 @@ class StreamEvent(Frozen):
     state: StreamStateName
     at_ms: int
     reason: str = ""
+
+
+class StreamWanted(Frozen):
+    """What a stream is to be watched by. The whole of it is a secret: addresses hold passwords."""
+
+    address: str
+    window_s: float = Field(default=5.0, ge=1.0, le=60.0)
+    every_s: float = Field(default=0.5, ge=0.04, le=10.0)
+    drop: Literal["wait", "drop_oldest", "drop_newest", "adaptive"] = "drop_oldest"
+    transport: Literal["tcp", "udp"] = "tcp"
+    give_up_s: float = Field(default=60.0, ge=1.0, le=86400.0)
+    plugins: tuple[str, ...] = ()
+    policy: str | None = None

@@ -1,4 +1,4 @@
-"""What `unmask worker ingest|score|verdict` runs. Each role is one process; start as many as fit.
+"""What `unmask worker ingest|score|verdict|stream` runs. Each role is one process; start as many as fit.
 
 Each ends on SIGTERM or SIGINT after what it has in hand; a killed one is made good by the others.
 """
@@ -25,6 +25,7 @@ from workers.broker.connect import check, connect
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.selection import Selection, select
 from workers.jobs.settle import enqueue_verdict, settle
+from workers.live.stream_worker import StreamWorker
 from workers.run.exposition import Exposition, causes
 from workers.run.lifeline import follow_parent
 from workers.run.queue_metrics import showing_queues
@@ -37,7 +38,7 @@ from workers.store import Store
 
 log = structlog.get_logger(__name__)
 
-Role = Literal["ingest", "score", "verdict"]
+Role = Literal["ingest", "score", "verdict", "stream"]
 _LOOK_EVERY_S = 0.5
 _RECHECK_S = 30.0
 
@@ -66,6 +67,8 @@ def run_role(
         Store(settings.database()).close()  # migrate now, not in the first job
         # The jobs read their settings from the environment; one Redis for them and for us.
         os.environ["UNMASK_REDIS_URL"] = url
+        if role == "stream":
+            return run_streams(settings)
         if role == "ingest":
             work_until_told(
                 INGEST_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
@@ -129,6 +132,19 @@ def run_score(settings: Settings, *, claim_idle_ms: int = CLAIM_IDLE_MS) -> int:
         for loop in loops:
             loop.join()
         return 1 if any(loop.fault is not None for loop in loops) else 0
+
+
+def run_streams(settings: Settings) -> int:
+    """Watch live streams until told to stop; what is watched then goes on elsewhere."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    store = Store(settings.database())
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    with connect(settings) as found:
+        StreamWorker(found.redis, store, settings, name).run(stopping)
+    store.close()
+    return 0
 
 
 def _hosted(settings: Settings) -> Selection:

@@ -45,11 +45,22 @@ class Supervisor:
     """
 
     def __init__(
-        self, settings: Settings, *, ingest: int = 1, score: int = 1, verdict: int = 1
+        self,
+        settings: Settings,
+        *,
+        ingest: int = 1,
+        score: int = 1,
+        verdict: int = 1,
+        stream: int = 0,
     ) -> None:
         self._settings = settings
         self._environment = environment(settings)
-        crew: dict[Role, int] = {"score": score, "verdict": verdict, "ingest": ingest}
+        crew: dict[Role, int] = {
+            "score": score,
+            "verdict": verdict,
+            "ingest": ingest,
+            "stream": stream,
+        }
         self.children = [Child(role) for role, count in crew.items() for _ in range(count)]
         self._stopping = threading.Event()
         self._monitor = threading.Thread(target=self._run, name="supervisor", daemon=True)

@@ -233,3 +233,35 @@ ATTEMPTS = Table(
     Index("ix_attempts_webhook_id", "webhook_id", "id"),
     Index("ix_attempts_seq", "seq"),
 )
+
+STREAMS = Table(
+    "streams",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("shown", Text, nullable=False),  # the address, without what is secret in it
+    Column("wanted", Text, nullable=False),  # JSON StreamWanted
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("stop_requested", Boolean, nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("began_at", String(32), nullable=True),
+    Column("next_window", Integer, nullable=False),
+    Column("ended_ms", Integer, nullable=False),  # of its last window
+    Column("rolling", Text, nullable=True),  # JSON Rolling
+    Column("verdict", Text, nullable=True),  # JSON Verdict
+    Column("submitted_by", String(200), nullable=True),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Index("ix_streams_tenant", "tenant", "created_at"),
+    Index("ix_streams_state", "state"),
+)
+
+STREAM_WINDOWS = Table(
+    "stream_windows",
+    METADATA,
+    Column("stream_id", String(32), primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("report", Text, nullable=False),  # JSON WindowReport
+    ForeignKeyConstraint(["stream_id"], ["streams.id"], ondelete="CASCADE"),
+)

@@ -35,6 +35,7 @@ from workers.store.rows import (
     score_columns,
 )
 from workers.store.sql_tables import FRAME_SCORES, JOB_FACETS, JOBS, VERDICTS
+from workers.store.streams import StreamTable
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500
@@ -55,6 +56,7 @@ class Store:
         self.keys = KeyRing(self._begin)
         self.actions = ActionLog(self._begin)
         self.erasure = Erasure(self._begin)
+        self.streams = StreamTable(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()

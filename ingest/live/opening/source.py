@@ -73,6 +73,20 @@ def source_of(text: str, settings: Settings, *, transport: Transport = "tcp") ->
     return StreamSource(form=form, address=text, shown=shown, options=options)
 
 
+def permitted(source: StreamSource, settings: Settings) -> None:
+    """Refuse at once what `allowed` would refuse for its host. Looks nothing up. AddressRefused."""
+    if source.form == "hls":
+        return
+    parts = urlsplit(source.address)
+    host = (parts.hostname or "").lower()
+    port = parts.port or _SCHEMES.get(parts.scheme, ("", 0))[1]
+    if source.form == "file" or not _named(host, port, settings.stream_hosts):
+        raise AddressRefused(
+            "this server takes no streams from there.",
+            fix="Have UNMASK_STREAM_HOSTS name the host, or give an https:// playlist.",
+        )
+
+
 def allowed(source: StreamSource, settings: Settings) -> StreamSource:
     """The source with its host replaced by a number that a stranger's address may reach.
 
@@ -82,14 +96,10 @@ def allowed(source: StreamSource, settings: Settings) -> StreamSource:
     """
     if source.form == "hls":
         return source
+    permitted(source, settings)
     parts = urlsplit(source.address)
     host = (parts.hostname or "").lower()
     port = parts.port or _SCHEMES[parts.scheme][1]
-    if source.form == "file" or not _named(host, port, settings.stream_hosts):
-        raise AddressRefused(
-            "this server takes no streams from there.",
-            fix="Have UNMASK_STREAM_HOSTS name the host, or give an https:// playlist.",
-        )
     web = Web(scheme="https", host=host, port=port, target="/")
     rules = replace(places.allowance(settings), private=(f"{host}:{port}",))
     assert is_allowed_private(web, rules)  # noqa: S101 - the operator has named it

@@ -8,6 +8,7 @@ import pytest
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from tests.integration.console.web.platform import FILE, Platform, running_platform
 from unmask.requests.permissions import ALLOWED, ROLES
+from unmask.requests.stream import StreamWanted
 from unmask.verdict import Verdict
 
 DENIED = {401, 403, 404}
@@ -63,7 +64,14 @@ def platform_things(platform: Platform, owner: str) -> dict[str, Callable[[], st
         )
         return made.id
 
-    return {"{key_id}": key}
+    def stream() -> str:
+        wanted = StreamWanted(address="https://cdn.example.com/live.m3u8")
+        made = platform.store.streams.create(owner, "https://cdn.example.com", wanted, None)
+        verdict = platform.store.verdict(platform.judged(owner))
+        platform.store.streams.finish(made.id, "ended", "", verdict)
+        return made.id
+
+    return {"{key_id}": key, "{stream_id}": stream}
 
 
 def _body(method: str, path: str) -> dict[str, Any]:
@@ -73,8 +81,10 @@ def _body(method: str, path: str) -> dict[str, Any]:
         return {"files": FILE}
     if path.startswith("/v1/bulk"):
         return {"content": '"x"'}
-    if path.endswith(("/cancel", "/rerun")):
+    if path.endswith(("/cancel", "/rerun", "/stop")):
         return {}
+    if path == "/v1/streams":
+        return {"json": {"url": "https://cdn.example.com/live.m3u8"}}
     if path == "/v1/keys":
         return {"json": {"name": "n", "role": "reader"}}
     if path.startswith("/v1"):
