@@ -8,7 +8,6 @@ needs root (a tmpfs of a few megabytes); without it that line says so.
 """
 
 import argparse
-import os
 import random
 import signal
 import sqlite3
@@ -286,7 +285,6 @@ def main() -> None:
         site.mkdir()
         install_brightness(site)
         sys.path.insert(0, str(site))
-        os.environ["PYTHONPATH"] = str(site)
         clips = [
             pan(Path(folder) / f"{n}.mp4", start=3 * n, brightness=1.0 - 0.5 * n / given.jobs)
             for n in range(given.jobs)

@@ -217,6 +217,7 @@ class _Outbox:
             generation=self._submission.generation,
             plugins=self._submission.plugins,
             crops=tuple(meta for meta, _ in self._waiting),
+            traceparent=self._submission.traceparent,
         )
         self._publisher.publish(batch, [crop.pixels for _, crop in self._waiting])
         self.crops += len(self._waiting)

@@ -67,6 +67,8 @@ class Submission(Frozen):
     of it that may be shown."""
     address: str | None = None
     """Where ingest fetches the media from. A secret: signed addresses are keys. Never shown."""
+    traceparent: str | None = None
+    """The job's place in its trace (W3C), where traces are kept."""
     filename: ShownName
     """The name the person gave it; shown, never opened."""
     sample: str = "adaptive"
@@ -208,6 +210,8 @@ class CropBatch(Frozen):
     plugins: tuple[PluginRef, ...]
     """Who is expected to score it; every other group acks it unread."""
     crops: tuple[CropMeta, ...] = Field(min_length=1)
+    traceparent: str | None = None
+    """The job's place in its trace (W3C), where traces are kept."""
 
 
 class TrackSummary(Frozen):

@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     that follow. None: nowhere."""
     metrics_host: str = "127.0.0.1"
 
+    otlp_endpoint: str | None = None
+    """Where traces go, by OTLP over HTTP, such as http://collector:4318. None: there are none."""
+
     log: Literal["auto", "human", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

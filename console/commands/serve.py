@@ -15,7 +15,7 @@ from console.web.door.connections import Connections, protocol
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from unmask.system import logs
+from unmask.system import logs, tracing
 from workers.broker.connect import connect
 from workers.jobs.selection import select
 from workers.run.exposition import Exposition
@@ -49,6 +49,7 @@ def run_server(
             fix="Set UNMASK_REDIS_URL (and UNMASK_DATABASE_URL), or leave --api-only out.",
         )
     logs.configure(settings)
+    tracing.configure(settings, "api")
     # Also for the children, whose working directory may be another one day.
     settings = settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
     listening = _listen(host, port)

@@ -8,12 +8,21 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from unmask.settings import Settings
+from unmask.system import tracing
 
 #: Libraries whose routine chatter would drown ours.
 _QUIET = ("httpx", "httpcore", "alembic", "sqlalchemy", "onnxscript", "torch", "urllib3")
+
+
+def _add_trace(_logger: object, _name: str, event: EventDict) -> EventDict:
+    """The ids under which a trace viewer finds the moment, where traces are kept."""
+    traceparent = tracing.current()
+    if traceparent is not None:
+        _, event["trace_id"], event["span_id"], _ = traceparent.split("-")
+    return event
 
 
 def configure(settings: Settings) -> None:
@@ -22,6 +31,7 @@ def configure(settings: Settings) -> None:
     human = settings.log == "human" or (settings.log == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from unmask.system import instruments as metrics
+from unmask.system import tracing
 
 _T = TypeVar("_T")
 
 
 class Stopwatch:
-    """Adds up seconds by stage; `tell` notes them as `unmask_stage_seconds`."""
+    """Adds up seconds by stage; `tell` notes them as `unmask_stage_seconds`, and as spans.
+
+    Stages that alternate are told as one span each: its length is the sum, its end is now.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -41,3 +45,4 @@ class Stopwatch:
         """Note every stage once."""
         for stage, seconds in self.seconds.items():
             metrics.observe(metrics.STAGE_SECONDS, seconds, stage=stage)
+            tracing.past(stage, tracing.current(), seconds)

@@ -89,6 +89,16 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
         _count(redis, name, "done")
 
 
+def consuming(queue: str, job_id: str) -> dict[str, str]:
+    """What a span says of a message taken from a queue."""
+    return {
+        "messaging.system": "redis",
+        "messaging.destination.name": queue,
+        "messaging.operation.type": "process",
+        "unmask.job.id": job_id,
+    }
+
+
 def _count(redis: "Redis", name: str, what: str) -> None:
     with redis.pipeline(transaction=False) as pipe:
         pipe.hincrby(name, what, 1)

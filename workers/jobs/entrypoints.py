@@ -6,10 +6,11 @@ import structlog
 from redis import Redis
 
 from detect_plugins.catalogue import load_catalogue
+from unmask import queues
 from unmask.errors import ConfigError
 from unmask.settings import Settings
-from unmask.system import logs
-from workers.jobs.attempts import attempt
+from unmask.system import logs, tracing
+from workers.jobs.attempts import attempt, consuming
 from workers.store import Store
 from workers.verdicts.make import Services, make_verdict
 
@@ -25,7 +26,19 @@ def verdict_job(job_id: str, generation: int) -> None:
         structlog.contextvars.bound_contextvars(job_id=job_id),
         attempt(redis, job_id, generation, "verdict"),
     ):
-        make_verdict(services_from_environment(), job_id, generation)
+        services = services_from_environment()
+        row = services.store.job(job_id)
+        told = {} if row is None else {"tenant": row.tenant}
+        with (
+            structlog.contextvars.bound_contextvars(**told),
+            tracing.span(
+                "verdict",
+                parent=None if row is None else row.submission.traceparent,
+                kind="consumer",
+                attributes=consuming(queues.VERDICT_QUEUE, job_id),
+            ),
+        ):
+            make_verdict(services, job_id, generation)
 
 
 @cache

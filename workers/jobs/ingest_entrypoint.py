@@ -8,11 +8,13 @@ from rq import get_current_job
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
+from unmask import queues
 from unmask.errors import BrokerError
 from unmask.messages import IngestClosed, Submission
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
-from workers.jobs.attempts import attempt
+from unmask.system import tracing
+from workers.jobs.attempts import attempt, consuming
 from workers.jobs.settle import enqueue_verdict, settle
 
 
@@ -28,6 +30,12 @@ def ingest_job(submission_json: str) -> None:
     redis, settings = job.connection, Settings()
     with (
         structlog.contextvars.bound_contextvars(job_id=submission.job_id),
+        tracing.span(
+            "ingest",
+            parent=submission.traceparent,
+            kind="consumer",
+            attributes=consuming(queues.INGEST_QUEUE, submission.job_id),
+        ),
         attempt(redis, submission.job_id, submission.generation, "ingest"),
     ):
         publisher = RedisPublisher(redis, settings)

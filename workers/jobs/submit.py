@@ -17,6 +17,7 @@ from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
 from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
 from unmask.settings import Settings
+from unmask.system import tracing
 from unmask.system.hashing import file_sha256
 from workers.jobs.removal.upload_retention import upload_name
 from workers.jobs.selection import select
@@ -97,8 +98,12 @@ def create(
     chosen = select(
         catalogue or load_catalogue(), settings, plugins, allow_untrained=allow_untrained
     )
+    job_id = job_id or secrets.token_hex(12)
+    with tracing.span("submit", kind="producer", attributes=_told(job_id)) as traceparent:
+        pass  # a moment: what follows hangs below it, in other processes
     submission = Submission(
-        job_id=job_id or secrets.token_hex(12),
+        job_id=job_id,
+        traceparent=traceparent,
         path=str(path) if path is not None else places.shown(str(media)),
         address=address,
         filename=filename or (path.name if path is not None else places.shown(str(media))),
@@ -157,6 +162,15 @@ def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
 def ingest_job_name(job_id: str, generation: int) -> str:
     """The name RQ knows this ingest by."""
     return f"ingest-{job_id}-{generation}"
+
+
+def _told(job_id: str) -> dict[str, str]:
+    return {
+        "messaging.system": "redis",
+        "messaging.destination.name": INGEST_QUEUE,
+        "messaging.operation.type": "send",
+        "unmask.job.id": job_id,
+    }
 
 
 def _body_hash(*parts: object) -> str:

@@ -20,7 +20,7 @@ from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
 from unmask.queues import CLAIM_IDLE_MS, INGEST_QUEUE, VERDICT_QUEUE
 from unmask.settings import Settings
-from unmask.system import logs
+from unmask.system import logs, tracing
 from workers.broker.connect import check, connect
 from workers.jobs.entrypoints import shared_url
 from workers.jobs.selection import Selection, select
@@ -59,6 +59,7 @@ def run_role(
     """
     os.umask(0o077)  # pictures of people: for this user's eyes
     logs.configure(settings)
+    tracing.configure(settings, role)
     url = shared_url(settings)
     check(url).redis.close()
     with RoleBeat(url, role), Exposition(settings, role, lambda: causes(url, settings)):

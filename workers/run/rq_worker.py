@@ -25,7 +25,7 @@ from rq.worker.base import StopRequested
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
-from unmask.system import logs
+from unmask.system import logs, tracing
 from workers.run.horse_metrics import FromHorse, begin_relay, end_relay
 from workers.run.lifeline import follow_parent
 
@@ -124,6 +124,7 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             return bool(super().perform_job(job, queue))
         finally:
             end_relay()
+            tracing.flush()
 
 
 def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, level: str) -> None:
@@ -172,6 +173,7 @@ def run_horse(
     worker.execution = Execution.fetch(execution_id, job.id, connection=redis)
     worker._is_horse = True
     begin_relay()
+    tracing.configure(Settings(), queue_name)
     worker.main_work_horse(job, worker.queues[0])
 
 

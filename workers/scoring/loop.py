@@ -243,6 +243,7 @@ def _items(entry: Entry) -> list[Item]:
             entry_id=entry.id,
             meta=meta,
             crop=crop,
+            traceparent=entry.batch.traceparent,
         )
         for meta, crop in zip(entry.batch.crops, entry.crops, strict=True)
     ]

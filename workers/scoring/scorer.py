@@ -35,6 +35,7 @@ class Item:
     entry_id: str
     meta: CropMeta
     crop: FaceCrop
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
