@@ -3,20 +3,25 @@
 import signal
 import socket
 import sys
-from contextlib import nullcontext, suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 
 import structlog
 import uvicorn
+from redis import Redis
 from rich.console import Console
 
 from console.web.app import create_app
 from console.web.door.connections import Connections, protocol
 from detect_plugins.catalogue import load_catalogue
+from ingest.fetching.places import allowance
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import logs, tracing
 from workers.broker.connect import connect
+from workers.jobs.deliver import Deliverer
 from workers.jobs.selection import select
 from workers.run.exposition import Exposition
 from workers.run.supervisor import Supervisor
@@ -93,11 +98,28 @@ def run_server(
             forwarded_allow_ips=list(settings.trusted_proxies),
         )
         exposed = Exposition(shared, "api")
-        with exposed, suppress(KeyboardInterrupt, SystemExit), crew:
+        pushed = _delivering(shared, store, found.redis)
+        with exposed, suppress(KeyboardInterrupt, SystemExit), crew, pushed:
             _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
     return 0
+
+
+@contextmanager
+def _delivering(settings: Settings, store: Store, redis: Redis) -> Iterator[None]:
+    """Webhooks are sent from this process, as long as it serves."""
+    stopping = threading.Event()
+    deliverer = Deliverer(
+        store=store, redis=redis, allowance=allowance(settings), proxy=settings.fetch_proxy
+    )
+    thread = threading.Thread(target=deliverer.run, args=(stopping,), name="webhooks", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(timeout=20)
 
 
 def _listen(host: str, port: int) -> socket.socket:

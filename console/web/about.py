@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Response
 from redis.exceptions import RedisError
 
 from console.show.listing import describe
 from console.web.answers import Part, Readiness
-from console.web.examples import PROBLEMS, VERDICT_SCHEMA
+from console.web.described.examples import PROBLEMS, VERDICT_SCHEMA
 from console.web.services import WebServices, WebServicesDep
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import UnmaskError
@@ -16,12 +15,6 @@ from workers.broker.lifesigns import roles_alive, served
 from workers.jobs.selection import select
 
 router = APIRouter()
-
-
-@router.get("/openapi.json", include_in_schema=False)
-def description(request: Request) -> JSONResponse:
-    """The OpenAPI description of this API."""
-    return JSONResponse(request.app.openapi())
 
 
 @router.get(

@@ -1,12 +1,15 @@
 """The web application: API and page over one store and one Redis."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
 from console.web import about, control, decisions, jobs, keys, page, problems, streams
+from console.web.described import docs
+from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
 from console.web.door.guard import Guard
 from console.web.door.hosts import CheckHost
@@ -15,6 +18,7 @@ from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
 from console.web.intake import bulk, submission
+from console.web.push import event_stream, webhook_routes
 from console.web.request_metrics import Metrics
 from console.web.services import WebServices
 from unmask import __version__
@@ -59,9 +63,23 @@ def create_app(
         has_login=settings.oidc_issuer is not None,
         session_hours=settings.session_hours,
     )
+    app.openapi = partial(describe_api, app, _DESCRIPTION)  # type: ignore[method-assign]
     app.state.oauth = login.provider(settings)
     problems.install(app)
-    for part in (submission, bulk, jobs, control, streams, decisions, keys, about, page):
+    for part in (
+        submission,
+        bulk,
+        jobs,
+        control,
+        streams,
+        decisions,
+        event_stream,
+        webhook_routes,
+        keys,
+        about,
+        docs,
+        page,
+    ):
         app.include_router(part.router)
     app.include_router(login.api)
     app.include_router(login.page)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from console.web.answers import JobView
-from console.web.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS
 from console.web.intake.submission import check_policy
 from console.web.services import WebServicesDep
 from ingest.decoding.sampling import parse_policy

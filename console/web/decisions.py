@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from console.web.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS
 from console.web.services import WebServices, WebServicesDep
 from unmask.frozen import Frozen
 from unmask.verdict.decision import Decision, DecisionGiven
@@ -55,7 +55,7 @@ def add(job_id: str, given: DecisionGiven, found: WebServicesDep) -> JSONRespons
     return JSONResponse(
         made.model_dump(mode="json"),
         status_code=201,
-        headers={"Location": f"/v1/jobs/{job_id}/decisions"},
+        headers={"Location": f"{found.root}/v1/jobs/{job_id}/decisions"},
     )
 
 

@@ -5,10 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
 
+from console.web import etags
 from console.web.answers import JobList, JobView, shown_reasons
-from console.web.examples import JOB_EXAMPLE, PROBLEMS, VERDICT_RESPONSES
+from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, VERDICT_RESPONSES
 from console.web.problems import problem
+from console.web.push.event_stream import until_ended
 from console.web.services import WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
@@ -17,6 +20,12 @@ from unmask.verdict import VerdictLabel
 from workers.store.job_search import JobQuery, Sort
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
+
+_VERDICT_CACHE = "private, no-cache"
+_PICTURE_CACHE = "private, max-age=3600"
+_UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "If-None-Match names what there is."}
+}
 
 
 class JobFilters(Frozen):
@@ -81,17 +90,30 @@ def _given(filters: JobFilters) -> dict[str, Any]:
     operation_id="get_job",
     responses={200: {"content": {"application/json": JOB_EXAMPLE}}, **PROBLEMS},
 )
-def show(job_id: str, found: WebServicesDep) -> JobView:
-    """State and progress; 200 for every job there is, running, failed or done."""
-    job = found.job(job_id)
-    return JobView.of(job, found.progress(job))
+async def show(
+    job_id: str,
+    request: Request,
+    found: WebServicesDep,
+    wait: Annotated[
+        float, Query(ge=0, le=60, description="Seconds to wait for the job to end.")
+    ] = 0,
+) -> JobView:
+    """State and progress; 200 for every job there is, running, failed or done.
+
+    With `wait`, the answer comes when the job has ended, or after so many seconds as it then is.
+    """
+    await run_in_threadpool(found.job, job_id)
+    if wait > 0:
+        await until_ended(request, found, job_id, wait)
+    job = await run_in_threadpool(found.job, job_id)
+    return JobView.of(job, await run_in_threadpool(found.progress, job))
 
 
 @router.get(
     "/jobs/{job_id}/verdict",
     summary="The verdict of a job",
     operation_id="get_verdict",
-    responses=VERDICT_RESPONSES,
+    responses={**VERDICT_RESPONSES, **_UNCHANGED},
 )
 def verdict(
     job_id: str,
@@ -111,7 +133,12 @@ def verdict(
     is_done = job.state is JobState.SUCCEEDED or wanted < job.generation
     known = found.store.verdict(job_id, wanted) if is_done else None
     if known is not None:
-        return Response(known.canonical_json(), media_type="application/json")
+        content = known.canonical_json()
+        tag = etags.tag_of(content)
+        if etags.has(request, tag):
+            return etags.not_modified(tag, _VERDICT_CACHE)
+        headers = {"ETag": tag, "Cache-Control": _VERDICT_CACHE}
+        return Response(content, media_type="application/json", headers=headers)
     reasons = shown_reasons(job)
     stopped = job.state in {JobState.FAILED, JobState.CANCELLED}
     return problem(
@@ -135,14 +162,21 @@ def verdict(
     response_class=FileResponse,
     responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}, **PROBLEMS},
 )
-def evidence(job_id: str, name: str, found: WebServicesDep) -> FileResponse:
-    """A picture that the verdict names: a face, a map over it, or a whole frame."""
+def evidence(job_id: str, name: str, request: Request, found: WebServicesDep) -> Response:
+    """A PNG that the verdict's `face_url` or `heatmap_url` names."""
     path = found.picture(found.job(job_id), name)
-    if path is None:
+    try:
+        status = None if path is None else path.stat()
+    except FileNotFoundError:
+        status = None
+    if path is None or status is None:
         raise InputError(
             f"job {job_id!r} has no picture {name!r}.",
             code=ReasonCode.NOT_FOUND,
             fix="Use an address from the verdict's `evidence`; pictures may have been deleted.",
         )
-    kind = "image/jpeg" if path.suffix == ".jpg" else "image/png"
-    return FileResponse(path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+    tag = etags.tag_of(f"{status.st_mtime_ns}-{status.st_size}")
+    if etags.has(request, tag):
+        return etags.not_modified(tag, _PICTURE_CACHE)
+    headers = {"ETag": tag, "Cache-Control": _PICTURE_CACHE}
+    return FileResponse(path, media_type="image/png", headers=headers, stat_result=status)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, StringConstraints
 
-from console.web.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS
 from console.web.identity.rates import parse_rate
 from console.web.services import WebServicesDep
 from unmask.errors import InputError, ReasonCode

@@ -65,7 +65,7 @@ def _row(found: WebServices, job: JobRow, decision: Decision | None = None) -> R
 
 
 def _html(found: WebServices, template: str, **values: object) -> HTMLResponse:
-    shared = {"actor": found.actor, "root": found.settings.root_path.rstrip("/")}
+    shared = {"actor": found.actor, "root": found.root}
     return HTMLResponse(environment().get_template(template).render(**shared, **values))
 
 
@@ -106,9 +106,7 @@ def _list_page(found: WebServices, query: JobQuery, *, queue: bool) -> HTMLRespo
 async def upload(request: Request, found: WebServicesDep) -> Response:
     """The upload form; then the new job's own page."""
     job, _ = await by_upload(request, found, None)
-    return RedirectResponse(
-        f"{found.settings.root_path.rstrip('/')}/jobs/{job.id}", status_code=303
-    )
+    return RedirectResponse(f"{found.root}/jobs/{job.id}", status_code=303)
 
 
 @router.get("/jobs/{job_id}")
@@ -127,7 +125,7 @@ def _job_page(
     def picture(url: str) -> str | None:
         name = Path(url).name
         return (
-            f"{found.settings.root_path.rstrip('/')}/v1/jobs/{job_id}/evidence/{name}"
+            f"{found.root}/v1/jobs/{job_id}/evidence/{name}"
             if found.picture(row.job, name)
             else None
         )
@@ -168,9 +166,7 @@ def _decided(found: WebServices, job_id: str, typed: dict[str, str]) -> Response
             raise
         problem = f"{error.message.capitalize()} {error.fix}"
     else:
-        return RedirectResponse(
-            f"{found.settings.root_path.rstrip('/')}/jobs/{job_id}#decisions", status_code=303
-        )
+        return RedirectResponse(f"{found.root}/jobs/{job_id}#decisions", status_code=303)
     return _job_page(found, job_id, typed=typed, problem=problem)
 
 

@@ -27,6 +27,11 @@ class WebServices:
     actor: Actor = OPEN
     """Whoever makes the request at hand."""
 
+    @property
+    def root(self) -> str:
+        """The path under which a reverse proxy shows this server; empty, or without a final /."""
+        return self.settings.root_path.rstrip("/")
+
     def job(self, job_id: str) -> JobRow:
         """The job. Raises InputError (not_found) for an unknown id, and for another tenant's."""
         job = self.store.job(job_id)

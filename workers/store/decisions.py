@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from unmask.verdict.decision import Decision, DecisionGiven, Stance
 from workers.store.clock import now, stamp
-from workers.store.outbox import DECISION_MADE, write_event
+from workers.store.outgoing.outbox import DECISION_MADE, write_event
 from workers.store.sql_tables import DECISIONS, JOBS
 
 _CHUNK = 500

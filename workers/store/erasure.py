@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from unmask.frozen import Frozen
 from workers.store.clock import now, stamp
-from workers.store.outbox import JOB_ERASED, write_event
+from workers.store.outgoing.outbox import JOB_ERASED, write_event
 from workers.store.sql_tables import (
     ACTIONS,
     DECISIONS,

@@ -23,7 +23,14 @@ from workers.store.erasure import Erasure
 from workers.store.job_search import JobSearch
 from workers.store.keys import KeyRing
 from workers.store.migrate import upgrade
-from workers.store.outbox import JOB_CANCELLED, JOB_FAILED, JOB_SUCCEEDED, Outbox, write_event
+from workers.store.outgoing.outbox import (
+    JOB_CANCELLED,
+    JOB_FAILED,
+    JOB_SUCCEEDED,
+    Outbox,
+    write_event,
+)
+from workers.store.outgoing.webhook_book import WebhookBook
 from workers.store.rows import (
     REASONS,
     Headline,
@@ -57,6 +64,7 @@ class Store:
         self.actions = ActionLog(self._begin)
         self.erasure = Erasure(self._begin)
         self.streams = StreamTable(self._begin)
+        self.webhooks = WebhookBook(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()

@@ -17,6 +17,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+#: In the scope of a HEAD request, for what would otherwise stream for ever.
+WAS_HEAD = "unmask.was_head"
 
 
 class Guard:
@@ -53,7 +55,8 @@ class Guard:
             await refused(scope, receive, answer)
             return
         # Every address that answers GET answers HEAD, with the same head and no body.
-        await self._app({**scope, "method": "GET"} if is_head else scope, receive, answer)
+        as_get = {**scope, "method": "GET", WAS_HEAD: True}
+        await self._app(as_get if is_head else scope, receive, answer)
 
 
 def is_foreign(request: Request) -> bool:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import JobView, PathSubmission
-from console.web.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS
 from console.web.intake.bodies import short_body
 from console.web.intake.submission import submit_reference
 from console.web.services import WebServices, WebServicesDep

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import JobView, PathSubmission
-from console.web.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY
+from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY
 from console.web.intake.bodies import short_body
 from console.web.intake.media_roots import allowed_path
 from console.web.intake.uploads import Upload, receive
@@ -135,7 +135,7 @@ async def hand_in(
     return JSONResponse(
         view.model_dump(mode="json"),
         status_code=202 if created else 200,
-        headers={"Location": f"/v1/jobs/{job.id}"},
+        headers={"Location": f"{found.root}/v1/jobs/{job.id}"},
     )
 
 

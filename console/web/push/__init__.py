@@ -1,0 +1,1 @@
+"""What the server tells of by itself: events as a stream, and webhooks."""
