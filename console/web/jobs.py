@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from console.web import etags
 from console.web.answers import JobList, JobView, shown_reasons
 from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, VERDICT_RESPONSES
+from console.web.door import etags
 from console.web.problems import problem
 from console.web.push.event_stream import until_ended
 from console.web.services import WebServicesDep

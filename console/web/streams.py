@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from console.web.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS
 from console.web.intake.submission import check_policy
 from console.web.problems import problem
 from console.web.services import WebServices, WebServicesDep

@@ -12,7 +12,7 @@ from unmask.frozen import Frozen
 from unmask.requests.stream import Rolling, StreamStateName, StreamWanted, WindowReport
 from unmask.verdict import Verdict, read_verdict
 from workers.store.clock import now
-from workers.store.outbox import STREAM, write_event
+from workers.store.outgoing.outbox import STREAM, write_event
 from workers.store.sql_tables import STREAM_WINDOWS, STREAMS
 
 OPEN_STATES = ("connecting", "live", "stalled", "reconnecting")
