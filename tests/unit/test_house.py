@@ -40,6 +40,7 @@ SAME_SENSE = {
     "store": "the database, and its room",
     "operate": "the operator's hand on jobs",
     "live": "live streams",
+    "streams": "live streams, as rows and as an API",
     "notes": "what is said beside a verdict",
 }
 OLD_WORDS = (

@@ -15,6 +15,7 @@ import uvicorn
 
 from console.web.app import create_app
 from console.web.services import WebServices
+from tests.e2e import clips
 from unmask.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -91,8 +92,7 @@ def test_the_client_alone_is_small_and_talks_to_a_server(
     assert {path.name for path in site.iterdir()} >= {"unmask", "console", "pydantic"}
     assert not (site / "workers").exists() and not (site / "console" / "web").exists()
 
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(b"some bytes that no worker will ever look at")
+    clip = clips.faceless(tmp_path / "clip.mp4")
     ask = [python, "-c", ASK, address, str(clip)]
     first = subprocess.run(
         [*ask, "none"], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=120
