@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
-from console.web import about, control, decisions, jobs, keys, page, problems, streams
+from console.web import about, control, decisions, jobs, keys, page, problems, stream_page, streams
 from console.web.described import docs
 from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
@@ -79,6 +79,7 @@ def create_app(
         about,
         docs,
         page,
+        stream_page,
     ):
         app.include_router(part.router)
     app.include_router(login.api)

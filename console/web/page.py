@@ -64,7 +64,8 @@ def _row(found: WebServices, job: JobRow, decision: Decision | None = None) -> R
     return Row(job=job, progress=found.progress(job), verdict=verdict, decision=decision)
 
 
-def _html(found: WebServices, template: str, **values: object) -> HTMLResponse:
+def html(found: WebServices, template: str, **values: object) -> HTMLResponse:
+    """A page of ours from its template."""
     shared = {"actor": found.actor, "root": found.root}
     return HTMLResponse(environment().get_template(template).render(**shared, **values))
 
@@ -92,7 +93,7 @@ def _list_page(found: WebServices, query: JobQuery, *, queue: bool) -> HTMLRespo
     listed = found.store.search.page(query).jobs
     decided = found.store.decisions.newest([job.id for job in listed])
     rows = [_row(found, job, decided.get(job.id)) for job in listed]
-    return _html(
+    return html(
         found,
         "jobs.html",
         rows=rows,
@@ -130,7 +131,7 @@ def _job_page(
             else None
         )
 
-    page = _html(
+    page = html(
         found,
         "job.html",
         row=row,

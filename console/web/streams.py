@@ -151,7 +151,7 @@ def list_streams(
 )
 def get_stream(stream_id: str, found: WebServicesDep) -> StreamView:
     """Its state and its rolling verdict."""
-    return StreamView.of(_stream(found, stream_id))
+    return StreamView.of(stream_of(found, stream_id))
 
 
 @router.get(
@@ -168,7 +168,7 @@ def list_windows(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> WindowPage:
     """In order, from the first; the next page begins after the last index of this one."""
-    _stream(found, stream_id)
+    stream_of(found, stream_id)
     windows = tuple(found.store.streams.windows(stream_id, after, limit))
     more = windows[-1].index if len(windows) == limit else None
     return WindowPage(windows=windows, next_after=more)
@@ -183,9 +183,9 @@ def list_windows(
 )
 def stop_stream(stream_id: str, found: WebServicesDep) -> StreamView:
     """It ends within seconds, with a verdict on what was seen. One that has ended stays as it is."""
-    _stream(found, stream_id)
+    stream_of(found, stream_id)
     found.store.streams.stop(stream_id)
-    return StreamView.of(_stream(found, stream_id))
+    return StreamView.of(stream_of(found, stream_id))
 
 
 @router.get(
@@ -196,7 +196,7 @@ def stop_stream(stream_id: str, found: WebServicesDep) -> StreamView:
 )
 def stream_verdict(stream_id: str, request: Request, found: WebServicesDep) -> Response:
     """Once it has ended; until then, the stream itself has the rolling verdict."""
-    row = _stream(found, stream_id)
+    row = stream_of(found, stream_id)
     if row.verdict is not None:
         return Response(row.verdict.canonical_json(), media_type="application/json")
     return problem(
@@ -226,7 +226,7 @@ async def follow_stream(
 
     The id of an event is the index of the last window: sent back as Last-Event-ID, nothing is missed.
     """
-    await run_in_threadpool(_stream, found, stream_id)
+    await run_in_threadpool(stream_of, found, stream_id)
     after = int(last_event_id) if last_event_id and last_event_id.lstrip("-").isdigit() else -1
     return StreamingResponse(
         _events(found, stream_id, request, after),
@@ -263,7 +263,7 @@ async def _events(
         await asyncio.sleep(_POLL_S)
 
 
-def _stream(found: WebServices, stream_id: str) -> StreamRow:
+def stream_of(found: WebServices, stream_id: str) -> StreamRow:
     """The stream. Raises InputError (not_found), for another tenant's too."""
     row = found.store.streams.get(stream_id)
     if row is None or row.tenant != found.actor.tenant:

@@ -48,6 +48,8 @@ _TABLE: dict[str, dict[str, Permission | str]] = {
     # The page
     "/": {"GET": "jobs.read", "POST": "jobs.submit"},
     "/undecided": {"GET": "jobs.read"},
+    "/streams": {"GET": "jobs.read"},
+    "/streams/{stream_id}": {"GET": "verdicts.read"},
     "/jobs/{job_id}": {"GET": "verdicts.read"},
     "/jobs/{job_id}/decisions": {"POST": "decisions.make"},
     "/login": {"GET": PUBLIC, "POST": PUBLIC},
