@@ -174,6 +174,6 @@ def _row(outcome: local.ScanResult, folder: Path | None) -> tuple[Text, Text, Te
         name,
         label,
         Text(wording.probability(verdict.p_fake)),
-        Text(str(len(verdict.tracks))),
+        Text(str(verdict.people())),
         reason if verdict.p_fake is None else where,
     )

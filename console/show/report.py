@@ -113,8 +113,8 @@ class IndexRow:
 
     @property
     def faces(self) -> int | None:
-        """How many face tracks."""
-        return None if self.verdict is None else len(self.verdict.tracks)
+        """How many people."""
+        return None if self.verdict is None else self.verdict.people()
 
     @property
     def reason(self) -> str:

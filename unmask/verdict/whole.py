@@ -101,6 +101,16 @@ class Verdict(Frozen):
     rests_on: tuple[PluginRef, ...]
     """The plugins that count, with their weights."""
 
+    def faces(self) -> tuple[TrackVerdict, ...]:
+        """The tracks that are somebody: not those of a box that showed up and was gone."""
+        if all(track.person is None for track in self.tracks):
+            return self.tracks
+        return tuple(track for track in self.tracks if track.person is not None)
+
+    def people(self) -> int:
+        """How many people were seen, as far as their tracks tell; each track one where none does."""
+        return len({track.person or -track.id for track in self.faces()})
+
     def canonical_json(self) -> str:
         """One JSON text per verdict: equal verdicts are equal bytes."""
         return self.model_dump_json(indent=2) + "\n"
