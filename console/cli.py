@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from console.commands.operation.operate_cli import dead_app, jobs_app
 from ingest.live.drop_policy import DropPolicy
 from unmask import __version__
 from unmask.errors import ConfigError, PluginBroken, UnmaskError
-from unmask.settings import Settings
+from unmask.settings import load_settings
 
 app = typer.Typer(
     help="Judge whether the faces in videos are forged, and show why.",
@@ -78,20 +77,6 @@ def main() -> None:
             console.print(error.fix, style="dim", markup=False, highlight=False)
         usage = isinstance(error, ConfigError | PluginBroken)
         sys.exit(EXIT_USAGE if usage else EXIT_UNJUDGED)
-
-
-def load_settings(**changes: object) -> Settings:
-    """Settings of the environment with `changes` on top. Raises ConfigError naming the variable."""
-    given = {key: value for key, value in changes.items() if value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise ConfigError(
-            f"UNMASK_{name.upper()}: {first['msg']}.",
-            fix="docs/reference/settings.md lists what each variable takes.",
-        ) from error
 
 
 def plugin_keys(text: str | None) -> tuple[str, ...] | None:

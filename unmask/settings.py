@@ -7,8 +7,10 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from unmask.errors import ConfigError
 
 EngineName = Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "inductor"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -144,3 +146,36 @@ class Settings(BaseSettings):
     def uploads(self) -> Path:
         """The folder that the API writes uploads to, and nobody else."""
         return self.data_dir / "uploads"
+
+    @field_validator("data_dir")
+    @classmethod
+    def _named(cls, value: Path) -> Path:
+        if value == Path():
+            raise ValueError("name a folder; an empty text would be wherever it is started")
+        return value
+
+    @field_validator("media_roots")
+    @classmethod
+    def _absolute(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in value:
+            if not root.is_absolute():
+                raise ValueError(f"{str(root)!r} is no absolute path")
+        return value
+
+
+def load_settings(**changes: object) -> Settings:
+    """Settings of the environment with `changes` on top. Raises ConfigError naming the variable."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    fix = "docs/reference/settings.md lists what each variable takes."
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise ConfigError(f"UNMASK_{name.upper()}: {first['msg']}.", fix=fix) from error
+    except SettingsError as error:
+        # A list that is no JSON; the library names the field between quotes.
+        name = str(error).partition('"')[2].partition('"')[0]
+        raise ConfigError(
+            f'UNMASK_{name.upper()} is no JSON: write a list as \'["a", "b"]\'.', fix=fix
+        ) from error

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.settings import Settings
+from unmask.settings import load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON line for each, for programs.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="So many at most.")]
@@ -34,7 +34,7 @@ def jobs_list(
     """List jobs, the newest first, with why they wait or why they failed."""
     from console.commands.operation.operate import run_jobs_list  # noqa: PLC0415
 
-    run_jobs_list(Settings(), state=state, limit=limit, as_json=json)
+    run_jobs_list(load_settings(), state=state, limit=limit, as_json=json)
 
 
 @jobs_app.command("show")
@@ -42,7 +42,7 @@ def jobs_show(job: Annotated[str, typer.Argument(metavar="JOB")]) -> None:
     """Print one job as JSON."""
     from console.commands.operation.operate import run_jobs_show  # noqa: PLC0415
 
-    run_jobs_show(Settings(), job)
+    run_jobs_show(load_settings(), job)
 
 
 @jobs_app.command("retry")
@@ -50,7 +50,7 @@ def jobs_retry(jobs: Jobs) -> None:
     """Run finished jobs again (one generation up); try waiting ones now."""
     from console.commands.operation.operate import run_jobs_retry  # noqa: PLC0415
 
-    run_jobs_retry(Settings(), jobs)
+    run_jobs_retry(load_settings(), jobs)
 
 
 @jobs_app.command("cancel")
@@ -58,7 +58,7 @@ def jobs_cancel(jobs: Jobs) -> None:
     """End unfinished jobs and delete their crops."""
     from console.commands.operation.operate import run_jobs_cancel  # noqa: PLC0415
 
-    run_jobs_cancel(Settings(), jobs)
+    run_jobs_cancel(load_settings(), jobs)
 
 
 @dead_app.command("list")
@@ -66,7 +66,7 @@ def dead_list(*, limit: Limit = 50, json: Json = False) -> None:
     """List dead letters, the newest first."""
     from console.commands.operation.operate import run_dead_list  # noqa: PLC0415
 
-    run_dead_list(Settings(), limit=limit, as_json=json)
+    run_dead_list(load_settings(), limit=limit, as_json=json)
 
 
 @dead_app.command("show")
@@ -74,7 +74,7 @@ def dead_show(letter: Annotated[str, typer.Argument(metavar="LETTER")]) -> None:
     """Print one dead letter as JSON."""
     from console.commands.operation.operate import run_dead_show  # noqa: PLC0415
 
-    run_dead_show(Settings(), letter)
+    run_dead_show(load_settings(), letter)
 
 
 @dead_app.command("retry")
@@ -82,7 +82,7 @@ def dead_retry(letters: Letters) -> None:
     """Run their jobs anew, once the plugin is mended; the video is decoded again."""
     from console.commands.operation.operate import run_dead_retry  # noqa: PLC0415
 
-    run_dead_retry(Settings(), letters)
+    run_dead_retry(load_settings(), letters)
 
 
 @dead_app.command("drop")
@@ -90,4 +90,4 @@ def dead_drop(letters: Letters) -> None:
     """Forget them; jobs and verdicts stay as they are."""
     from console.commands.operation.operate import run_dead_drop  # noqa: PLC0415
 
-    run_dead_drop(Settings(), letters)
+    run_dead_drop(load_settings(), letters)

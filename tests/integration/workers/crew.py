@@ -17,7 +17,10 @@ from unmask.settings import Settings
 from workers.run.lifeline import follow_parent
 from workers.run.roles import run_role
 follow_parent(int(sys.argv[2]))
-sys.exit(run_role(sys.argv[1], Settings(), claim_idle_ms=800, believed_s=3, sweep_every_s=0.4))
+drain_s = float(os.environ.get("TEST_DRAIN_S", "25"))
+sys.exit(run_role(
+    sys.argv[1], Settings(), claim_idle_ms=800, believed_s=3, sweep_every_s=0.4, drain_s=drain_s
+))
 """
 
 

@@ -1,5 +1,6 @@
 """kill -9 in mid-batch and in mid-video: every video still gets exactly one, and the same, verdict."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +132,30 @@ def test_an_ingest_worker_killed_in_mid_video_loses_no_video_and_changes_no_verd
     crew.kill("ingest")
     crew.start("score")
     crew.start("ingest")
+    crew.wait_for(lambda: finished(store, ids))
+    assert verdicts_of(store, ids) == undisturbed
+    assert_one_verdict_each_and_nothing_left(store, redis, ids, crew)
+    store.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_worker_told_to_stop_in_mid_video_ends_in_time_and_another_finishes_it(
+    redis: Redis, settings: Settings, clips: list[Path], crew: Crew, undisturbed: list[str]
+) -> None:
+    store = Store(settings.database())
+    ids = submit_all(store, redis, settings, clips)
+    crew.start("ingest", TEST_DRAIN_S="2")
+    # Without a scoring process it would wait at the high-water mark for ever.
+    crew.wait_for(lambda: redis.xlen(queues.CROPS) == 3)
+    told = crew.processes.pop("ingest")
+    begun = time.monotonic()
+    told.terminate()
+    assert told.wait(timeout=120) == 0, crew.log("ingest")
+    assert time.monotonic() - begun < 60, "two seconds, and what a busy machine takes"
+    assert "job.cut_off" in crew.log("ingest")
+    for role in ("verdict", "score", "ingest"):
+        crew.start(role)
     crew.wait_for(lambda: finished(store, ids))
     assert verdicts_of(store, ids) == undisturbed
     assert_one_verdict_each_and_nothing_left(store, redis, ids, crew)
