@@ -94,6 +94,7 @@ def run_server(
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
+            root_path=settings.root_path.rstrip("/"),
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=list(settings.trusted_proxies),
         )

@@ -1,8 +1,10 @@
 """`unmask submit` and `unmask verdict`: the front door of a server elsewhere."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,13 +16,13 @@ from console.show.lines import shown_path
 def run_submit(
     paths: Sequence[Path],
     server: str,
-    options: Mapping[str, str | None],
+    options: Mapping[str, Any],
     *,
     key: str | None,
     wait: bool,
 ) -> int:
     """Send each file; prints `JOB  FILE` a line, and the verdict where `wait`. 1 if one failed."""
-    client, failed = Client(server), False
+    client, failed = Client(server, key=os.environ.get("UNMASK_KEY")), False
     console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     for path in paths:
         try:
@@ -42,7 +44,7 @@ def run_submit(
 
 def run_verdict(job_id: str, server: str, *, wait: bool) -> int:
     """Print verdict.json of a job."""
-    client = Client(server)
+    client = Client(server, key=os.environ.get("UNMASK_KEY"))
     verdict = client.wait(job_id) if wait else client.verdict(job_id)
     sys.stdout.write(verdict.canonical_json())
     return 0

@@ -24,7 +24,7 @@ from workers.store import Store
 
 log = structlog.get_logger(__name__)
 
-_ROLES = ("ingest", "score", "verdict")
+_ROLES = ("ingest", "score", "verdict", "stream")
 
 
 class QueueMetrics(Collector):

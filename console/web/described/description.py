@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from console.show.verdict_schema import verdict_schema
+from console.web.described.examples import PROBLEMS
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from console.web.problems import Problem
 
@@ -49,7 +50,7 @@ def describe_api(app: FastAPI, description: str) -> dict[str, Any]:
             version=app.version,
             description=description,
             routes=app.routes,
-            servers=[{"url": app.root_path or "/"}],
+            servers=[{"url": app.state.service.root or "/"}],
             separate_input_output_schemas=False,
         )
         components = found.setdefault("components", {})
@@ -73,6 +74,9 @@ def _finish(operation: dict[str, Any], needed: str) -> None:
     else:
         operation["x-permission"] = needed
     operation["responses"].setdefault("503", _UNAVAILABLE)
+    for status, answer in PROBLEMS.items():
+        # Any of them may be refused: for its Host, a key that nobody knows, too many requests.
+        operation["responses"].setdefault(str(status), answer)
 
 
 def _verdict_components() -> dict[str, Any]:

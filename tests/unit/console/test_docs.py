@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([ROOT / "README.md", ROOT / "deploy" / "README.md", *(ROOT / "docs").rglob("*.md")])
 KNOWN = {f"UNMASK_{name.upper()}" for name in Settings.model_fields}
 #: Read by one command each, not by Settings.
-OTHERS = {"UNMASK_SERVER", "UNMASK_DATA", "UNMASK_TIMM_WEIGHTS"}
+OTHERS = {"UNMASK_SERVER", "UNMASK_DATA", "UNMASK_TIMM_WEIGHTS", "UNMASK_KEY"}
 
 
 def _commands(page: Path) -> list[str]:

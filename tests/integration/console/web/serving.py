@@ -20,6 +20,7 @@ def serving(app: FastAPI, settings: Settings, *, most: int | None = None) -> Ite
         http=protocol(Connections(settings, most=most)),
         port=0,
         log_config=None,
+        root_path=settings.root_path,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=1,
