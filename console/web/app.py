@@ -13,13 +13,13 @@ from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
 from console.web.door.guard import Guard
 from console.web.door.hosts import CheckHost
+from console.web.door.request_metrics import Metrics
 from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
 from console.web.intake import bulk, submission
 from console.web.push import event_stream, webhook_routes
-from console.web.request_metrics import Metrics
 from console.web.services import WebServices
 from unmask import __version__
 from unmask.settings import Settings

@@ -106,8 +106,10 @@ class DirectedSearch:
     def _settled(self, face: Face, told: list[tuple[Face, int, bool]]) -> Face:
         for asked, turns, sure in told:
             if asked is face:
+                # A close call for the direction of the whole picture is none.
+                doubtful = not sure and not (self._told and turns == self._turns)
                 return dataclasses.replace(
-                    face, turns=turns if sure else face.turns, doubtful=not sure
+                    face, turns=turns if sure else face.turns, doubtful=doubtful
                 )
         return face
 

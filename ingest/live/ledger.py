@@ -1,7 +1,7 @@
 """Every second of a stream accounted for: judged, no face, too small, dropped, gap. Pure.
 
-A look speaks for the time since the one before it, up to the time it may speak for at most; what is
-left over is a gap. So the parts of a stretch always add up to it, to the millisecond.
+A look speaks for the time since the one before it, up to the time it may speak for at most; the last
+one of a stretch also for what follows it, as far. What is left over is a gap. So the parts of a stretch always add up to it, to the millisecond.
 """
 
 from collections import Counter
@@ -70,20 +70,24 @@ def account(
     """What became of the time from `start_ms` to `end_ms`.
 
     `looks` that arrived in it; `states`: every change so far. A look speaks for at most
-    `speaks_for_ms` before it.
+    `speaks_for_ms`.
 
     >>> account(0, 5000, [Look(500), Look(1000)], [StateChange(0, "stalled")], speaks_for_ms=1000)
-    Account(judged=1000, no_face=0, too_small=0, dropped=(), gap=(('stalled', 4000),))
+    Account(judged=2000, no_face=0, too_small=0, dropped=(), gap=(('stalled', 3000),))
     """
     spent: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     gaps: Counter[str] = Counter()
     changes = sorted(states, key=lambda change: change.at_ms)
     at = start_ms
-    for look in sorted(looks):
+    ordered = sorted(looks)
+    for number, look in enumerate(ordered):
         until = min(max(look.arrived_ms, at), end_ms)
         begun = max(at, until - speaks_for_ms)
         _gap(gaps, at, begun, changes)
+        if _goes_on(until, end_ms, later=ordered[number + 1 :], changes=changes):
+            # The next look is in the next stretch: until then this one speaks.
+            until = min(end_ms, until + speaks_for_ms)
         if look.outcome == "dropped":
             dropped[look.reason] += until - begun
         else:
@@ -97,6 +101,11 @@ def account(
         dropped=_sorted(dropped),
         gap=_sorted(gaps),
     )
+
+
+def _goes_on(until_ms: int, end_ms: int, *, later: list[Look], changes: list[StateChange]) -> bool:
+    """Whether a look is the last of its stretch, and nothing happened to the stream after it."""
+    return not later and not any(until_ms < change.at_ms <= end_ms for change in changes)
 
 
 def _gap(gaps: "Counter[str]", start_ms: int, end_ms: int, changes: list[StateChange]) -> None:

@@ -24,7 +24,7 @@ from workers.store import Store
 
 log = structlog.get_logger(__name__)
 
-_ROLES = ("ingest", "score", "verdict", "stream")
+_ROLES = ("ingest", "score", "verdict")
 
 
 class QueueMetrics(Collector):

@@ -27,14 +27,21 @@ def windows_of(times_ms: Sequence[int], cuts_ms: Sequence[int], least: int) -> t
     """The windows of a track whose faces were seen at these times, in order of their start.
 
     `times_ms`: ascending. `cuts_ms`: ascending; a face at a cut belongs to the new shot. `least`: faces
-    that a window must hold; a shot with fewer has none.
+    that a window must hold; a shot with fewer is judged with the one beside it.
 
     >>> windows_of(range(0, 10_000, 1000), (), 5)
     (Span(start_ms=0, end_ms=4000), Span(start_ms=3000, end_ms=7000), Span(start_ms=5000, end_ms=9000))
     >>> windows_of(range(0, 10_000, 1000), (5000,), 5)
     (Span(start_ms=0, end_ms=4000), Span(start_ms=5000, end_ms=9000))
     """
-    bounds = [0, *(bisect_left(times_ms, cut) for cut in cuts_ms), len(times_ms)]
+    bounds = [0]
+    for cut in cuts_ms:
+        # A shot too short to be judged goes with the next: cuts in a row must not leave nothing to judge.
+        if (place := bisect_left(times_ms, cut)) - bounds[-1] >= least:
+            bounds.append(place)
+    if len(bounds) > 1 and len(times_ms) - bounds[-1] < least:
+        bounds.pop()
+    bounds.append(len(times_ms))
     found: list[Span] = []
     for start, stop in pairwise(bounds):
         found += _of_shot(times_ms[start:stop], least)

@@ -65,7 +65,7 @@ def test_a_command_that_does_not_exist_would_be_noticed() -> None:
 
 def test_the_deployment_has_every_role() -> None:
     services = _compose("compose.yaml")["services"]
-    assert set(services) == {"api", "ingest", "score", "verdict", "redis", "postgres"}
+    assert set(services) == {"api", "ingest", "score", "verdict", "stream", "redis", "postgres"}
     assert services["redis"]["command"][1:] == [
         "--maxmemory-policy", "noeviction", "--appendonly", "yes",
     ]  # fmt: skip

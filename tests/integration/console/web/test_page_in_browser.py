@@ -179,6 +179,31 @@ def test_a_report_opens_from_disk_and_asks_nobody_for_anything(
     assert watched.complaints == []
 
 
+def test_maps_can_be_laid_over_the_face_or_taken_away_without_a_script(
+    watched: Watched, make_verdict: Make, tmp_path: Path
+) -> None:
+    verdict = make_verdict()
+    paint(tmp_path / "evidence", verdict)
+    report = tmp_path / "report.html"
+    report.write_text(
+        render_report(verdict, name="clip.mp4", picture=embedded(tmp_path / "evidence")),
+        encoding="utf-8",
+    )
+    page = watched.page
+    page.goto(report.as_uri())
+    face, shown = page.locator("#evidence-1 img").first, page.locator("#evidence-1 img.map")
+    beside, face_box = shown.bounding_box(), face.bounding_box()
+    assert beside and face_box and beside["x"] >= face_box["x"] + face_box["width"]
+    page.get_by_label("over it, half").check()
+    assert shown.evaluate("map => getComputedStyle(map).opacity") == "0.5"
+    over, under = shown.bounding_box(), face.bounding_box()
+    assert over and under and abs(over["x"] - under["x"]) < 2 and abs(over["y"] - under["y"]) < 2
+    page.get_by_label("none").check()
+    assert not shown.is_visible()
+    assert face.is_visible()
+    assert watched.complaints == []
+
+
 def test_a_moderator_decides_and_may_correct_it(
     watched: Watched, address: str, service: WebServices, make_verdict: Make, tmp_path: Path
 ) -> None:

@@ -31,8 +31,8 @@ def test_a_look_speaks_for_the_time_since_the_last_one_and_no_longer() -> None:
     assert account(0, 5000, looks, states, speaks_for_ms=1000) == Account(
         judged=1000,
         no_face=500,
-        dropped=(("too_slow", 1000),),
-        gap=(("live", 1500), ("reconnecting", 1000)),
+        dropped=(("too_slow", 1500),),
+        gap=(("live", 1000), ("reconnecting", 1000)),
     )
 
 
@@ -43,3 +43,13 @@ def test_accounts_are_added_reason_by_reason() -> None:
     assert both.total == 21
     assert both.gap == (("stalled", 9),)
     assert both.dropped == (("stopped", 5), ("too_slow", 2))
+
+
+def test_the_last_look_speaks_until_the_next_stretch_unless_the_stream_is_lost() -> None:
+    states = [StateChange(0, "live")]
+    looks = [Look(500), Look(1000)]
+    assert account(0, 1400, looks, states, speaks_for_ms=1000) == Account(judged=1400)
+    lost = [*states, StateChange(1200, "reconnecting")]
+    assert account(0, 1400, looks, lost, speaks_for_ms=1000) == Account(
+        judged=1000, gap=(("live", 200), ("reconnecting", 200))
+    )

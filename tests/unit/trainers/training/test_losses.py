@@ -84,6 +84,21 @@ class TestSola:
         )
         assert terms["first"].item() == pytest.approx(4 * softplus(3.0), rel=1e-5)
 
+    def test_a_generated_picture_whose_mask_is_known_has_no_seam_all_the_same(self) -> None:
+        """Its mask says "forged everywhere": that is no border that SOLA could find."""
+        told = Truth(
+            label=torch.tensor([1.0, 0.0]),
+            mask=torch.ones(2, 1, 8, 8),
+            has_mask=torch.tensor([True, True]),
+            has_seam=torch.tensor([False, True]),
+        )
+        aux = sola_aux(0.0, 0.0, 2)
+        aux["first"][0] = aux["second"][0] = 50.0  # whatever its maps say costs nothing
+        config = SolaLoss(mode="supervised", alpha=0.0, beta=1.0, gamma=1.0)
+        terms = losses.sola_loss(torch.zeros(2, 1), aux, told, config)
+        assert terms["first"].item() == pytest.approx(4 * LN2)
+        assert terms["second"].item() == pytest.approx(4 * LN2)
+
     def test_equal_maps_are_fully_correlated_and_opposite_ones_too(self) -> None:
         ramp = torch.arange(16.0).view(1, 1, 4, 4)
         same = ramp.expand(1, 4, 4, 4)

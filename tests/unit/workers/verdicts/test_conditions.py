@@ -151,3 +151,17 @@ def test_several_plugins_obey_the_points_of_the_combination_not_their_own() -> N
     assert aggregate(seen, found, ASKING, combinations=[alone]).p_fake == 0.78
     moved_p = aggregate(seen, found, ASKING, combinations=[measured]).p_fake
     assert moved_p == pytest.approx(moved(0.78, 120.0), abs=1e-5)
+
+
+def test_points_that_fall_while_the_score_rises_are_passed_over() -> None:
+    """Measured points are noisy: a higher score must never become a lower probability."""
+    points = {
+        "a_overall": 0.8, "a|face_px=96-192": 0.3,
+        "b_overall": 0.5, "b|face_px=96-192": 0.6,
+        "c_overall": 0.9, "c|face_px=96-192": 0.7,
+    }  # fmt: skip
+    condition = condition_of(120.0, points)
+    assert condition is not None
+    assert condition.anchors == ((logit(0.3), logit(0.8)), (logit(0.7), logit(0.9)))
+    moved_up = [condition.moved(p / 50) for p in range(1, 50)]
+    assert moved_up == sorted(moved_up)
