@@ -7,6 +7,7 @@ answers when one of the heavy packages is the thing that is broken.
 import importlib.metadata
 import importlib.util
 import json
+import math
 import os
 import shutil
 import socket
@@ -68,6 +69,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _database(settings)
     yield from _disk(settings)
     yield from _rules(settings)
+    yield from _retention(settings)
 
 
 def run_doctor(settings: Settings, *, as_json: bool) -> int:
@@ -394,3 +396,12 @@ def _rules(settings: Settings) -> Iterator[Check]:
         detail=f"version {policy.version}: suspicious from {policy.suspicious_at:.2f}, "
         f"fake from {policy.fake_at:.2f}",
     )  # fmt: skip
+
+
+def _retention(settings: Settings) -> Iterator[Check]:
+    """How long each kind is kept; the sweeper deletes what is over."""
+    for kind in ("upload", "evidence", "score", "verdict", "decision"):
+        hours: float = getattr(settings, f"{kind}_retention_hours")
+        kept = "kept for ever" if math.isinf(hours) else f"kept for {hours:g} h"
+        yield Check(part="Retention", name=f"{kind}s", state=State.OK, detail=kept)
+    yield Check(part="Retention", name="crops", state=State.OK, detail="kept until the verdict")

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from unmask.frozen import Frozen
 
-#: Lanes: live is served before batch, batch before low; none waits for ever (workers.jobs.lanes).
+#: live goes before all that waits; batch and low wait in the order in which they came.
 Priority = Literal["live", "batch", "low"]
 DEFAULT_TENANT = "default"
 MAX_METADATA_BYTES = 4096

@@ -15,7 +15,7 @@ from ingest.fetching import places
 from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
 from unmask.queues import INGEST_QUEUE
-from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
+from unmask.requests.job_details import DEFAULT_TENANT, JobDetails, Priority
 from unmask.settings import Settings
 from unmask.system import tracing
 from unmask.system.hashing import file_sha256
@@ -144,8 +144,11 @@ def create(
     )
 
 
-def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
-    """Hand the video to ingest. The RQ job's name is fixed, so that twice is once."""
+def enqueue_ingest(redis: "Redis", submission: Submission, *, priority: Priority = "batch") -> None:
+    """Hand the video to ingest. The RQ job's name is fixed, so that twice is once.
+
+    What is `live` goes before all that waits.
+    """
     Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call(
         INGEST_JOB,
         args=(submission.model_dump_json(),),
@@ -156,6 +159,7 @@ def enqueue_ingest(redis: "Redis", submission: Submission) -> None:
         timeout=_PATIENCE_S,
         result_ttl=3600,
         failure_ttl=24 * 3600,
+        at_front=priority == "live",
     )
 
 

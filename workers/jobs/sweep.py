@@ -178,7 +178,7 @@ class Sweeper:
         redis = self._services.redis
         remove(redis, name)
         if phase == "ingest":
-            enqueue_ingest(redis, row.submission)
+            enqueue_ingest(redis, row.submission, priority=row.details.priority)
         else:
             enqueue_verdict(redis, row.id, row.generation)
         return f"{phase}_enqueued"

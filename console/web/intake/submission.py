@@ -221,7 +221,7 @@ def _submit(
     )
     if created:
         try:
-            enqueue_ingest(found.redis, job.submission)
+            enqueue_ingest(found.redis, job.submission, priority=job.details.priority)
         except RedisError as error:
             # The row is what counts: the sweeper queues the job once Redis is back.
             log.warning("api.queued_later", job_id=job.id, error=str(error))

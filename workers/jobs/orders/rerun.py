@@ -75,7 +75,7 @@ def rerun(
         row.tenant, actor, "job.rerun", job_id=job_id, detail={"generation": again.generation}
     )
     try:
-        enqueue_ingest(redis, again.submission)
+        enqueue_ingest(redis, again.submission, priority=again.details.priority)
     except RedisError as error:
         # The row is what counts: the sweeper queues the job once Redis is back.
         log.warning("job.queued_later", job_id=job_id, error=str(error))

@@ -13,7 +13,7 @@ from unmask.errors import ConfigError, IdempotencyConflict, PluginBroken
 from unmask.messages import Submission
 from unmask.queues import INGEST_QUEUE
 from unmask.settings import Settings
-from workers.jobs.submit import submit
+from workers.jobs.submit import enqueue_ingest, ingest_job_name, submit
 from workers.store import Store
 
 
@@ -88,3 +88,14 @@ def test_an_unknown_plugin_or_policy_makes_no_job(
         submit(store, redis, settings, clip, policy="/no/such/file.toml")
     assert store.jobs() == []
     assert jobs_in(redis) == []
+
+
+def test_what_is_live_goes_before_all_that_waits(redis: Redis) -> None:
+    def sent(name: str) -> Submission:
+        return Submission(job_id=name, path="/m", filename="m", plugins=(), crop_scale=1.3)
+
+    enqueue_ingest(redis, sent("a"))
+    enqueue_ingest(redis, sent("b"), priority="low")
+    enqueue_ingest(redis, sent("c"), priority="live")
+    queue = Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer)
+    assert queue.job_ids == [ingest_job_name(name, 0) for name in ("c", "a", "b")]
