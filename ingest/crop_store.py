@@ -71,10 +71,12 @@ class CropStore:
         if field == FIELD_REFERENCE:
             self._path(value).unlink(missing_ok=True)
 
-    def sweep(self, in_work: Callable[[str], bool], *, every_s: float = 60.0) -> int:
-        """Remove files whose job (`JOB:GENERATION`) nobody works on: a killed process left them.
+    def sweep(
+        self, wanted: Callable[[tuple[str, int], bytes], bool], *, every_s: float = 60.0
+    ) -> int:
+        """Remove files that no job refers to: a killed process left them.
 
-        Looks through the folder once in `every_s` seconds. Returns how many went.
+        `wanted(job, reference)`: whether the job still names that reference. Looks through the folder once in `every_s` seconds. Returns how many went.
         """
         now = time.monotonic()
         if self.kind != "shm" or now - self._swept_s < every_s:
@@ -84,7 +86,7 @@ class CropStore:
         for path in self.folder.glob(f"*{_SUFFIX}"):
             with contextlib.suppress(FileNotFoundError):
                 young = time.time() - path.stat().st_mtime < _STRAY_AFTER_S
-                if not young and not in_work(":".join(path.name.split(".")[:2])):
+                if not young and not wanted(_job_of(path.name), self._reference(path.name)):
                     path.unlink()
                     gone += 1
         return gone
@@ -109,6 +111,9 @@ class CropStore:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+        return self._reference(name)
+
+    def _reference(self, name: str) -> bytes:
         return f"shm:{host()}/{self.folder.name}/{name}".encode()
 
     def _path(self, reference: bytes) -> Path:
@@ -175,6 +180,13 @@ def host() -> str:
     seen = boot.read_text() if boot.is_file() else os.uname().nodename
     device = _SHARED_MEMORY.stat().st_dev if _SHARED_MEMORY.is_dir() else 0
     return hashlib.sha256(f"{seen}{device}".encode()).hexdigest()[:12]
+
+
+def _job_of(name: str) -> tuple[str, int]:
+    """The job whose crops a file of this name holds; no job's where it is none of ours."""
+    job_id, _, rest = name.partition(".")
+    generation = rest.partition(".")[0]
+    return job_id, int(generation) if generation.isdigit() else -1
 
 
 def _stem(job: tuple[str, int]) -> str:

@@ -98,7 +98,9 @@ class RedisPublisher:
         self._keys = set()
         for slug in self._slugs:
             ensure_group(self._redis, slug)
-        self._store.sweep(lambda job: bool(self._redis.hexists(queues.ACTIVE, job)))
+        self._store.sweep(
+            lambda job, name: bool(self._redis.sismember(queues.references(*job), name.decode()))
+        )
         member = f"{submission.job_id}:{submission.generation}"
         self._redis.hset(queues.ACTIVE, member, json.dumps(self._slugs))
         self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)

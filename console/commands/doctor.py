@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from detect_plugins.catalogue import load_catalogue
+from ingest.faces.finders.order import NAMES, at_hand
 from unmask import __version__
 from unmask.bundle import read_card, verify_weights
 from unmask.errors import UnmaskError
@@ -169,28 +170,13 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
             fix="" if state is State.OK else choose,
         )  # fmt: skip
         return
-    if spec not in {"auto", "retinaface", "mtcnn", "haar"}:
+    if spec not in NAMES:
         yield Check(part=part, name=spec, state=State.BAD, detail="not a face detector", fix=choose)
         return
-    retinaface = _retinaface_weights(settings)
-    yunet = sorted((settings.data_dir / "models").glob("*yunet*.onnx"))
-    if spec in {"auto", "retinaface"} and retinaface:
-        yield Check(part=part, name="retinaface", state=State.OK, detail=str(retinaface))
-    elif spec == "retinaface":
-        yield Check(
-            part=part, name="retinaface", state=State.BAD, detail="its weights are not here",
-            fix="Run `unmask models fetch retinaface`.",
-        )  # fmt: skip
-    elif spec == "auto" and yunet:
-        yield Check(part=part, name="yunet", state=State.OK, detail=str(yunet[0]))
-    elif spec in {"auto", "mtcnn"} and _installed("mtcnn"):
-        yield Check(part=part, name="mtcnn", state=State.OK, detail="its weights come in its wheel")
-    elif spec == "mtcnn":
-        yield Check(
-            part=part, name="mtcnn", state=State.BAD, detail="its wheel is not installed",
-            fix=f"{install('mtcnn')}.",
-        )  # fmt: skip
-    else:
+    name, weights = next(
+        ((str(n), w) for n, w in at_hand(settings) if spec in {"auto", n}), (spec, None)
+    )
+    if name == "haar":
         yield Check(
             part=part,
             name="haar",
@@ -198,16 +184,20 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
             detail="OpenCV's cascades: weak, frontal faces only, with false alarms",
             fix=choose,
         )
-
-
-def _retinaface_weights(settings: Settings) -> Path | None:
-    # Mirrors ingest.faces, which cannot be asked without importing ONNX Runtime and OpenCV.
-    home = Path(os.environ.get("DEEPFACE_HOME", Path.home()))
-    places = (
-        settings.data_dir / "models" / "retinaface.onnx",
-        home / ".deepface" / "weights" / "retinaface.onnx",
-    )
-    return next((path for path in places if path.is_file()), None)
+    elif weights is not None:
+        yield Check(part=part, name=name, state=State.OK, detail=str(weights))
+    elif name == "mtcnn" and _installed("mtcnn"):
+        yield Check(part=part, name="mtcnn", state=State.OK, detail="its weights come in its wheel")
+    elif name == "mtcnn":
+        yield Check(
+            part=part, name="mtcnn", state=State.BAD, detail="its wheel is not installed",
+            fix=f"{install('mtcnn')}.",
+        )  # fmt: skip
+    else:
+        yield Check(
+            part=part, name="retinaface", state=State.BAD, detail="its weights are not here",
+            fix="Run `unmask models fetch retinaface`.",
+        )  # fmt: skip
 
 
 def _plugins(settings: Settings) -> Iterator[Check]:

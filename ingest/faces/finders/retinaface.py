@@ -156,13 +156,6 @@ def session(path: Path) -> Any:
     )
 
 
-def packaged_weights() -> Path:
-    """Where the retina-face package keeps its ONNX weights, whether or not they are there."""
-    # The package's own variable, not one of ours: this mirrors where it looks and downloads to.
-    home = os.environ.get("DEEPFACE_HOME", str(Path.home()))
-    return Path(home) / ".deepface" / "weights" / "retinaface.onnx"
-
-
 def download_packaged_weights() -> Path:
     """Let the package fetch its weights from its own release page. Raises what the package raises."""
     _, model = _import_package()

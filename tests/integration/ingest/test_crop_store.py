@@ -11,6 +11,9 @@ from redis import Redis
 
 from ingest import crop_store
 from ingest.crop_store import CropStore, PixelsElsewhere, PixelsGone, pixels_of, remove
+from ingest.publish import RedisPublisher
+from tests.integration.ingest.test_publishing import batch, submission
+from unmask import queues
 from unmask.queues import FIELD_PIXELS, FIELD_REFERENCE
 from unmask.settings import Settings
 
@@ -85,7 +88,7 @@ def test_the_sweep_removes_what_no_job_in_work_owns_and_nothing_young(store: Cro
     for path in store.folder.iterdir():
         if "young" not in path.name:
             os.utime(path, (old, old))
-    assert store.sweep(lambda job: job == "live:0", every_s=0) == 1
+    assert store.sweep(lambda job, _: job == ("live", 0), every_s=0) == 1
     assert sorted(path.name.split(".")[0] for path in store.folder.iterdir()) == ["live", "young"]
 
 
@@ -97,3 +100,16 @@ def test_a_redis_of_this_host_alone_shares_memory_and_one_with_an_address_does_n
     assert crop_store.store_for(far, Settings()).kind == "redis"
     assert crop_store.store_for(far, Settings(crop_store="shm")).kind == "shm"
     assert crop_store.store_for(redis, Settings(crop_store="redis")).kind == "redis"
+
+
+def test_a_settled_job_keeps_its_crops_until_its_verdict_has_drawn_them(redis: "Redis") -> None:
+    publisher = RedisPublisher(redis, Settings())
+    publisher.begin(submission())
+    publisher.publish(*batch(range(2)))
+    (reference,) = redis.smembers(queues.references("job", 0))
+    kept = publisher._store.folder / reference.decode().rsplit("/", 1)[1]
+    old = time.time() - 3600
+    os.utime(kept, (old, old))
+    redis.hdel(queues.ACTIVE, "job:0")  # all its scores are in; its pictures are not drawn yet
+    RedisPublisher(redis, Settings()).begin(submission("next"))
+    assert kept.is_file()
