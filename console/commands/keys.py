@@ -51,7 +51,11 @@ def run_create(
 def run_list(settings: Settings) -> int:
     """One line per key, revoked ones too."""
     store = Store(settings.database())
-    table = Table("id", "tenant", "name", "role", "scopes", "created", "expires", "revoked", "used")
+    table = Table()
+    table.add_column("id", no_wrap=True, min_width=12)  # what `revoke` asks for: never cut
+    rest = ("tenant", "name", "role", "scopes", "created", "expires", "revoked", "used")
+    for name in rest:
+        table.add_column(name)
     for key in store.keys.listed():
         times = (key.created_at, key.expires_at, key.revoked_at, key.last_used_at)
         shown = [(time or "")[:16].replace("T", " ") for time in times]
