@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from packaging.requirements import Requirement
 
 from console.cli import app
 from unmask.settings import Settings
@@ -100,7 +101,7 @@ def test_the_images_hold_every_package(name: str) -> None:
     copied = {source for source, _ in re.findall(r"^COPY (\w+) (\w+)$", text, re.MULTILINE)}
     assert copied == packages
     assert re.search(r"^COPY .*\bLICENSE\b", text, re.MULTILINE), "the wheel needs it"
-    extras = re.search(r"pip install '\.\[(.*?)\]'", text)
+    extras = re.search(r"pip install .*'\.\[(.*?)\]'", text)
     assert extras is not None
     assert set(extras.group(1).split(",")) <= set(project["project"]["optional-dependencies"])
 
@@ -108,3 +109,14 @@ def test_the_images_hold_every_package(name: str) -> None:
 def test_the_gpu_file_only_changes_services_there_are() -> None:
     services = set(_compose("compose.gpu.yaml")["services"])
     assert services <= set(_compose("compose.yaml")["services"])
+
+
+def test_the_images_install_locked_versions_of_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (DEPLOY / "constraints.txt").read_text(encoding="utf-8").split()
+    locked = dict(line.split("==") for line in lines)
+    for line in project["dependencies"] + project["optional-dependencies"]["postgres"]:
+        need = Requirement(line)
+        assert locked[need.name.lower()] in need.specifier, f"{line}: run deploy/lock.py again"
+    for name in DOCKERFILES:
+        assert "pip install -c constraints.txt" in (DEPLOY / name).read_text(encoding="utf-8")
