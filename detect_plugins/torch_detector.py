@@ -65,7 +65,7 @@ class TorchDetector:
         serving: ServingModule,
         device: torch.device,
     ) -> None:
-        self.manifest = _as_loaded(manifest, config)
+        self.manifest = _as_loaded(manifest, config, card)
         self.card = card
         self.config = config
         self.network = serving.network
@@ -155,9 +155,15 @@ class TorchDetector:
             ) from error
 
 
-def _as_loaded(manifest: DetectorManifest, config: Any) -> DetectorManifest:
-    """The manifest with the sizes that `config` chose: engines and maps go by what was loaded."""
+def _as_loaded(
+    manifest: DetectorManifest, config: Any, card: BundleCard | None
+) -> DetectorManifest:
+    """The manifest with the sizes that `config` chose and the crop that the weights were trained on:
+    engines and maps go by what was loaded."""
     changes: dict[str, Any] = {"input_px": config.input_px}
+    trained = (card.training.get("config") or {}) if card else {}
+    if trained.get("crop_scale"):
+        changes["crop_scale"] = float(trained["crop_scale"])
     side = getattr(config, "map_px", None)
     if side is not None:
         changes["map"] = manifest.map.model_copy(update={"height": side, "width": side})

@@ -6,7 +6,7 @@ Fitted on a named held-out set *after* aggregation, never on training data.
 """
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from sklearn.isotonic import IsotonicRegression
 
+from trainers.evaluation.metrics import auc, bootstrap
 from trainers.evaluation.scores import VideoScore, read_scores
 from unmask.bundle import Abstention, Calibration
 from unmask.errors import ConfigError
@@ -33,6 +34,10 @@ class Fitted(Frozen):
 
     calibration: Calibration
     thresholds: dict[str, float]
+    reals: int = 0
+    """Real videos of the set."""
+    no_signal: bool = False
+    """Fitted although the scores are no better than chance."""
 
 
 def fit_platt(raw: ArrayLike, labels: ArrayLike, *, fitted_on: str) -> Calibration:
@@ -185,19 +190,76 @@ def fit(
     method: Literal["platt", "isotonic"] = "platt",
     fprs: Iterable[float] = (0.05, 0.01),
     prior: float = 0.5,
+    allow_no_signal: bool = False,
 ) -> Fitted:
     """Calibration and thresholds from one held-out set of video scores.
 
     Both classes weigh the same in the fit; `prior` is then how likely a forgery of the kind looked for
     is held to be before the picture is seen. Under one half it makes a specialist need more evidence.
+
+    Raises ConfigError where the scores know nothing (`nothing_known`), unless `allow_no_signal`.
     """
     raw, labels = [v.raw for v in videos], [v.label for v in videos]
     reals = labels.count(0)
     fitted_on = f"{name}: {reals} real and {len(labels) - reals} forged videos"
     fitted_on += "" if prior == 0.5 else f", then moved to a prior of {prior:g}"
+    blind = _no_better_than_chance(raw, labels)
+    _refuse(blind, name, allow_no_signal)
     fitter = fit_platt if method == "platt" else fit_isotonic
-    calibration = with_prior(fitter(raw, labels, fitted_on=fitted_on), prior)
-    return Fitted(calibration=calibration, thresholds=thresholds(videos, calibration, fprs))
+    if blind:
+        calibration = _constant(prior, fitted_on)
+    else:
+        calibration = with_prior(fitter(raw, labels, fitted_on=fitted_on), prior)
+    fitted = Fitted(
+        calibration=calibration,
+        thresholds=thresholds(videos, calibration, fprs),
+        no_signal=bool(blind),
+    )
+    if not blind:
+        # Of raw scores: a step of an isotonic fit may hold both points and still know something.
+        blind = coinciding(thresholds(videos, None, fprs), reals)
+        _refuse(blind, name, allow_no_signal)
+    return fitted.model_copy(update={"no_signal": bool(blind), "reals": reals})
+
+
+def _no_better_than_chance(raw: Sequence[float], labels: Sequence[int]) -> str:
+    """Why these scores know nothing, or "": the lower end of the 95 % interval of their AUC."""
+    _class_counts(np.asarray(labels, float))
+    found = bootstrap(auc, labels, raw)
+    if found.low is not None and found.low > 0.5:
+        return ""
+    return (
+        f"an AUC of {found.value:.3f} whose interval starts at {found.low:.3f} is not above chance"
+    )
+
+
+def coinciding(points: Mapping[str, float], reals: int) -> str:
+    """Why two operating points over all reals are the same one, or "".
+
+    Points that let the same number of `reals` through are the same for lack of reals.
+    """
+    by_allowed: dict[int, float] = {}
+    for name, value in points.items():
+        if name.endswith("_overall"):
+            fpr = float(name.removeprefix("fpr_").removesuffix("_overall"))
+            by_allowed[int(np.floor(fpr * reals + 1e-9))] = value
+    if len(set(by_allowed.values())) == len(by_allowed):
+        return ""
+    return f"operating points coincide at {min(by_allowed.values()):.4f}"
+
+
+def _constant(prior: float, fitted_on: str) -> Calibration:
+    """The same probability whatever the score: all that is known is the prior."""
+    return Calibration(method="platt", fitted_on=fitted_on, slope=0.0, intercept=logit(prior))
+
+
+def _refuse(blind: str, name: str, allowed: bool) -> None:
+    if blind and not allowed:
+        raise ConfigError(
+            f"these weights tell forged from real no better than chance on {name!r}: {blind}.",
+            fix="Train longer, from other weights or on other data, or judge more videos; "
+            "--no-signal exports them all the same, and every verdict then says so.",
+        )
 
 
 def with_prior(calibration: Calibration, prior: float) -> Calibration:
@@ -224,8 +286,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--method", choices=("platt", "isotonic"), default="platt")
     parser.add_argument("--fpr", type=float, nargs="+", default=[0.05, 0.01])
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--no-signal", action="store_true", help="calibrate weights that know nothing"
+    )
     args = parser.parse_args(argv)
-    fitted = fit(read_scores(args.scores), name=args.name, method=args.method, fprs=args.fpr)
+    fitted = fit(
+        read_scores(args.scores),
+        name=args.name,
+        method=args.method,
+        fprs=args.fpr,
+        allow_no_signal=args.no_signal,
+    )
     args.out.write_text(fitted.model_dump_json(indent=2) + "\n", encoding="utf-8")
     print(f"{fitted.calibration.method} fitted on {fitted.calibration.fitted_on}")
     for point, value in fitted.thresholds.items():

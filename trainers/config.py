@@ -18,7 +18,8 @@ from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 
 #: Recipes for small pools and two cores, one per plugin: `train.py` takes these unless told.
-SMALL = Path(__file__).parent / "configs" / "small"
+CONFIGS = Path(__file__).parent / "configs"
+SMALL = CONFIGS / "small"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 MapSource = Literal["focus", "folder", "ssim", "pixel", "pixel-threshold", "blend", "mask"]

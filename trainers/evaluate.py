@@ -70,7 +70,7 @@ def evaluate(
     threshold = card.heatmap_threshold if card else 0.5
     heatmap = metrics.heatmap_report(maps, masks, threshold) if maps else None
     grid = robustness(shards, detector, engine, robustness_frames) if robustness_frames else {}
-    ours = _paper_units(reports, grid)
+    ours = paper_units(reports, grid)
     tables = paper_tables.side_by_side(config_name, ours) if config_name else []
     tree: dict[str, Any] = {
         "plugin": detector.manifest.key,
@@ -199,7 +199,7 @@ def _calibrated(videos: list[VideoScore], card: BundleCard | None) -> dict[str, 
     }
 
 
-def _paper_units(
+def paper_units(
     reports: dict[str, Any], grid: dict[str, list[float]]
 ) -> dict[tuple[str, str], float]:
     """Frame-level AUC, ACC and EER in per cent, keyed as paper_tables asks for them.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from trainers.bundles.load_bundle import load_from_folder
 from trainers.bundles.model_card import CardNotes
 from trainers.bundles.write_bundle import reexport, swap
-from trainers.calibrate import Fitted
+from trainers.calibrate import Fitted, coinciding
 from trainers.evaluation.score_crops import aggregation_of, score_crops, video_scores
 from trainers.evaluation.scores import VideoScore, read_scores
 from trainers.shards.files import MANIFEST, ShardSet
@@ -118,6 +118,22 @@ def data_and_terms(folders: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str,
     return tuple(data), tuple(sorted(terms))
 
 
+def refuse_no_signal(fitted: Fitted, allowed: bool) -> None:
+    """Raise ConfigError where the calibration says that the weights know nothing."""
+    if _knows_nothing(fitted) and not allowed:
+        raise ConfigError(
+            "these weights tell forged from real no better than chance on the set that they were "
+            f"calibrated on ({fitted.calibration.fitted_on}).",
+            fix="Calibrate better weights; --no-signal exports these, and every verdict then says so.",
+        )
+
+
+def _knows_nothing(fitted: Fitted) -> bool:
+    """Calibrations of before this was asked hold no count of reals: there equal points are enough."""
+    asked = fitted.reals > 0 or fitted.calibration.method == "isotonic"
+    return fitted.no_signal or (not asked and bool(coinciding(fitted.thresholds, 1000)))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: a training checkpoint in, the shipped bundle out, verified."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -136,6 +152,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--finds", choices=get_args(Finds), help="kind of forgery it was taught")
     parser.add_argument(
         "--notes", type=Path, help="JSON with fields of trainers.bundles.model_card.CardNotes"
+    )
+    parser.add_argument(
+        "--no-signal", action="store_true", help="export weights that know nothing, and say so"
     )
     parser.add_argument("--tolerance", type=float, default=1e-2)
     parser.add_argument(
@@ -160,6 +179,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.calibration:
         fitted = Fitted.model_validate_json(args.calibration.read_bytes())
         updates |= {"calibration": fitted.calibration, "thresholds": fitted.thresholds}
+        refuse_no_signal(fitted, args.no_signal)
+        updates["no_signal"] = _knows_nothing(fitted)
     if args.evaluation:
         updates["metrics"] = json.loads(args.evaluation.read_text(encoding="utf-8"))["headline"]
     if args.train_shards:

@@ -78,8 +78,9 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
         synchronise_norms(network)
     if hasattr(network, "project_"):
         network.project_()
-    optimiser = build_optimiser(network, config)
-    module, optimiser = fabric.setup(network, optimiser)
+    # The optimiser comes after the move: not every device keeps a parameter's identity.
+    module = fabric.setup_module(network)
+    optimiser = fabric.setup_optimizers(build_optimiser(network, config))
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     loss_of = loss_for(config.loss, architecture)
 

@@ -62,6 +62,9 @@ class BundleCard(Frozen):
     """ISO date."""
     trained: bool = True
     """False for random weights: scored only with --allow-untrained."""
+    no_signal: bool = False
+    """True where the weights told forged from real no better than chance on the set that they were
+    calibrated on, and were exported all the same: every verdict says so."""
     architecture: dict[str, Any]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of weights.safetensors."""

@@ -65,6 +65,7 @@ class ReasonCode(StrEnum):
     # Our side (verdict inconclusive or job failed, technical).
     NO_WEIGHTS = "no_weights"
     UNTRAINED_WEIGHTS = "untrained_weights"
+    NO_SIGNAL = "no_signal"
     UNCALIBRATED = "uncalibrated"
     PLUGIN_FAILED = "plugin_failed"
     PLUGIN_BROKEN = "plugin_broken"

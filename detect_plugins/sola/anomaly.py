@@ -26,6 +26,34 @@ class Neighbour(NamedTuple):
         height, width = maps.shape[-2:]
         return self.pad(maps)[..., :height, :width]
 
+    def centred(self, maps: Tensor, order: int) -> Tensor:
+        """(B, C, h, w) of this direction's maps, moved onto what they speak of; same shape.
+
+        A cell is compared with one above it (to its left), so a first-order map lies half the distance
+        too low (too far right), a second-order one the whole distance. The edge that moves out, whose
+        cells met themselves and show nothing, fills the one that is freed: the mean stays.
+        """
+        moved = [self._moved(maps, cells) for cells in _around(order * self.distance)]
+        return moved[0] if len(moved) == 1 else (moved[0] + moved[1]) / 2.0
+
+    def _moved(self, maps: Tensor, cells: int) -> Tensor:
+        if cells == 0:
+            return maps
+        if self.vertical:
+            return torch.cat((maps[..., cells:, :], maps[..., :cells, :]), dim=-2)
+        return torch.cat((maps[..., cells:], maps[..., :cells]), dim=-1)
+
+
+def _around(halves: int) -> tuple[int, ...]:
+    """Whole cells whose mean is `halves` half cells."""
+    return (halves // 2,) if halves % 2 == 0 else (halves // 2, halves // 2 + 1)
+
+
+def centred(maps: Tensor, order: int) -> Tensor:
+    """(B, 4, h, w) maps of all directions, each moved onto what it speaks of; same shape."""
+    parts = [n.centred(maps[:, i : i + 1], order) for i, n in enumerate(NEIGHBOURS)]
+    return torch.cat(parts, dim=1)
+
 
 #: In the order of the paper's stacks; (y, x) is compared with (y-1, x), (y-2, x), (y, x-1), (y, x-2).
 NEIGHBOURS = (

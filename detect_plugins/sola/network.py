@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import Normalise
 from detect_plugins.layers.timm_model import Pretrained
-from detect_plugins.sola.anomaly import SecondOrderAnomaly
+from detect_plugins.sola.anomaly import NEIGHBOURS, SecondOrderAnomaly, centred
 from detect_plugins.sola.asrm import Asrm
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.fusion import Dcam, Lem
@@ -62,9 +62,9 @@ class Sola(nn.Module):
     def forward(self, image: Tensor) -> NetworkOutput:
         features = self.feature_map(image)
         first, second = self.anomaly_maps(features)
-        logit, cam = self._classify(second)
+        logit, _ = self._classify(second)
         aux = {"first": first, "second": second, "features": features.mean(dim=(2, 3))}
-        return NetworkOutput(logit, self._heatmap(cam, first, second), aux)
+        return NetworkOutput(logit, self._heatmap(first, second), aux)
 
     def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) -> p (B,), maps (B, h, w) >= 0. Static but for the batch."""
@@ -121,13 +121,36 @@ class Sola(nn.Module):
         cam = F.conv2d(activation, self.fc.weight[:, :, None, None], self.fc.bias)
         return self.fc(activation.mean(dim=(2, 3))), cam
 
-    def _heatmap(self, cam: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """(B, 1, h, w) >= 0; the bundle's heatmap_scale brings it to 0..1."""
+    def _heatmap(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, 1, h, w) >= 0; the bundle's heatmap_scale brings it to 0..1.
+
+        Each direction's maps are moved back onto the seam, from which they lie down or right. Cropped
+        maps stay: they lack the edges that met themselves.
+        """
+        first_at, second_at = (1, 2) if self.config.align == "pad" else (0, 0)
         if self.config.heatmap == "seam1":
-            return torch.sigmoid(first).mean(dim=(1, 2)).unsqueeze(1)
+            return centred(torch.sigmoid(first).mean(dim=2), first_at).mean(dim=1, keepdim=True)
         if self.config.heatmap == "seam2":
-            return torch.sigmoid(second).amax(dim=1, keepdim=True)
-        return F.relu(cam)
+            return centred(torch.sigmoid(second), second_at).amax(dim=1, keepdim=True)
+        return F.relu(self._centred_cam(torch.sigmoid(second), second_at))
+
+    def _centred_cam(self, maps: Tensor, order: int) -> Tensor:
+        """The class activation map as the sum of what each direction adds to it, each in its place.
+
+        maps (B, 4, h, w) after the sigmoid -> (B, 1, h, w). At order 0 it is `_classify`'s, and its
+        mean the logit, to rounding: behind an open ReLU a convolution is the sum over its inputs.
+        """
+        weight = self.fc.weight[:, :, None, None]
+        opened = (self.conv(maps) > 0).to(maps.dtype)
+        bias = (
+            opened * self.conv.bias[None, :, None, None] if self.conv.bias is not None else opened
+        )
+        cam: Tensor = F.conv2d(bias, weight, self.fc.bias)
+        for index, neighbour in enumerate(NEIGHBOURS):
+            around = F.pad(maps[:, index : index + 1], (1, 1, 1, 1), mode="replicate")
+            part = opened * F.conv2d(around, self.conv.weight[:, index : index + 1])
+            cam = cam + neighbour.centred(F.conv2d(part, weight), order)
+        return cam
 
 
 def build_network(config: SolaConfig, *, pretrained: Pretrained = False) -> Sola:

@@ -69,6 +69,8 @@ def _wrapped(section: str) -> str:
 
 def _facts(card: BundleCard) -> str:
     state = "trained" if card.trained else "**untrained**: random weights, scores mean nothing"
+    if card.no_signal:
+        state = "**no signal**: no better than chance on the set named below, scores mean nothing"
     return (
         f"Weights for the plugin `{card.plugin}` {card.plugin_version}; {state}. "
         f"Created {card.created}, {card.dtype}, sha256 `{card.sha256}`.\n\n"

@@ -325,3 +325,30 @@ def markdown(compared: Sequence[Compared]) -> str:
             f"| {figure.value:.2f} | {ours} | {gap} | {within} |"
         )
     return "\n".join(lines)
+
+
+def seeds_table(config: str, runs: Sequence[Mapping[tuple[str, str], float]]) -> str:
+    """As `markdown`, of the mean over runs with different seeds, and their spread; with a last line
+    that counts what was reproduced."""
+    rows = expected_of(config)
+    lines = [
+        f"| paper | table | model | test | metric | paper | ours, {len(runs)} seeds | difference | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    passed = 0
+    for figure in rows:
+        values = [run[key] for run in runs if (key := (figure.test, figure.metric)) in run]
+        ours, gap, said = "not run", "", ""
+        if values:
+            mean = sum(values) / len(values)
+            ours = f"{mean:.2f}" + (
+                f" ({min(values):.2f} to {max(values):.2f})" if values[1:] else ""
+            )
+            gap, good = f"{mean - figure.value:+.2f}", abs(mean - figure.value) <= figure.tolerance
+            said = "pass" if good else f"fail (+-{figure.tolerance:g})"
+            passed += good
+        lines.append(
+            f"| {figure.paper} | {figure.table} | {figure.model} | {figure.test} | {figure.metric} "
+            f"| {figure.value:.2f} | {ours} | {gap} | {said} |"
+        )
+    return "\n".join([*lines, "", f"{passed} of {len(rows)} printed figures reproduced."])

@@ -21,7 +21,7 @@ from trainers.feed.batches import Crops, window
 from trainers.feed.live_pairs import PairMap
 from trainers.feed.pair_maps import MapSourceName, pair_map
 from trainers.feed.shard_pool import ShardPool
-from trainers.synthetic.pool import MASK_PX, PoolCrop
+from trainers.synthetic.pool import MASK_PX, PoolCrop, PoolRecord
 from unmask.arrays import Floats, Images
 from unmask.errors import ConfigError
 
@@ -111,16 +111,17 @@ class WithStoredMaps(_Wrapped):
             )
 
     def _map(self, index: int, crop: PoolCrop) -> Floats | None:
-        x, y, side = (
-            v * MASK_PX / crop.record.side for v in window(crop.record, self._scale, np.zeros(2))
-        )
         stored = np.asarray(self._maps[index], np.float32) / np.float32(255.0)
-        step = side / stored.shape[0]
-        # From canvas cells to cells of the stored map, whose cell 0 starts at (x, y).
-        to_canvas = np.array(
-            [[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]], np.float32
-        )
-        return np.asarray(cv2.warpAffine(stored, to_canvas, (MASK_PX, MASK_PX)), np.float32)
+        return on_canvas(stored, crop.record, self._scale, MASK_PX)
+
+
+def on_canvas(stored: Floats, record: PoolRecord, scale: float, px: int) -> Floats:
+    """A map over a plugin's window, (h, h), on the whole crop drawn at (px, px); 0 beyond the window."""
+    x, y, side = (v * px / record.side for v in window(record, scale, np.zeros(2)))
+    step = side / stored.shape[0]
+    # From cells of the stored map, whose cell 0 starts at (x, y), to canvas cells.
+    to_canvas = np.array([[step, 0, x + step / 2 - 0.5], [0, step, y + step / 2 - 0.5]], np.float32)
+    return np.asarray(cv2.warpAffine(stored, to_canvas, (px, px)), np.float32)
 
 
 class WithMapFolder(_Wrapped):

@@ -75,6 +75,15 @@ def notes_of(
                 message="Untrained weights took part: this is a speed test, not to be relied on.",
             )
         )
+    notes += [
+        Reason(
+            code=ReasonCode.NO_SIGNAL,
+            message=f"{o.row.key}: these weights tell forged from real no better than chance, and "
+            "were exported with --no-signal: give their score no weight.",
+        )
+        for o in counting
+        if o.result.card is not None and o.result.card.no_signal
+    ]
     votes = [combine.Vote(v.p, v.weight, v.finds) for v in deciding.votes] if deciding else []
     for group in combine.by_kind(votes).values():
         ps = [member.p for member in group]

@@ -1,6 +1,7 @@
 """Every training config starts: one step, one validation, one checkpoint, and a resumed step.
 
-On one miniature FaceForensics++ tree that stands in for every source, at the smallest input that an
+On a device that is not the CPU (tests/second_device.py), so that whatever a GPU would refuse is refused
+here; on one miniature FaceForensics++ tree that stands in for every source, at the smallest input that an
 architecture allows, from pretrained files with the right names and shapes and random values.
 """
 
@@ -16,10 +17,11 @@ from safetensors.torch import save_file
 from skimage.data import astronaut
 from skimage.io import imsave
 
-import trainers
+import trainers.train
 from detect_plugins.catalogue import load_catalogue, load_class
 from detect_plugins.torchvision_guard import timm
 from tests import miniature_trees as trees
+from tests.second_device import second_fabric
 from trainers.config import TrainConfig, expand, load_config
 from trainers.feed.map_sources import ABOUT_FILE, MAPS_FILE
 from trainers.feed.shard_pool import config_pool
@@ -100,6 +102,7 @@ def test_a_config_takes_a_step_validates_saves_and_goes_on(
     monkeypatch.setenv("UNMASK_DATA", str(data))
     monkeypatch.setenv(FOLDER_VARIABLE, str(data / "imagenet"))
     monkeypatch.setenv("UNMASK_FACE_DETECTOR", "haar")
+    monkeypatch.setattr(trainers.train, "fabric_for", second_fabric)
     config = load_config(CONFIGS / f"{name}.toml")
     detector = load_class(load_catalogue().get(config.plugin))
     architecture = detector.Config.model_validate(config.architecture)  # type: ignore[attr-defined]
@@ -120,7 +123,8 @@ def test_a_config_takes_a_step_validates_saves_and_goes_on(
             checked = (tmp_path / "validation.jsonl").read_text().splitlines()
             assert [json.loads(line)["step"] for line in checked] == [1, 2]
         assert read_card(tmp_path / "last", config.plugin).training["step"] == 2
-        started = json.loads((tmp_path / "run.json").read_text())["start"]
-        assert ("imagenet" in started) == config.pretrained
+        described = json.loads((tmp_path / "run.json").read_text())
+        assert ("imagenet" in described["start"]) == config.pretrained
+        assert described["device"] == "second:0"
     finally:
         shutil.rmtree(tmp_path)  # a run of LRL weighs two gigabytes

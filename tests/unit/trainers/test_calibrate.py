@@ -119,3 +119,32 @@ def test_a_lower_prior_asks_for_more_evidence_and_keeps_the_order(method):
     assert np.mean([q >= wary.thresholds["fpr_0.05"] for q, v in zip(
         calibrate.apply(wary.calibration, [v.raw for v in videos]), videos, strict=True
     ) if not v.label]) <= 0.05  # fmt: skip
+
+
+@pytest.mark.parametrize("scores", ["equal", "noise"])
+def test_weights_that_know_nothing_are_refused_and_said_to_be_so(scores):
+    rng = np.random.default_rng(8)
+    raws = np.full(80, 0.4937) if scores == "equal" else rng.uniform(0.3, 0.7, 80)
+    videos = [video(n % 2, float(raw)) for n, raw in enumerate(raws)]
+    with pytest.raises(ConfigError, match="no better than chance on 'x'") as refused:
+        calibrate.fit(videos, name="x")
+    assert "--no-signal" in refused.value.fix
+    told = calibrate.fit(videos, name="x", allow_no_signal=True)
+    assert told.no_signal
+    # All that is known is the prior: every video gets the same probability.
+    assert set(calibrate.apply(told.calibration, [0.1, 0.5, 0.9])) == {0.5}
+
+
+def test_good_weights_on_few_reals_are_not_taken_for_blind_ones():
+    videos = [video(0, 0.1 + 0.01 * n) for n in range(10)] + [video(1, 0.9) for _ in range(10)]
+    fitted = calibrate.fit(videos, name="few")
+    assert not fitted.no_signal and fitted.reals == 10
+    assert fitted.thresholds["fpr_0.05_overall"] == fitted.thresholds["fpr_0.01_overall"]
+
+
+def test_operating_points_that_coincide_although_there_are_reals_are_refused():
+    # An AUC above chance, and four reals out of ten with the one highest score of the reals.
+    videos = [video(0, 0.1) for _ in range(60)] + [video(0, 0.6) for _ in range(40)]
+    videos += [video(1, 0.6) for _ in range(100)]
+    with pytest.raises(ConfigError, match="operating points coincide"):
+        calibrate.fit(videos, name="x")

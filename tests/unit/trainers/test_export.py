@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 
 from trainers import export
 from trainers.bundles import write_bundle
-from trainers.bundles.model_card import CardNotes
-from unmask.bundle import Abstention, read_card, verify_weights
+from trainers.bundles.model_card import CardNotes, model_card
+from trainers.calibrate import Fitted
+from unmask.bundle import Abstention, Calibration, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError
 from unmask.policy import load_policy
 
@@ -129,3 +130,21 @@ def test_a_bundle_with_operating_points_brings_a_policy_that_acts_on_them(tmp_pa
     assert policy.version == written.sha256[:12]
     write_bundle.write_bundle(tmp_path / "c", TENSORS, card())
     assert not (tmp_path / "c" / "policy.toml").exists()
+
+
+def test_a_calibration_that_knows_nothing_is_exported_only_on_request_and_the_card_says_so(
+    tmp_path,
+):
+    flat = Calibration(method="platt", fitted_on="x: 40 real and 40 forged videos", slope=0.0)
+    points = {"fpr_0.05_overall": 0.4937, "fpr_0.01_overall": 0.4937}
+    for blind in (
+        Fitted(calibration=flat, thresholds=points),  # of before anybody asked
+        Fitted(calibration=flat, thresholds=points, reals=40, no_signal=True),
+    ):
+        with pytest.raises(ConfigError, match="no better than chance") as refused:
+            export.refuse_no_signal(blind, False)
+        assert "--no-signal" in refused.value.fix
+        export.refuse_no_signal(blind, True)
+    fine = {"fpr_0.05_overall": 0.6, "fpr_0.01_overall": 0.8}
+    export.refuse_no_signal(Fitted(calibration=flat, thresholds=fine, reals=40), False)
+    assert "**no signal**" in model_card(card(no_signal=True), CardNotes())

@@ -1,5 +1,6 @@
 """From frame scores to a verdict: worked out by hand, indifferent to order, monotone, never 0.5."""
 
+import dataclasses
 from math import log
 from typing import Any
 
@@ -298,3 +299,13 @@ def test_plugins_are_joined_face_by_face_so_the_video_is_never_worse_than_its_wo
     verdict = aggregate(closed({1: 6, 2: 6}), [one, two], DEFAULT)
     assert [track.windows[0].p for track in verdict.tracks] == [0.5, 0.5]
     assert verdict.p_fake is not None and verdict.p_fake < 0.5
+
+
+def test_weights_without_signal_are_said_to_be_so_in_every_verdict() -> None:
+    blind = result(scores([0.4937] * 6))
+    assert ReasonCode.NO_SIGNAL not in codes(aggregate(closed({1: 6}), [blind], DEFAULT))
+    assert blind.card is not None
+    told = dataclasses.replace(blind, card=blind.card.model_copy(update={"no_signal": True}))
+    verdict = aggregate(closed({1: 6}), [told], DEFAULT)
+    (said,) = [reason for reason in verdict.reasons if reason.code is ReasonCode.NO_SIGNAL]
+    assert "no better than chance" in said.message and "brightness" in said.message
