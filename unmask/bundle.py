@@ -50,6 +50,18 @@ class Abstention(Frozen):
     tensor_scale: str = "ood.scale"
 
 
+class NetworkFacts(Frozen):
+    """What network the weights fill: a plugin's architecture has sizes."""
+
+    trunk: str
+    """As the plugin's config calls it, e.g. efficientnet_lite0."""
+    parameters: int = Field(gt=0)
+    gmacs: float = Field(gt=0.0)
+    """Multiply-accumulates of one image through the serving graph, in 1e9."""
+    map_px: int = Field(gt=0)
+    """Side of its maps."""
+
+
 class BundleCard(Frozen):
     """bundle.json. `architecture` is validated by the plugin's own config class."""
 
@@ -66,6 +78,12 @@ class BundleCard(Frozen):
     """True where the weights told forged from real no better than chance on the set that they were
     calibrated on, and were exported all the same: every verdict says so."""
     architecture: dict[str, Any]
+    network: NetworkFacts | None = None
+    """None in bundles of before this was measured."""
+    taught_by: str = ""
+    """What taught the network where a face was changed, e.g. "masks of blended forgeries"."""
+    map_caption: str = ""
+    """What the map of these very weights shows; empty: the manifest's caption holds."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Of weights.safetensors."""
     dtype: Literal["float32", "float16", "bfloat16"]

@@ -11,6 +11,7 @@ from rich.text import Text
 from detect_plugins.catalogue import CatalogueEntry, load_catalogue
 from unmask.bundle import BundleCard, read_card
 from unmask.errors import BundleRefused
+from unmask.plugin import DetectorManifest
 from unmask.settings import Settings
 from workers.engines.manage import list_engines
 
@@ -28,14 +29,34 @@ def describe(entry: CatalogueEntry, settings: Settings) -> dict[str, Any]:
         "version": manifest.version,
         "summary": manifest.summary,
         "paper": manifest.paper.model_dump(),
-        "input_px": manifest.input_px,
         "crop_scale": manifest.crop_scale,
-        "parameters": manifest.parameters,
-        "gmacs": manifest.gmacs,
-        "map": manifest.map.model_dump(),
+        **_network(manifest, weights),
         "licences": manifest.licences.model_dump(),
         "weights": weights,
         "engine": _engine(entry.key, weights["sha256"], settings),
+    }
+
+
+def _network(manifest: DetectorManifest, weights: dict[str, Any]) -> dict[str, Any]:
+    """Of the loaded weights where there are any, else of the plugin's default architecture."""
+    card: BundleCard | None = weights.pop("card", None)
+    heatmap = manifest.map.model_dump()
+    facts = card.network if card else None
+    if facts is not None:
+        heatmap |= {"height": facts.map_px, "width": facts.map_px}
+    if card is not None and card.map_caption:
+        heatmap["caption"] = card.map_caption
+    return {
+        "parameters": facts.parameters if facts else manifest.parameters,
+        "gmacs": facts.gmacs if facts else manifest.gmacs,
+        "trunk": facts.trunk if facts else None,
+        "network_of": "the loaded weights" if facts else "the default architecture",
+        "taught_by": card.taught_by if card else "",
+        "no_signal": bool(card and card.no_signal),
+        "input_px": int(card.architecture.get("input_px", manifest.input_px))
+        if card
+        else manifest.input_px,
+        "map": heatmap,
     }
 
 
@@ -52,6 +73,7 @@ def _weights(key: str, folder: Path | None) -> dict[str, Any]:
         "sha256": card.sha256,
         "calibrated": card.calibration is not None,
         "finds": card.finds,
+        "card": card,
         "folder": str(folder),
     }
 
@@ -85,7 +107,7 @@ def run_plugins(settings: Settings, *, as_json: bool) -> None:
 
 
 def _block(row: dict[str, Any]) -> Text:
-    """One plugin in at most four lines that fit a terminal of 80 columns."""
+    """One plugin in at most five lines that fit a terminal of 80 columns."""
     if row["state"] == "broken":
         return Text.assemble(
             (row["key"], "bold"), "  ", ("broken", "bold red"), "\n  ", row["error"], "\n"
@@ -96,15 +118,20 @@ def _block(row: dict[str, Any]) -> Text:
     found = f"{weights['name']}, {weights['sha256'][:12]}" if weights["sha256"] else state
     if weights.get("finds", "any") != "any":
         found += f", for {weights['finds']} faces"
+    if row["no_signal"]:
+        found, style = f"{found}, no better than chance", "bold red"
+    trunk = f"{row['trunk']}, " if row["trunk"] else ""
+    default = "" if row["trunk"] else " (default architecture)"
+    taught = f"\n  taught by: {row['taught_by']}" if row["taught_by"] else ""
     return Text.assemble(
         (row["key"], "bold"),
         (f"  {row['version']}  ", "dim"),
         (f"{row['title']}\n", ""),
         (f"  {paper['title']} ({paper['venue']}, {paper['year']})\n", "dim"),
         f"  {row['input_px']} px, crop {row['crop_scale']:g} x face, "
-        f"{row['parameters'] / 1e6:.1f} M parameters, {row['gmacs']:.1f} GMacs, "
+        f"{trunk}{row['parameters'] / 1e6:.1f} M parameters, {row['gmacs']:.2f} GMacs{default}, "
         f"map: {heatmap['kind']} {heatmap['width']}x{heatmap['height']}\n",
         "  weights: ",
         (found, style),
-        f"; engine: {', '.join(row['engine']['built']) or row['engine']['state']}\n",
+        f"; engine: {', '.join(row['engine']['built']) or row['engine']['state']}{taught}\n",
     )

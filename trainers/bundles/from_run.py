@@ -12,7 +12,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from detect_plugins.catalogue import load_catalogue, load_class
+from trainers.bundles.network_facts import network_facts, taught
 from trainers.bundles.write_bundle import draft_card, write_bundle
+from trainers.config import TrainConfig
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
 
@@ -37,13 +39,16 @@ def bundle_of_run(run: Path, checkpoint: str, out: Path, **more: Any) -> BundleC
     config = described["config"]
     tensors, step = averaged_weights(run / f"{checkpoint}.safetensors")
     entry = load_catalogue().get(config["plugin"])
-    architecture = load_class(entry).Config.model_validate(config["architecture"])  # type: ignore[attr-defined]
+    detector: Any = load_class(entry)
+    architecture = detector.Config.model_validate(config["architecture"])
     card = draft_card(
         plugin=config["plugin"],
         plugin_version=entry.require_manifest().version,
         name=config["title"] or config["name"],
         architecture=architecture.model_dump(mode="json"),
+        network=network_facts(detector, architecture),
         **{
+            **taught(TrainConfig.model_validate(config)),
             "data_manifest_sha256": described["data_manifest_sha256"],
             "training": {**described, "step": step, "seed": config["seed"]},
             **more,

@@ -74,6 +74,8 @@ def particulars(ref: PluginRef, catalogue: Catalogue, settings: Settings) -> Plu
         if entry.ref(settings.weights_dir) != ref:
             reason = Reason(code=ReasonCode.PLUGIN_FAILED, message=f"{ref.key}: {_REPLACED}")
             return replace(found, problem=reason)
-        return replace(found, card=entry.card(settings.weights_dir))
+        card = entry.card(settings.weights_dir)
+        caption = (card.map_caption if card else "") or manifest.map.caption
+        return replace(found, card=card, caption=caption)
     except PluginError as error:
         return replace(found, problem=Reason(code=error.code, message=str(error)))
