@@ -95,6 +95,7 @@ def checkpoint(run: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_takes_a_step_validates_saves_and_goes_on(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ from unmask.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[3]
 METHODS = ("Face2Face", "FaceSwap", "NeuralTextures")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
