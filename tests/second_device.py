@@ -2,7 +2,7 @@
 
     network.to(second_device())
 
-Its tensors compute as CPU tensors do, and say that they lie on `second:0`. An operator that is given
+Its tensors compute as CPU tensors do, and say that they lie on `seconddev:0`. An operator that is given
 tensors of both devices raises as on a GPU, where copies, lookups by index and scalars alone may mix.
 Torch lets Python be the backend of one device per process (`PrivateUse1`).
 """
@@ -17,7 +17,8 @@ from lightning_fabric.strategies import SingleDeviceStrategy
 from torch.utils import _pytree as tree
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-NAME = "second"
+NAME = "seconddev"
+"""Torch gives tensors and modules a method of this name: no part of a network may be called so."""
 #: Operators that may be given tensors of both devices, as CUDA's may.
 MIXED = {"copy_", "_to_copy", "index", "index_put", "index_put_", "_index_put_impl_"}
 

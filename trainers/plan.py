@@ -46,8 +46,9 @@ def training_plan(config: TrainConfig, manifest: DetectorManifest, *, fetch: boo
         "",
         "Data",
     ]
-    for part in ("train", "val", "test"):
-        for source in getattr(config.data, part):
+    data = config.data
+    for part, sources in (("train", data.train), ("val", data.val), ("test", data.test)):
+        for source in sources:
             lines += _source(part, source)
     lines += _maps(config)
     lines += _synthetic(config)

@@ -244,7 +244,8 @@ def plans_of(config: TrainConfig, part: Literal["train", "val", "test"]) -> list
     found = []
     usual = float(Plan.model_fields["crop_scale"].default)
     needed = (config.crop_scale or 0.0) * max(1.0, config.data.crop_jitter[1])
-    for source in getattr(config.data, part):
+    data = config.data
+    for source in data.train if part == "train" else data.val if part == "val" else data.test:
         if not source.shards:
             raise ConfigError(
                 f"{config.name}: data.{part} source {source.dataset!r} names no shards folder.",

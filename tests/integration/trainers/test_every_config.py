@@ -126,6 +126,6 @@ def test_a_config_takes_a_step_validates_saves_and_goes_on(
         assert read_card(tmp_path / "last", config.plugin).training["step"] == 2
         described = json.loads((tmp_path / "run.json").read_text())
         assert ("imagenet" in described["start"]) == config.pretrained
-        assert described["device"] == "second:0"
+        assert described["device"] == "seconddev:0"
     finally:
         shutil.rmtree(tmp_path)  # a run of LRL weighs two gigabytes
