@@ -184,7 +184,9 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
                 if log is not None:
                     speed = {"img_s": seen / spent, "wait": waited / spent}
                     log.step(
-                        state.step, shown | watched(output.aux) | speed, **{"optimiser/lr": rate}
+                        state.step,
+                        shown | watched(output.aux, network) | speed,
+                        **{"optimiser/lr": rate},
                     )
 
             # Look at unseen people, keep the best.

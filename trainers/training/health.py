@@ -4,6 +4,7 @@ A collapse is said once, and again only after it was over.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from torch import Tensor
@@ -16,8 +17,9 @@ PATIENCE = 500
 LOW, HIGH = 0.05, 0.95
 
 
-def watched(aux: Mapping[str, Tensor]) -> dict[str, float]:
-    """Of one training batch: SOLA's `correlation` of its four second-order maps (section 4.5, near
+def watched(aux: Mapping[str, Tensor], network: Any = None) -> dict[str, float]:
+    """Of one training batch and `network`: SOLA's `constant_response`, the largest answer of a noise
+    filter to a constant picture of 1 (Fig. 6: 0 while it is high-pass), and its `correlation` of its four second-order maps (section 4.5, near
     1 the predictors are one), FoCus's `selection`, the share of tokens taken from the second
     modality (III-C)."""
     figures = {}
@@ -26,6 +28,10 @@ def watched(aux: Mapping[str, Tensor]) -> dict[str, float]:
         figures["watch/correlation"] = float((matrix.abs().sum() - matrix.trace()) / 12.0)
     if "selection" in aux:
         figures["watch/selection"] = float(aux["selection"].detach().float().mean())
+    asrm = getattr(network, "asrm", None)
+    if asrm is not None:
+        response = asrm.weight.detach().float().sum(dim=(1, 2, 3)).abs().max()
+        figures["watch/constant_response"] = float(response)
     return figures
 
 

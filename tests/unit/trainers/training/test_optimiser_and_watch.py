@@ -50,6 +50,13 @@ def test_four_maps_that_are_one_have_a_correlation_of_one() -> None:
     assert apart < 0.1
 
 
+def test_a_filter_that_is_no_high_pass_any_more_answers_a_constant_picture() -> None:
+    network = sola(use_asrm=False, srm_learnable=True)
+    assert watched({}, network)["watch/constant_response"] < 1e-5
+    network.asrm.weight.data[0, 0, 2, 2] += 0.5
+    assert abs(watched({}, network)["watch/constant_response"] - 0.5) < 1e-5
+
+
 def test_a_selection_of_one_modality_is_told_of_once_when_it_lasts() -> None:
     alarm = CollapseAlarm(patience=3)
     said = [
