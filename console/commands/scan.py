@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from console.commands.inputs import Inputs, done_before
-from console.show import wording
+from console.show import explain, wording
 from console.show.lines import line, record, shown_path
 from console.show.report_folder import ReportFolder
 from ingest.decoding.sampling import parse_policy
@@ -61,7 +61,7 @@ def run_scan(
     console = Console(stderr=to_stdout)
     delivery = ReportFolder(out, keep=skip_done) if out is not None else None
     table = _table()
-    unjudged = False
+    unjudged, said = False, ""
     with (
         closing(inputs),
         _lines(json_path, add=skip_done) as lines,
@@ -86,7 +86,10 @@ def run_scan(
                 lines.flush()
             folder = delivery.add(outcome) if delivery is not None else None
             table.add_row(*_row(outcome, folder))
+            said = said or (explain.worth(outcome.verdict) if outcome.verdict else "")
     console.print(table)
+    if said:
+        console.print(said, style="dim", highlight=False)
     for count, what in ((inputs.left_out, "judged before"), (inputs.passed_over, "no media")):
         if count:
             console.print(f"Passed over {count} files: {what}.", style="dim", highlight=False)

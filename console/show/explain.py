@@ -67,3 +67,38 @@ def looked(verdict: Verdict) -> str:
     if coverage.faces_left_out:
         parts.append(f"{coverage.faces_left_out} faces over the policy's limits were left out")
     return "; ".join(parts) + "."
+
+
+_POWER_KINDS = {
+    "swap": "face swaps", "lipsync": "lip sync", "reenact": "reenactments", "portrait": "animated portraits",
+    "edit": "edited faces",
+}  # fmt: skip
+
+
+def worth(verdict: Verdict) -> str:
+    """How much such detectors miss and whom they accuse; empty where it was not measured."""
+    power = verdict.power
+    if power is None:
+        return ""
+    found = ", ".join(
+        f"{_share(k.share)} of {_POWER_KINDS.get(k.kind, k.kind)} ({_range(k.low, k.high)})"
+        for k in power.found
+    )
+    said = (
+        f"Of forgeries by tools they never saw, these detectors find, at this threshold: {found}."
+    )
+    if power.false_alarms is not None:
+        alarms = power.false_alarms
+        said += (
+            f" They call {_share(alarms.share)} of real videos at least suspicious "
+            f"({_range(alarms.low, alarms.high)})."
+        )
+    return said
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.0%}\N{EN DASH}{high:.0%}".replace("%", "") + " %"

@@ -18,7 +18,11 @@ EfficientNetName = Literal[
     "efficientnet_lite1",
     "efficientnet_lite2",
     "mobilenetv2_100",
+    "tf_efficientnet_lite0",
+    "tf_efficientnet_lite1",
+    "tf_efficientnet_lite2",
 ]
+"""The `tf_` ones pad as TensorFlow does, as the Lites' ImageNet weights were trained for."""
 
 #: Last block of each tapped stage: strides 4, 8, 16, 32 (B4: 32, 56, 160, 448 channels).
 TAPPED_STAGES = (1, 2, 4, 6)

@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from unmask.frozen import Frozen
 
-Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "efficientnet_lite0"]
+Backbone = Literal[
+    "resnet18", "resnet34", "resnet50", "resnet101", "efficientnet_lite0", "tf_efficientnet_lite0"
+]
 
 #: Side of the region that one cell of the default maps stands for: "16 x 16 pixels in our case".
 REGION_PX = 16
@@ -16,7 +18,7 @@ class SolaConfig(Frozen):
     """The defaults are the paper's model; README.md says where it leaves the choice open."""
 
     backbone: Backbone = "resnet18"
-    """efficientnet_lite0 is for small machines, and takes `fast` alone. Not in the paper."""
+    """The Lites are for small machines, and take `fast` alone. Not in the paper."""
     preset: Literal["faithful", "fast"] = "faithful"
     """fast keeps ResNet's stem max-pool: a quarter of the work, coarser features."""
     width: float = Field(default=1.0, ge=0.25, le=1.0, multiple_of=0.25)
@@ -85,6 +87,6 @@ class SolaConfig(Frozen):
             raise ValueError("align = crop leaves nothing of a grid of 4 cells or fewer")
         if self.use_asrm and self.srm_learnable:
             raise ValueError("srm_learnable is for use_asrm = false; ASRM always learns")
-        if self.backbone.startswith("efficientnet") and (self.preset, self.width) != ("fast", 1.0):
+        if "efficientnet" in self.backbone and (self.preset, self.width) != ("fast", 1.0):
             raise ValueError(f"{self.backbone} takes preset fast and width 1.0 alone")
         return self

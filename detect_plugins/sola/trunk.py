@@ -42,7 +42,7 @@ Stages = ResNetStages | EfficientNetStages
 
 def stages_for(config: SolaConfig, in_chans: int, *, pretrained: Pretrained) -> Stages:
     """One stream's trunk."""
-    if config.backbone == "efficientnet_lite0":
+    if config.backbone in ("efficientnet_lite0", "tf_efficientnet_lite0"):
         whole = EfficientNetTrunk(config.backbone, in_chans=in_chans, pretrained=pretrained)
         return EfficientNetStages(whole)
     return ResNetStages(config, in_chans, pretrained=pretrained)

@@ -13,6 +13,7 @@ from workers.verdicts import combine
 from workers.verdicts.arithmetic.correction import UNFITTED, correction_of
 from workers.verdicts.arithmetic.track_score import method
 from workers.verdicts.judge_track import JudgedTrack, judge_track
+from workers.verdicts.measured_power import MeasuredPower, power_of
 from workers.verdicts.notes import coverage_of, inconclusive, notes_of, uncalibrated
 from workers.verdicts.pictures_judged import limited, one_look
 from workers.verdicts.plugin_verdict import PluginScores, PluginVerdict, judge_plugin
@@ -27,6 +28,7 @@ def aggregate(
     *,
     allow_untrained: bool = False,
     combinations: Sequence[combine.Combination] = (),
+    measured: Sequence[MeasuredPower] = (),
 ) -> Verdict:
     """The verdict on what ingest and the plugins left behind, without its evidence pictures.
 
@@ -81,6 +83,7 @@ def aggregate(
         coverage=coverage_of(closed.coverage, opinions),
         segments=tuple(sorted(segments, key=lambda s: (-s.p_fake, s.start_ms, s.track_id))),
         deciding=deciding,
+        power=power_of([o.result.ref.slug for o in counting], policy, measured),
         tracks=tuple(track.verdict(correction) for track in judged),
         evidence=(),
         plugins=rows,

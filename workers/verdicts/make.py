@@ -22,6 +22,7 @@ from workers.verdicts.aggregate import aggregate
 from workers.verdicts.drawing import frame_pictures, pictures
 from workers.verdicts.drawing.evidence import Choice, choose
 from workers.verdicts.gather import closing, gather, heatmap
+from workers.verdicts.measured_power import shipped_power
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ def _judge(services: Services, row: JobRow) -> Verdict | None:
         row.policy,
         allow_untrained=row.allow_untrained,
         combinations=combine.shipped(),
+        measured=shipped_power(),
     )
 
     into = pictures.folder(services.settings.data_dir, row.id, row.generation)
