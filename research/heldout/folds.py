@@ -82,6 +82,11 @@ def tool_of(method: str) -> tuple[str, str, int]:
     raise KeyError(method)
 
 
+def kind_of(method: str) -> str:
+    """The kind of a method's tool; "still" for whole pictures and for methods that are not listed."""
+    return next((kind for start, _, kind, _ in TOOLS if method.startswith(start)), "still")
+
+
 def fold_of_groups(clips: Sequence[Any]) -> dict[str, int]:
     """Group of people -> the fold that its real clips are judged in.
 

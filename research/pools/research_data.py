@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
+from research.heldout.folds import kind_of
 from unmask.bundle import Finds
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
@@ -20,6 +21,11 @@ Split = Literal["train", "val"]
 SPLIT_FILE = Path(__file__).with_name("split.toml")
 _PORTRAIT = ("SadTalker", "DreamTalk", "EDTalk", "AniTalker", "StyleHEAT", "StyleTalk", "DAE-Talker", "Linly-Talker")  # fmt: skip
 _LIP_SYNC = ("Wav2Lip", "IP_LAP", "DiffDub")
+#: Kinds of the tools that came later, by what the older tables call them.
+_LATER_FAMILIES = {
+    "swap": "swap", "lip sync": "lipsync", "reenactment": "reenact", "audio portrait": "portrait",
+    "editing": "portrait", "3D-aware": "portrait", "text-to-video": "portrait",
+}  # fmt: skip
 #: The families whose whole picture is synthesized: there is no seam to find.
 WHOLE = frozenset({"portrait", "reenact", "gan"})
 #: The families that weights of each kind are held against.
@@ -109,7 +115,9 @@ def _family(row: dict[str, str]) -> str:
         return "reenact"
     if method.startswith(_PORTRAIT):
         return "portrait"
-    return "lipsync" if method.startswith(_LIP_SYNC) else "gan"
+    if method.startswith(_LIP_SYNC):
+        return "lipsync"
+    return _LATER_FAMILIES.get(kind_of(method), "gan")
 
 
 def _people(row: dict[str, str]) -> set[str]:
