@@ -40,7 +40,7 @@ class RunLog:
             max=image.shape[0] - 1
         )
         pick = pick.to(image.device)
-        with torch.inference_mode():
+        with torch.no_grad():
             heatmap = network(image[pick]).heatmap.float()
         shown = (heatmap / heatmap.max().clamp(min=1e-6)).clamp(0, 1)
         for name, pictures in (

@@ -26,7 +26,7 @@ class ClipScore(NamedTuple):
     """Mean over its frames."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def clip_scores(
     network: nn.Module,
     pool: Crops,
@@ -55,7 +55,7 @@ def clip_scores(
         image = image.to(device).to(memory_format=torch.channels_last)
         reduced = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
         with torch.autocast(device.type, reduced, enabled=reduced is not None):
-            found = network(image).logit.float()[:, 0]
+            found = network(image).logit.float()[:, 0].cpu()
         for (key, _), value in zip(part, found.tolist(), strict=True):
             logits[key].append(value)
     first = {key: pool.records[members[0]] for key, members in crops.items()}

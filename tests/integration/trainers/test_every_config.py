@@ -77,6 +77,12 @@ def stand_in(data: Path, config: TrainConfig) -> None:
         pool = config_pool(config, "train")
         expand(maps).mkdir(parents=True, exist_ok=True)
         np.save(expand(maps) / MAPS_FILE, np.full((len(pool), 14, 14), 128, np.uint8))
+        for index in range(len(pool)):
+            imsave(
+                expand(maps) / f"{pool.key(index)}.png",
+                np.full((8, 8), 128, np.uint8),
+                check_contrast=False,
+            )
         about = {"pool_manifest_sha256": pool.manifest_sha256, "crop_scale": 1.3}
         (expand(maps) / ABOUT_FILE).write_text(json.dumps(about))
 
