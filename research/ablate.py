@@ -18,7 +18,7 @@ from research.judging.judge import JUDGED, JudgedClip, judge
 from research.judging.scored import QUALITIES, Scored, scored
 from research.judging.tables import auc_table
 from research.pools.validation_set import CropSet
-from research.reproduce import SHIPPED
+from research.remake_bundles import SHIPPED
 from trainers.bundles.load_bundle import load_from_folder
 from trainers.config import SMALL, load_config
 from unmask.frozen import Frozen

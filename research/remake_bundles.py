@@ -1,7 +1,7 @@
 """The shipped bundles and their figures by one command, from the research data to the folders that ship.
 
-    python -m research.reproduce --research-data ../shared/data --work WORK
-    python -m research.reproduce sola --research-data ../shared/data --work WORK
+    python -m research.remake_bundles --research-data ../shared/data --work WORK
+    python -m research.remake_bundles sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
 combination, and in WORK/tables what docs/reference/weights.md shows, but for the ablations
