@@ -4,7 +4,9 @@
 
 Its tensors compute as CPU tensors do, and say that they lie on `seconddev:0`. An operator that is given
 tensors of both devices raises as on a GPU, where copies, lookups by index and scalars alone may mix.
-Torch lets Python be the backend of one device per process (`PrivateUse1`).
+Torch lets Python be the backend of one device per process (`PrivateUse1`), and counts the devices at
+the first backward pass of the process: so importing this module registers it, which pytest does while
+it collects, before any test runs.
 """
 
 from functools import cache
@@ -97,7 +99,7 @@ def _wrapped(x: Any) -> Any:
 
 @cache
 def second_device() -> torch.device:
-    """The device; registered with torch by the first call of a process."""
+    """The device, registered with torch once per process."""
     _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
     library = torch.library.Library("aten", "IMPL")
     for name in ("empty.memory_format", "empty_strided"):
@@ -124,3 +126,5 @@ def second_fabric(_: str) -> Fabric:
 
 #: Kernels vanish with the library that registered them.
 _kept: list[torch.library.Library] = []
+
+second_device()

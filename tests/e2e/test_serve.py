@@ -112,21 +112,36 @@ def test_a_video_is_judged_by_path_as_by_upload(server: tuple[str, Installation]
     assert by_path.canonical_json() == by_upload.canonical_json()
 
 
-def test_what_is_no_video_fails_and_says_why(
+def test_what_is_no_video_is_refused_at_the_door_and_says_why(
     server: tuple[str, Installation], tmp_path: Path
 ) -> None:
     client = Client(server[0])
-    job = client.submit(clips.text(tmp_path / "notes.mp4"))
+    with pytest.raises(ApiError) as caught:
+        client.submit(clips.text(tmp_path / "notes.mp4"))
+    assert caught.value.problem["status"] == 415
+    assert caught.value.problem["code"] == "unsupported_media"
+    assert "holds text" in str(caught.value)
+    assert str(server[1].folder) not in str(caught.value.problem)
+
+
+def test_a_damaged_video_fails_and_says_why(
+    server: tuple[str, Installation], tmp_path: Path
+) -> None:
+    client = Client(server[0])
+    whole = clips.faceless(tmp_path / "whole.mp4").read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])
+    job = client.submit(cut)
     with pytest.raises(ApiError) as caught:
         client.wait(job["id"], VERDICT_S)
     assert caught.value.problem["code"] == "no_verdict"
-    assert client.job(job["id"])["job_status"] == "failed"
-    assert client.job(job["id"])["reasons"][0]["code"] == "unsupported_media"
+    shown = client.job(job["id"])
+    assert shown["job_status"] == "failed"
+    reason = shown["reasons"][0]["code"]
     page = httpx.get(f"{server[0]}/jobs/{job['id']}").text
-    assert "unsupported_media" in page
-    shown = str(caught.value.problem) + str(client.job(job["id"])) + page
-    assert "notes.mp4" in shown
-    assert str(server[1].folder) not in shown
+    assert reason in page
+    assert "cut.mp4" in page
+    assert str(server[1].folder) not in str(caught.value.problem) + str(shown) + page
 
 
 def test_a_faceless_video_succeeds_inconclusive(
