@@ -13,10 +13,20 @@ from detect_plugins.catalogue import load_catalogue, load_detector
 from unmask.plugin import Detector
 from unmask.testing import DetectorContract, enliven
 
-LIST_PLUGINS = (
-    "import json; from detect_plugins.catalogue import load_catalogue as load, load_class\n"
-    "print(json.dumps({e.key: str(e.error or '') for e in load().entries if e.error or load_class(e)}))"
-)
+#: Key -> why it cannot be loaded; nothing where it can.
+LIST_PLUGINS = """
+import json
+from detect_plugins.catalogue import load_catalogue, load_class
+from unmask.errors import PluginBroken
+found = {}
+for entry in load_catalogue().entries:
+    try:
+        load_class(entry)
+        found[entry.key] = ""
+    except PluginBroken as error:
+        found[entry.key] = str(error)
+print(json.dumps(found))
+"""
 
 
 class TestMesoNet4(DetectorContract):
