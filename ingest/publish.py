@@ -162,13 +162,11 @@ class RedisPublisher:
         return most_owed(self._redis, self._slugs)
 
     def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
-        """Write the progress hash and publish the same as an event."""
+        """Write how far the job is, for people who ask."""
         name = queues.progress(job_id, generation)
-        event = {"job_id": job_id, "generation": generation, **fields}
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.hset(name, mapping=dict(fields.items()))
             pipe.expire(name, queues.JOB_TTL_S)
-            pipe.publish(queues.EVENTS, json.dumps(event))
             pipe.execute()
 
     def close(self, closed: IngestClosed) -> None:

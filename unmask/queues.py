@@ -13,8 +13,6 @@ CROPS = f"{PREFIX}:crops"
 DEAD_LETTERS = f"{PREFIX}:dead"
 #: The oldest dead letters go when there are more.
 MAX_DEAD_LETTERS = 10_000
-#: Published to after every change of a job, for progress bars and server-sent events.
-EVENTS = f"{PREFIX}:events"
 #: Hash `job_id:generation` -> JSON list of plugin slugs: jobs in work and who owes them scores, which
 #: is what backpressure counts over.
 ACTIVE = f"{PREFIX}:active"

@@ -4,7 +4,6 @@ Idempotent: written again after a crash, the same field gets the same value. A s
 never stand side by side, for both count as answered.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -64,8 +63,6 @@ def _write(
     bad = [(o.item.meta.key, o.failure) for o in found if o.failure is not None]
     if bad:
         _fail(pipe, scores, failures, bad)
-    event = {"job_id": job_id, "generation": generation, "phase": "scoring", "plugin": ref.slug}
-    pipe.publish(queues.EVENTS, json.dumps({**event, "answered": len(found)}))
 
 
 def record_failures(
