@@ -78,7 +78,7 @@ def test_plugins_lists_all_five_for_programs(tmp_path: Path) -> None:
         row = rows[key]
         assert row["state"] in {"ready", "no_weights", "untrained"}
         assert row["paper"]["title"]
-        assert row["input_px"] in {224, 256, 299, 380}
+        assert 128 <= row["input_px"] <= 512  # of the weights that are loaded, not of the default
         assert 1.0 <= row["crop_scale"] <= 4.0
         assert row["parameters"] > 1e6
         assert row["gmacs"] > 0.1
