@@ -23,14 +23,9 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)   ## two clips (or VIDEO=path) through the whole pipeline, with a report
 	@$(BIN)/unmask demo --out demo-out $(if $(VIDEO),--video "$(VIDEO)")
 
-# In two processes, so that what engines, browsers and servers leave behind ends with them. A part that the
-# system kills (its tests did not fail: the process died of a signal) is run once more, and says so.
+# In two processes side by side: tests/in_parts.py says why.
 test: $(STAMP)   ## every test
-	@for part in "tests --ignore=tests/unit" tests/unit; do \
-	  $(BIN)/python -m pytest $$part || { code=$$?; [ $$code -gt 128 ] || exit $$code; \
-	    echo "pytest was killed by signal $$((code - 128)): that part once more"; \
-	    $(BIN)/python -m pytest $$part || exit; }; \
-	done
+	@$(BIN)/python tests/in_parts.py
 
 test-fast: $(STAMP) ## without the slow ones
 	@$(BIN)/python -m pytest -m 'not slow'

@@ -1,0 +1,88 @@
+"""Every test, in two processes side by side: what `make test` runs.
+
+    python tests/in_parts.py [PYTEST_OPTION ...]
+
+What engines, browsers and servers leave behind ends with their process. A part that the system kills
+(its tests did not fail: the process died of a signal) is run once more, and says so. The first part
+is shown as it goes, the second when both are through; the last line counts both.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+#: Of about the same length. Pytest collects a second time nothing that the other part has.
+PARTS = (
+    ("tests", "--ignore=tests/unit", "--ignore=tests/integration/trainers"),
+    ("tests/unit", "tests/integration/trainers"),
+)
+COUNTED = ("passed", "failed", "skipped", "error")
+
+
+def run(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int, str]:
+    """Exit code and output of one part; `shown`: on the screen at once."""
+    command = [sys.executable, "-m", "pytest", *part, *options]
+    with tempfile.TemporaryFile("w+") as kept:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert process.stdout is not None
+        for chunk in iter(process.stdout.read1, b""):  # type: ignore[attr-defined]
+            text = chunk.decode(errors="replace")
+            kept.write(text)
+            if shown:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+        code = process.wait()
+        kept.seek(0)
+        return code, kept.read()
+
+
+def run_surely(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int, str]:
+    """The same; once more where a signal ended it."""
+    code, output = run(part, options, shown=shown)
+    if code >= 0:
+        return code, output
+    note = f"\npytest was killed by signal {-code}: {' '.join(part)} once more\n"
+    if shown:
+        sys.stdout.write(note)
+    code, again = run(part, options, shown=shown)
+    return code, note + again
+
+
+def counted(output: str) -> dict[str, int]:
+    """What the last summary line of a run counts.
+
+    >>> counted("1799 passed, 8 skipped in 17:12")["passed"]
+    1799
+    """
+    lines = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
+    found = dict.fromkeys(COUNTED, 0)
+    for number, word in re.findall(
+        r"(\d+) (passed|failed|skipped|error)", lines[-1] if lines else ""
+    ):
+        found[word] += int(number)
+    return found
+
+
+def main() -> int:
+    """Both parts; the exit code of the worse."""
+    options = sys.argv[1:]
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(run_surely, part, options, shown=place == 0)
+            for place, part in enumerate(PARTS)
+        ]
+        results = [one.result() for one in both]
+    sys.stdout.write(results[1][1])
+    total = dict.fromkeys(COUNTED, 0)
+    for _, output in results:
+        for word, number in counted(output).items():
+            total[word] += number
+    failed = total["failed"] + total["error"]
+    sys.stdout.write(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped\n")
+    return max(abs(code) for code, _ in results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
