@@ -13,6 +13,7 @@ The weights judged are the last step's, not the best of validation: no paper say
 import argparse
 import json
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,7 @@ def reproduce(name: str, args: argparse.Namespace) -> str:
     for plan, folder in plans_of(config, "test"):
         try:
             _prepared(plan, folder, args)
+            _both_classes(folder)
         except ConfigError as error:
             missing.append(f"Not run on {plan.dataset}: {error.message}")
             print(missing[-1])
@@ -65,6 +67,17 @@ def _prepared(plan: Plan, folder: Path, args: argparse.Namespace) -> None:
     if not (folder / MANIFEST).is_file():
         wanted = plan.model_copy(update={"face_detector": args.face_detector})
         prepare(wanted, folder, workers=args.workers)
+
+
+def _both_classes(folder: Path) -> None:
+    """Raises ConfigError for shards of one class, which are removed: the other's videos were not found."""
+    labels = {record.label for record in ShardSet(folder).records}
+    if len(labels) < 2:
+        shutil.rmtree(folder)
+        raise ConfigError(
+            f"its {'real' if 1 in labels else 'forged'} videos were not found.",
+            fix="Put the whole data set under --data, and run the same command again.",
+        )
 
 
 def _trained(

@@ -50,6 +50,9 @@ class Published:
     def publish(self, batch: CropBatch, pixels: Sequence[np.ndarray]) -> None:
         self.crops += [(meta, p.tobytes()) for meta, p in zip(batch.crops, pixels, strict=True)]
 
+    def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
+        pass
+
     def progress(self, job_id: str, generation: int, **fields: int | str) -> None:
         pass
 

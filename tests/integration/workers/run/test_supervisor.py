@@ -84,7 +84,7 @@ def test_a_killed_scoring_process_is_started_again_and_all_stop_with_the_block(
         first = child.process
         assert first is not None
         wait_for(lambda: redis.exists(*serving(redis)))
-        assert crew.alive() == {"ingest": 0, "score": 1, "verdict": 0}
+        assert crew.alive() == {"ingest": 0, "score": 1, "verdict": 0, "stream": 0}
         redis.delete(*serving(redis))
         os.kill(first.pid, signal.SIGKILL)
         wait_for(lambda: redis.exists(*serving(redis)))
