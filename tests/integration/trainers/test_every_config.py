@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split in ("train", "val"):
         plan = Plan(
             dataset="ffpp", root=str(root / "tree"), split=split, methods=("Deepfakes",),
-            compression="c23", frames=1, face_detector="haar", min_face_px=40.0,
+            compression="c23", frames=1, face_detector="haar", min_face_px=40.0, crop_scale=2.6,
             keep_originals=True,
         )  # fmt: skip
         prepare(plan, root / "miniature" / split, quiet=True)
