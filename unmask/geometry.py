@@ -50,6 +50,17 @@ def compose(outer: Affine, inner: Affine) -> Affine:
     )
 
 
+def shares(box: Box, to_frame: Affine, width: int, height: int) -> Box:
+    """A box in crop pixels as shares of a frame of that size: 0 is left or top, 1 right or bottom.
+
+    >>> shares((0, 0, 10, 10), (1, 0, 20, 0, 1, 10), 100, 50)
+    (0.2, 0.2, 0.3, 0.4)
+    """
+    x0, y0, x1, y1 = box
+    xs, ys = zip(*(apply(to_frame, x, y) for x, y in ((x0, y0), (x1, y1))), strict=True)
+    return (min(xs) / width, min(ys) / height, max(xs) / width, max(ys) / height)
+
+
 def iou(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, 0..1.
 

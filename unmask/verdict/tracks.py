@@ -16,6 +16,8 @@ class FramePoint(Frozen):
     p: Probability
     """On the scale of a window's p: what a window of such faces alone would have. One face proves
     little: read it beside its window."""
+    box: NormalisedBox | None = None
+    """Where the face is, in the displayed frame; None in verdicts made before it was kept."""
 
 
 class ConditionObeyed(Frozen):

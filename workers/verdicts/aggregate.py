@@ -47,7 +47,7 @@ def aggregate(
     calibration = combine.find([o.result.ref.slug for o in counting], combinations)
     panel = Panel(counting=counting, calibration=calibration, policy=policy)
     judged = [
-        judge_track(track, opinions, panel, closed.cuts_ms)
+        judge_track(track, opinions, panel, closed.cuts_ms, closed.media)
         for track in sorted(closed.tracks, key=lambda track: track.id)
     ]
     correction = _correction(judged, calibration)

@@ -9,7 +9,7 @@ from redis import Redis
 
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from unmask import queues
-from unmask.geometry import Affine, Box, apply
+from unmask.geometry import Affine, Box, shares
 from unmask.messages import DIGITS, MediaInfo
 from unmask.plugin import FaceCrop
 from unmask.system.private_files import private_folder, write_private
@@ -99,11 +99,5 @@ def _evidence(choice: Choice, media: MediaInfo) -> Evidence:
 
 def normalised(box: Box, to_frame: Affine, media: MediaInfo) -> NormalisedBox:
     """A box in crop pixels as shares of the frame, corner by corner."""
-    x0, y0, x1, y1 = box
-    xs, ys = zip(*(apply(to_frame, x, y) for x, y in ((x0, y0), (x1, y1))), strict=True)
-    return (
-        round(min(xs) / media.width, DIGITS),
-        round(min(ys) / media.height, DIGITS),
-        round(max(xs) / media.width, DIGITS),
-        round(max(ys) / media.height, DIGITS),
-    )
+    x0, y0, x1, y1 = shares(box, to_frame, media.width, media.height)
+    return (round(x0, DIGITS), round(y0, DIGITS), round(x1, DIGITS), round(y1, DIGITS))

@@ -1,0 +1,1 @@
+"""What a moderator watches: the media, its rendition, and where the faces are in it."""
