@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     """Directories from which the API accepts a path instead of an upload."""
     upload_retention_hours: float = Field(default=168.0, ge=0, allow_inf_nan=True)
     """An upload is deleted so long after the last job that read it ended; inf keeps it."""
+    rendition_retention_hours: float = Field(default=24.0, ge=0, allow_inf_nan=True)
+    """What browsers are shown in the place of a video they cannot play is deleted so long after it
+    was made, and no later than the video itself."""
     evidence_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
     """Evidence pictures, which show faces, are deleted so long after the verdict."""
     score_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
@@ -82,6 +85,9 @@ class Settings(BaseSettings):
     decode_timeout_s: float = Field(default=900.0, gt=0)
     """Wall clock of the decoding process for one video."""
     decode_memory_bytes: int = Field(default=4 << 30, gt=0)
+    rendition_timeout_s: float = Field(default=600.0, gt=0)
+    """Wall clock of making one; what is made by then is what is shown."""
+    rendition_max_bytes: int = Field(default=1 << 30, gt=0)
 
     fetch_timeout_s: float = Field(default=600.0, gt=0)
     """Wall clock of one fetch, retries included."""

@@ -19,7 +19,7 @@ from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
 from console.web.intake import bulk, submission
-from console.web.player import media_routes
+from console.web.player import media_routes, rendition_routes
 from console.web.push import event_stream, webhook_routes
 from console.web.services import WebServices
 from unmask import __version__
@@ -71,6 +71,7 @@ def create_app(
         bulk,
         jobs,
         media_routes,
+        rendition_routes,
         control,
         streams,
         decisions,

@@ -1,4 +1,7 @@
-"""What a decode tells, in this order: Opened once, Frame for each that was chosen, Finished once."""
+"""What a decode tells, in this order: Opened once, Frame for each that was chosen, Finished once.
+
+A rendition tells Opened, Rendering now and then, and Rendered.
+"""
 
 from dataclasses import dataclass
 
@@ -67,3 +70,24 @@ class Finished:
     """Frames the decoder produced."""
     delivered: int
     corrupt_packets: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """How far a rendition is, in frames."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A rendition is written."""
+
+    frames: int
+    start_ms: int
+    """What its own time 0 is, on the video's clock."""
+    end_ms: int
+    """Time of its last frame, on the video's clock."""
+    whole: bool
+    """False where it ends early, at the limit of time or size."""

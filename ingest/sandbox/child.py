@@ -1,8 +1,8 @@
 """The process inside the sandbox: `python -m ingest.sandbox.child JOB`. Started by parent.py.
 
 It gets three open descriptors and nothing else: the media, a socket to its parent, and the shared
-memory that frames are put in. Every message is one line of JSON; the parent answers with one byte
-for each frame it has taken, which frees its slot.
+memory that frames are put in, or the file that a rendition is written to. Every message is one line
+of JSON; the parent answers with one byte for each frame it has taken, which frees its slot.
 """
 
 import json
@@ -19,16 +19,22 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     channel = socket.socket(fileno=job["channel"])
     try:
-        held = confine(job["memory_bytes"], job["cpu_seconds"])
+        held = confine(job["memory_bytes"], job["cpu_seconds"], write_bytes=job["write_bytes"])
         # After the locks, and so inside main: these bring half a million lines of C with them.
         from ingest.sandbox import decode_job  # noqa: PLC0415
 
         decode_job.import_everything()
         held += seal()
         _say(channel, {"kind": "held", "held": held})
-        memory = _Memory(channel, job["memory"])
         file = os.fdopen(job["media"], "rb")
-        decode_job.run(file, job, lambda message: _say(channel, message), memory)
+
+        def say(message: dict[str, object]) -> None:
+            _say(channel, message)
+
+        if job["encode"]:
+            decode_job.encode(file, os.fdopen(job["memory"], "wb"), job, say)
+        else:
+            decode_job.run(file, job, say, _Memory(channel, job["memory"]))
     except MemoryError:
         _say(channel, {"kind": "out_of_memory"})
     except (BrokenPipeError, ConnectionResetError):

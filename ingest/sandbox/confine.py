@@ -3,7 +3,7 @@
 Called in the decoding subprocess only, before it has seen a byte of the media. Each step reports
 whether it holds; none is fatal, because a container's own policy may already forbid or provide it.
 
-    limits    memory, CPU seconds, open files, no core dump, not one byte written to any file
+    limits    memory, CPU seconds, open files, no core dump, no file written but the one given
     no-privs  no set-uid program can raise privileges any more
     network   an empty network namespace: no route, no loopback, no abstract sockets
     landlock  no file created, written, truncated or executed; no TCP (kernel 5.13, TCP 6.7)
@@ -40,11 +40,13 @@ def confine(
     *,
     offline: bool = True,
     may_start: bool = False,
+    write_bytes: int = 0,
 ) -> list[str]:
     """Apply every lock but the last. Call before threads exist. Returns what is in force.
 
     `cpu_seconds` None: no limit, for streams. `offline` False: for a process that owns a stream's
     socket, which may connect and decodes nothing; `may_start`: and may start a program.
+    `write_bytes`: the longest that a file may become which was opened for it beforehand.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     # Dies with its parent, even one killed with SIGKILL.
@@ -52,7 +54,7 @@ def confine(
     for kind, limit in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, resource.RLIM_INFINITY if cpu_seconds is None else cpu_seconds),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, write_bytes),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 64),
     ):

@@ -1,8 +1,10 @@
 """The decoding process's work: decode.py's events as messages, frames into shared memory."""
 
+import errno
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, BinaryIO, Protocol
 
@@ -10,6 +12,7 @@ import av.logging
 
 from ingest.decoding.decode import Finished, Frame, Limits, Opened, decode
 from ingest.decoding.sampling import parse_policy
+from ingest.sandbox import encode_job
 from unmask.errors import InputError
 
 #: Frames in flight: enough to keep both processes busy, little enough for 8k frames.
@@ -57,8 +60,7 @@ def run(
     memory: FrameMemory,
 ) -> None:
     """Decode `file` as `job` says and report through `say`."""
-    av.logging.set_level(av.logging.PANIC)
-    try:
+    with _telling(say):
         for event in decode(
             file,
             job["container"],
@@ -76,6 +78,27 @@ def run(
                 say({"kind": "frame", "index": event.index, "pts_ms": event.pts_ms})
             elif isinstance(event, Finished):
                 say({"kind": "finished", **asdict(event)})
+
+
+def encode(
+    file: BinaryIO, into: BinaryIO, job: dict[str, Any], say: Callable[[dict[str, object]], None]
+) -> None:
+    """Write a rendition of `file` as `job` says and report through `say`."""
+    try:
+        with _telling(say):
+            encode_job.run(file, into, job, say)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        say({"kind": "disk_full"})
+
+
+@contextmanager
+def _telling(say: Callable[[dict[str, object]], None]) -> Iterator[None]:
+    """Without FFmpeg's own words; what is wrong with the media goes to the parent."""
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        yield
     except InputError as error:
         say(
             {

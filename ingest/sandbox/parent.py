@@ -26,6 +26,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from ingest.decoding.decode import Finished, Frame, Limits, Opened
+from ingest.decoding.events import Rendered, Rendering
 from ingest.sandbox.confine import LOCKS
 from ingest.sandbox.decode_job import slots_for
 from ingest.sources import Source
@@ -43,8 +44,9 @@ from unmask.system import instruments as metrics
 log = structlog.get_logger(__name__)
 
 _MAX_LINE = 1 << 16
+_WRITE_SLACK = 64 << 20
 _HOSTILE = "Do not open the file elsewhere; convert it on a machine you can spare."
-_Event = TypeVar("_Event", Opened, Finished)
+_Event = TypeVar("_Event", Opened, Finished, Rendering, Rendered)
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,23 @@ class _Ring:
         return view.reshape(self.height, self.width, 3).copy()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Encode:
+    """The wish for a rendition, in the place of frames."""
+
+    descriptor: int
+    """Of the empty file it is written to."""
+    start_ms: int = 0
+    end_ms: int | None = None
+    max_height: int = 720
+    """Of the shorter side; half of it where there are very many frames."""
+    max_frames: int
+    """Of a video with more, so many are shown, at even steps."""
+    max_bytes: int
+    seconds: float
+    """Wall clock: what is made by then is what there is."""
+
+
 class Decoding:
     """One video in one sandboxed process. A context manager; `events` may be read once."""
 
@@ -77,11 +96,13 @@ class Decoding:
         seek: bool = True,
         max_looks: int | None = None,
         looks_per_second: float | None = None,
+        encode: Encode | None = None,
     ) -> None:
         """Start the process on an open source. `sample`: a policy as sampling.parse_policy reads it.
 
         `stream`: number of the video stream; None takes the one that players show.
         `max_looks`, `looks_per_second`: frames to look at, whatever the policy likes; None has no limit.
+        `encode`: no frames, but a rendition (encode_job.py); `sample` is then of no account.
         """
         self.held: tuple[str, ...] = ()
         """Locks in force in the process, as confine.py names them; known with the first event."""
@@ -94,7 +115,10 @@ class Decoding:
         job = {
             "media": source.file.fileno(),
             "channel": theirs.fileno(),
-            "memory": self._memory,
+            "memory": self._memory if encode is None else encode.descriptor,
+            "encode": None if encode is None else asdict(encode),
+            # What is held back and the index come on top of what the encoder itself keeps to.
+            "write_bytes": 0 if encode is None else encode.max_bytes + _WRITE_SLACK,
             "container": source.container,
             "sample": sample,
             "stream": stream,
@@ -112,7 +136,7 @@ class Decoding:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(source.file.fileno(), theirs.fileno(), self._memory),
+                pass_fds=(source.file.fileno(), theirs.fileno(), int(str(job["memory"]))),
                 env=_environment(),
             )
         except BaseException:
@@ -141,6 +165,33 @@ class Decoding:
         self._channel.close()
         os.close(self._memory)
 
+    def rendering(self) -> Iterator[Rendering | Rendered]:
+        """Of a Decoding that was given `encode`: how far it is, now and then, then what was written.
+
+        Raises as `events` does.
+        """
+        try:
+            while True:
+                message = self._message()
+                kind = message.get("kind")
+                if kind == "held":
+                    self._note_locks(message)
+                elif kind == "rendering":
+                    yield _event(Rendering, message)
+                elif kind == "rendered":
+                    yield _event(Rendered, message)
+                    return
+                elif kind != "opened":
+                    raise self._failure(message)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise self._ended() from error
+
+    def _note_locks(self, message: dict[str, Any]) -> None:
+        self.held = tuple(str(name) for name in message["held"])
+        log.debug("decoder.confined", held=self.held)
+        for lock in LOCKS:
+            metrics.level(metrics.SANDBOX_LOCK, lock in self.held, lock=lock)
+
     def events(self) -> Iterator[Opened | Frame | Finished]:
         """Opened, the sampled frames in order, Finished.
 
@@ -156,10 +207,7 @@ class Decoding:
                 message = self._message()
                 kind = message.get("kind")
                 if kind == "held":
-                    self.held = tuple(str(name) for name in message["held"])
-                    log.debug("decoder.confined", held=self.held)
-                    for lock in LOCKS:
-                        metrics.level(metrics.SANDBOX_LOCK, lock in self.held, lock=lock)
+                    self._note_locks(message)
                 elif kind == "opened" and ring is None:
                     opened = _event(Opened, message)
                     ring = self._share(opened)
@@ -230,6 +278,12 @@ class Decoding:
                 str(message["message"])[:500],
                 code=ReasonCode(message["code"]),
                 fix=str(message["fix"])[:500],
+            )
+        if kind == "disk_full":
+            return Outage(
+                "no space is left for the rendition.",
+                code=ReasonCode.DISK_FULL,
+                fix="Free space where UNMASK_DATA_DIR lies.",
             )
         if kind == "out_of_memory":
             return self._out_of_memory()

@@ -28,6 +28,7 @@ _TABLE: dict[str, dict[str, Permission | str]] = {
     "/v1/jobs/{job_id}/verdict": {"GET": "verdicts.read"},
     "/v1/jobs/{job_id}/evidence/{name}": {"GET": "verdicts.read"},
     "/v1/jobs/{job_id}/media": {"GET": "media.read"},
+    "/v1/jobs/{job_id}/rendition": {"GET": "media.read"},
     "/v1/jobs/{job_id}/faces": {"GET": "media.read"},
     "/v1/jobs/{job_id}/decisions": {"GET": "decisions.read", "POST": "decisions.make"},
     "/v1/decisions": {"GET": "decisions.read"},

@@ -11,6 +11,7 @@ from rq.serializers import JSONSerializer
 
 from unmask import queues
 from workers.jobs.in_rq import remove
+from workers.jobs.renditions.order_rendition import rendition_job_name
 from workers.jobs.settle import verdict_job_name
 from workers.jobs.submit import ingest_job_name
 from workers.store import JobRow
@@ -32,7 +33,7 @@ def stop_work(redis: "Redis", row: JobRow, *, wait_s: float = _WAIT_S) -> None:
     """
     job = (row.id, row.generation)
     redis.set(queues.cancelled(*job), "1", ex=_FLAG_S)
-    names = (ingest_job_name(*job), verdict_job_name(*job))
+    names = (ingest_job_name(*job), verdict_job_name(*job), rendition_job_name(row.id))
     running = [name for name in names if not _taken_out(redis, name)]
     deadline = time.monotonic() + wait_s
     while running and time.monotonic() < deadline:

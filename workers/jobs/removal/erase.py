@@ -19,6 +19,8 @@ from unmask.settings import Settings
 from workers.jobs.orders.stop import stop_work
 from workers.jobs.removal.receipts import sign, signing_key
 from workers.jobs.removal.upload_retention import upload_name
+from workers.jobs.renditions.order_rendition import rendition_job_name
+from workers.jobs.renditions.shelf import Shelf
 from workers.jobs.settle import verdict_job_name
 from workers.jobs.submit import ingest_job_name
 from workers.store import JobRow, Store
@@ -60,6 +62,7 @@ def erase(
         "redis_keys": purge_redis(redis, row.id, row.generation),
         "evidence_pictures": _delete_evidence(settings, job_id),
         "uploads": _delete_upload(settings, row),
+        "renditions": Shelf(settings).remove(job_id),
     }
     key = signing_key(settings.data_dir)
 
@@ -69,6 +72,7 @@ def erase(
     receipt = store.erasure.erase(job_id, tenant, signed)
     # Whoever was slow to hear of it may have written meanwhile; purge_erased comes back to it.
     _delete_evidence(settings, job_id)
+    Shelf(settings).remove(job_id)
     purge_redis(redis, row.id, row.generation)
     store.wipe_deleted()
     log.info("job.erased", tenant=tenant)
@@ -88,10 +92,11 @@ def _content(row: JobRow, actor: str, removed: dict[str, int]) -> dict[str, Any]
     }
 
 
-def purge_erased(store: Store, redis: "Redis") -> int:
-    """Delete what slow workers wrote for jobs after they were erased; how many keys."""
+def purge_erased(store: Store, redis: "Redis", settings: Settings) -> int:
+    """Delete what slow workers wrote for jobs after they were erased; how many keys and files."""
     recent = store.erasure.since(datetime.now(UTC) - _LATE_WRITES)
-    return sum(purge_redis(redis, job_id, None) for job_id in recent)
+    shelf = Shelf(settings)
+    return sum(purge_redis(redis, job_id, None) + shelf.remove(job_id) for job_id in recent)
 
 
 def purge_redis(redis: "Redis", job_id: str, generation: int | None) -> int:
@@ -107,14 +112,20 @@ def purge_redis(redis: "Redis", job_id: str, generation: int | None) -> int:
     if buried:
         dropped: Any = redis.xdel(queues.DEAD_LETTERS, *buried)
         gone += int(dropped)
+    gone += _forgotten(rendition_job_name(job_id), redis)
     last = 0 if generation is None else generation
     for number in range(last + 1):
         redis.hdel(queues.ACTIVE, f"{job_id}:{number}")
         for name in (ingest_job_name(job_id, number), verdict_job_name(job_id, number)):
-            with suppress(NoSuchJobError):
-                Job.fetch(name, connection=redis, serializer=JSONSerializer).delete()
-                gone += 1
+            gone += _forgotten(name, redis)
     return gone
+
+
+def _forgotten(name: str, redis: "Redis") -> int:
+    with suppress(NoSuchJobError):
+        Job.fetch(name, connection=redis, serializer=JSONSerializer).delete()
+        return 1
+    return 0
 
 
 def _is_of(fields: dict[bytes, bytes], job_id: str) -> bool:

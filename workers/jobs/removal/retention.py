@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 from redis import Redis
@@ -13,8 +14,9 @@ from redis import Redis
 from unmask.errors import InputError
 from unmask.settings import Settings
 from workers.jobs.removal.erase import erase, purge_erased
-from workers.jobs.removal.upload_retention import delete_old_uploads
-from workers.store import Store
+from workers.jobs.removal.upload_retention import delete_old_uploads, upload_name
+from workers.jobs.renditions.shelf import Shelf
+from workers.store import JobRow, Store
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ def delete_expired(store: Store, redis: "Redis", settings: Settings) -> Counter[
     done: Counter[str] = Counter()
     done["uploads_deleted"] = delete_old_uploads(store, settings)
     done["evidence_deleted"] = _delete_evidence(settings)
+    done["renditions_deleted"] = _delete_renditions(store, settings)
     if (before := _cutoff(settings.score_retention_hours)) is not None:
         done["scores_deleted"] = store.delete_scores(before, _AT_ONCE)
     if (before := _cutoff(settings.decision_retention_hours)) is not None:
@@ -39,8 +42,25 @@ def delete_expired(store: Store, redis: "Redis", settings: Settings) -> Counter[
             with suppress(InputError):  # somebody else erased it meanwhile
                 erase(store, redis, settings, job_id, tenant=tenant, actor="retention")
                 done["jobs_erased"] += 1
-    done["late_keys_deleted"] = purge_erased(store, redis)
+    done["late_keys_deleted"] = purge_erased(store, redis, settings)
     return +done
+
+
+def _delete_renditions(store: Store, settings: Settings) -> int:
+    """Those past their time, and those whose upload or job has gone."""
+    shelf = Shelf(settings)
+    gone = shelf.remove_expired()
+    for job_id in shelf.jobs():
+        row = store.job(job_id)
+        if row is None or _upload_is_gone(settings, row):
+            gone += shelf.remove(job_id)
+    return gone
+
+
+def _upload_is_gone(settings: Settings, row: JobRow) -> bool:
+    path = Path(row.path)
+    elsewhere = row.submission.address is not None or upload_name(settings, path) is None
+    return not elsewhere and not path.is_file()
 
 
 def described(settings: Settings) -> dict[str, str]:
@@ -48,6 +68,8 @@ def described(settings: Settings) -> dict[str, str]:
     return {
         "uploads": _words(settings.upload_retention_hours, "after the job ended"),
         "crops": "until the verdict",
+        "renditions": _words(settings.rendition_retention_hours, "after they were made")
+        + ", and no longer than their upload",
         "evidence": _words(settings.evidence_retention_hours, "after the verdict"),
         "scores": _words(settings.score_retention_hours, "after the job ended"),
         "verdicts": _words(settings.verdict_retention_hours, "after the job ended"),

@@ -26,13 +26,14 @@ from workers.jobs.orders.rerun import rerun
 from workers.jobs.removal import receipts
 from workers.jobs.removal.erase import erase, purge_erased
 from workers.jobs.removal.retention import delete_expired
+from workers.jobs.renditions.shelf import RenditionNote, Shelf
 from workers.jobs.submit import create, enqueue_ingest, ingest_job_name, submit
 from workers.store import Store
 from workers.verdicts.aggregate import aggregate
 
 _KEPT = {
     f"{kind}_retention_hours": math.inf
-    for kind in ("upload", "evidence", "score", "verdict", "decision")
+    for kind in ("upload", "evidence", "rendition", "score", "verdict", "decision")
 }
 UPLOAD = "0123456789abcdef" * 2
 NAME = "holiday of Ä. Person.mp4"
@@ -190,6 +191,10 @@ def _judged(store: Store, redis: Redis, settings: Settings) -> tuple[str, str, b
     folder = settings.data_dir / "evidence" / row.id / "0"
     folder.mkdir(parents=True)
     (folder / "face.png").write_bytes(pixels)
+    shelf = Shelf(settings)
+    with shelf.draft(row.id) as draft:
+        draft.write_bytes(pixels)
+        shelf.put(row.id, RenditionNote(), draft)
     redis.xadd(
         queues.DEAD_LETTERS,
         {
@@ -220,6 +225,7 @@ def test_after_an_erasure_only_the_receipt_is_left(
     assert (content["job_id"], content["media_sha256"]) == (job_id, sha256)
     assert content["removed"]["verdicts"] == 1 and content["removed"]["frame_scores"] == 5
     assert content["removed"]["decisions"] == 1 and content["removed"]["uploads"] == 1
+    assert content["removed"]["renditions"] == 1
     named = _traces(settings, redis, job_id.encode(), sha256.encode())
     assert [Path(trace).name for trace in named] in (
         ["unmask.sqlite3"], ["unmask.sqlite3", "unmask.sqlite3-wal"], ["unmask.sqlite3-wal"],
@@ -245,7 +251,7 @@ def test_what_a_slow_worker_writes_after_an_erasure_is_swept_away(
     job_id, _, _ = _judged(store, redis, settings)
     erase(store, redis, settings, job_id, tenant="default")
     redis.hset(queues.scores(job_id, 0, "p@1"), "0:0", "{}")
-    assert purge_erased(store, redis) == 1
+    assert purge_erased(store, redis, settings) == 1
     assert not _traces(settings, redis, f"job:{job_id}".encode())
 
 
