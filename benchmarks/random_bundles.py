@@ -27,7 +27,7 @@ def write_random(folder: Path) -> Path:
         plugin = load_class(entry)
         config = plugin.Config.model_validate(architecture)
         torch.manual_seed(0)
-        tensors = plugin.build_network(config).state_dict()
+        tensors = plugin.Network(config).state_dict()
         bundle = folder / key
         bundle.mkdir(parents=True, exist_ok=True)
         save_file({name: t.contiguous() for name, t in tensors.items()}, bundle / WEIGHTS_FILE)

@@ -89,7 +89,7 @@ def cached(plugin: str, steps: int, threads: int) -> float:
     config = load_config(SMALL / f"{plugin}.toml")
     detector = load_class(load_catalogue().get(plugin))
     architecture = detector.Config.model_validate(config.architecture)
-    network = detector.build_network(architecture).train().to(memory_format=torch.channels_last)
+    network = detector.Network(architecture).train().to(memory_format=torch.channels_last)
     optimiser, loss_of = build_optimiser(network, config), loss_for(config.loss, architecture)
     side, half = architecture.input_px, config.batch // 2
     batch = Batch(

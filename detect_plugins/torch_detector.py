@@ -1,6 +1,6 @@
 """The base of every plugin that runs on torch. A subclass names its config class and its network.
 
-A network, structurally (no base class):
+A network, structurally (`layers.exported.Exported` makes all of it from `forward`):
     forward(image) -> NetworkOutput                       training
     export_forward(image) -> (p (B,), maps (B, h, w))     serving: static but for the batch
     export_forward_with_features(image) -> (p, maps, features (B, D))   optional, saves a pass
@@ -10,7 +10,7 @@ and a config: a frozen pydantic model with `input_px`, and `map_px` where the ma
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -32,9 +32,6 @@ from unmask.plugin import (
     RawOutput,
 )
 
-if TYPE_CHECKING:
-    from detect_plugins.layers.timm_model import Pretrained  # it imports timm
-
 #: Random weights are the same everywhere, so that speed tests and parity tests repeat.
 UNTRAINED_SEED = 20_260_101
 _DEVICE_FIX = "Set UNMASK_DEVICE to auto, cpu, cuda or cuda:N."
@@ -46,16 +43,15 @@ class TorchDetector:
     Config: ClassVar[type[Frozen]]
     """The architecture of a bundle card; its defaults are the manifest's."""
 
+    Network: ClassVar[type[nn.Module]]
+    """Network(config) has random weights. One that takes `pretrained: Pretrained` too (layers/timm_model.py)
+    can start its trunks from ImageNet's: training alone asks for that."""
+
     manifest: DetectorManifest
     """The plugin's, with the input and map size of the loaded weights."""
     card: BundleCard | None
     config: Any
     network: nn.Module
-
-    @staticmethod
-    def build_network(config: Any, *, pretrained: "Pretrained" = False) -> nn.Module:
-        """The network with random weights, or its trunks with ImageNet's: training alone asks for those."""
-        raise NotImplementedError
 
     def __init__(
         self,
@@ -83,7 +79,7 @@ class TorchDetector:
         config = cls._config(manifest, card)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(UNTRAINED_SEED)
-            network = cls.build_network(config)
+            network = cls.Network(config)
         mean = scale = None
         if folder is not None and card is not None:
             tensors = read_tensors(verify_weights(folder, card), manifest.key)

@@ -70,7 +70,7 @@ def answer(client: Any, job: tuple[str, int], slug: str, crops: Iterable[str]) -
     client.eval(_ANSWER, len(keys), *keys, slug, *crops)
 
 
-def forget(client: Any, job: tuple[str, int]) -> None:
+def delete_count(client: Any, job: tuple[str, int]) -> None:
     """The job owes nothing any more: it is settled, failed or cancelled."""
     client.eval(_FORGET, 2, queues.OWED, queues.owed(*job))
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from research.judging.judge import JUDGED, JudgedClip, judge
-from research.judging.scored import QUALITIES, Scored, scored
+from research.judging.scored import QUALITIES, ScoredClip, scored
 from research.judging.tables import auc_table
 from research.pools.validation_set import CropSet
 from research.remake_bundles import SHIPPED
@@ -164,7 +164,7 @@ def main() -> None:
     variants = chosen(args.only)
     if args.seed is not None:
         variants = tuple(seeded(variant, args.seed) for variant in variants)
-    found: dict[Path, dict[str, list[Scored]]] = {folder: {} for folder in args.sets}
+    found: dict[Path, dict[str, list[ScoredClip]]] = {folder: {} for folder in args.sets}
     for variant in variants:
         for folder, systems in found.items():
             clips = measured(variant, args.pool, folder, args.work, args.qualities)

@@ -25,7 +25,7 @@ from trainers.evaluation import metrics, paper_tables
 from trainers.evaluation.evaluation_report import draw, markdown
 from trainers.evaluation.robustness import DISTORTIONS, LEVELS, distort
 from trainers.evaluation.score_crops import (
-    Scored,
+    CropScores,
     aggregation_of,
     map_pairs,
     score_crops,
@@ -139,7 +139,7 @@ def headline(tree: dict[str, Any]) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in figures.items()}
 
 
-def _sets(scored: Scored) -> list[tuple[str, str, str | None]]:
+def _sets(scored: CropScores) -> list[tuple[str, str, str | None]]:
     """(name, data set, method): each data set whole, then each method against all its reals."""
     methods: dict[str, list[str]] = {}
     for record in scored.records:
@@ -154,7 +154,7 @@ def _sets(scored: Scored) -> list[tuple[str, str, str | None]]:
 
 
 def _report(
-    scored: Scored, videos: list[VideoScore], dataset: str, method: str | None, rounds: int
+    scored: CropScores, videos: list[VideoScore], dataset: str, method: str | None, rounds: int
 ) -> dict[str, Any]:
     def belongs(name: str, of: str, label: int) -> bool:
         return name == dataset and (method is None or not label or of == method)

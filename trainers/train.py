@@ -193,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
             due = config.eval.every and state.step % config.eval.every == 0
             if fabric.is_global_zero and unseen is not None and (due or state.step == steps):
                 if averaged is None:
-                    averaged = detector.build_network(architecture).to(fabric.device)
+                    averaged = detector.Network(architecture).to(fabric.device)
                 averaged_network(averaged, state.average)
                 scores = clip_scores(
                     averaged, unseen, config, manifest,

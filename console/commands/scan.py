@@ -29,7 +29,7 @@ _COLOURS = {
     VerdictLabel.NO_SIGN_FOUND: "green",
     VerdictLabel.INCONCLUSIVE: "dim",
 }
-_PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "concluding"}
+_PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "making the verdict"}
 
 
 def run_scan(

@@ -14,6 +14,7 @@ from detect_plugins.layers.efficientnet import (
     halved,
     pooled,
 )
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import Normalise
 from detect_plugins.layers.timm_model import Pretrained
@@ -40,7 +41,7 @@ class EfficientNetFpnConfig(Frozen):
         return halved(self.input_px, 2)
 
 
-class EfficientNetFpn(nn.Module):
+class EfficientNetFpn(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier and map.
 
     aux: "logits" (B, 2) real/forged, "map_logits" (B, 1, h, w) at stride 4 (with the map branch),
@@ -75,21 +76,6 @@ class EfficientNetFpn(nn.Module):
             map_logits = self._activation_map(head)
         return NetworkOutput(logits[:, 1:] - logits[:, :1], map_logits.sigmoid(), aux)
 
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w). Static but for the batch."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
-
-    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `export_forward`, with the features (B, D) that tell strange pictures."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> features (B, D) that tell strange pictures, for abstention."""
-        taps, _ = self.trunk(self.normalise(image))
-        return texture(taps[:-1])
-
     def _activation_map(self, head: Tensor) -> Tensor:
         """What each cell adds to the forged logit: exact, as the classifier is linear over a mean."""
         weight = self.classifier.weight[1] - self.classifier.weight[0]
@@ -111,10 +97,3 @@ def texture(taps: list[Tensor]) -> Tensor:
         spread = (tap - mean).square().mean(dim=(2, 3)).add(1e-6).sqrt()
         found += [mean.flatten(1), spread]
     return torch.cat(found, dim=1)
-
-
-def build_network(
-    config: EfficientNetFpnConfig, *, pretrained: Pretrained = False
-) -> EfficientNetFpn:
-    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
-    return EfficientNetFpn(config, pretrained=pretrained)

@@ -8,6 +8,7 @@ from detect_plugins.focus.maps import FORGED, car_map, forged_map, fused_map
 from detect_plugins.focus.modalities import SecondView, trunk_normalise
 from detect_plugins.focus.modules import AttentionMaps, Carp, ComplementaryLearning
 from detect_plugins.focus.trunk import PatchTokens, transformer_block
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.timm_model import Pretrained
 
@@ -32,7 +33,7 @@ class Modality(nn.Module):
         return tokens, *self.regions(tokens, attention)
 
 
-class Focus(nn.Module):
+class Focus(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier, and M^1 of Eq. 9 (>= 0; the bundle scales it).
 
     aux: "logits" (B, 2) of the fused tokens; "logits_rgb", "logits_second" (B, 2) of each modality's
@@ -89,23 +90,3 @@ class Focus(nn.Module):
         aux |= {"logits": logits, "fusion_map": fusion, "features": features}
         logit = logits[:, FORGED:] - logits[:, :FORGED]
         return NetworkOutput(logit, torch.relu(forged), aux)
-
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w). Static but for the batch, nothing random in eval."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
-
-    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `export_forward`, with the pooled features (B, D)."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> mean of the fused tokens (B, D), for abstention."""
-        features: Tensor = self(image).aux["features"]
-        return features
-
-
-def build_network(config: FocusConfig, *, pretrained: Pretrained = False) -> Focus:
-    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
-    return Focus(config, pretrained=pretrained)

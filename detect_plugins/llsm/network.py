@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import HALF, Normalise
 from detect_plugins.layers.timm_model import Pretrained
@@ -33,7 +34,7 @@ class Encoded(nn.Module):
         return [stem, one, two, middle, torch.relu(self.net.tail(middle))], tapped
 
 
-class Llsm(nn.Module):
+class Llsm(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier, mask, and in training the pair map.
 
     aux: "pair_logits" (B, N, N), N = 196 at 224, 1 = different (with LLSM); "map_logits"
@@ -63,21 +64,9 @@ class Llsm(nn.Module):
             output.aux["pair_logits"] = self.pairs(tapped)
         return output
 
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w), without the pair head. Static but for the batch."""
-        maps, _ = self._encode(image)
-        output = self._heads(maps)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
-
-    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `export_forward`, with the pooled features (B, D)."""
-        output = self._heads(self._encode(image)[0])
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> what the classifier reads (B, D), for abstention."""
-        maps, _ = self._encode(image)
-        return self._heads(maps).aux["features"]
+    def served(self, image: Tensor) -> NetworkOutput:
+        """Without the pair head, which only its loss reads."""
+        return self._heads(self._encode(image)[0])
 
     def pair_artefact(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The inconsistency map (B, N, N) and its row means (B, 1, h, h), both in 0..1, on request.
@@ -113,8 +102,3 @@ class Llsm(nn.Module):
         """What each cell adds to the logit: exact, as the classifier is linear over a mean."""
         cam = (deepest * self.classifier.weight.view(1, -1, 1, 1)).sum(dim=1, keepdim=True)
         return resized(cam + self.classifier.bias, self.config.map_px)
-
-
-def build_network(config: LlsmConfig, *, pretrained: Pretrained = False) -> Llsm:
-    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
-    return Llsm(config, pretrained=pretrained)

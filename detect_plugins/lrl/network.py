@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from detect_plugins.layers.dct import DctHighPass
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import HALF, IMAGENET_MEAN, IMAGENET_STD, Normalise
 from detect_plugins.layers.timm_model import Pretrained
@@ -33,7 +34,7 @@ class FrequencyImage(nn.Module):
         return residual.clamp(-self.clamp, self.clamp)
 
 
-class Lrl(nn.Module):
+class Lrl(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier on patch similarities, and mask.
 
     aux: "similarity" (B, k*k, k*k) in 0..1 (with MPSM), "map_logits" (B, 1, h, w) (with the
@@ -87,20 +88,6 @@ class Lrl(nn.Module):
             heatmap = aux["map_logits"].sigmoid()
         return NetworkOutput(logit, heatmap, aux)
 
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w). Static but for the batch."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0]
-
-    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `export_forward`, with the pooled features (B, D)."""
-        output = self(image)
-        return output.logit.sigmoid()[:, 0], output.heatmap[:, 0], output.aux["features"]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> pooled features (B, D), for abstention."""
-        return self._multi_scale(image).mean(dim=(2, 3))
-
     def _multi_scale(self, image: Tensor) -> Tensor:
         """U~ of section 3.3: three fused levels at the size of the highest, (B, D, h, h).
 
@@ -133,8 +120,3 @@ class Lrl(nn.Module):
         if self.config.rfam_forward == "gated":
             return gated_rgb, gated_frequency, fused
         return rgb, frequency, fused
-
-
-def build_network(config: LrlConfig, *, pretrained: Pretrained = False) -> Lrl:
-    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
-    return Lrl(config, pretrained=pretrained)

@@ -1,10 +1,7 @@
 """SOLA as a plugin: all but the network and the check of its noise filters is TorchDetector's."""
 
-from typing import Any
-
-from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.network import Sola, build_network
+from detect_plugins.sola.network import Sola
 from detect_plugins.torch_detector import TorchDetector
 from unmask.errors import BundleRefused
 
@@ -16,11 +13,8 @@ class SolaDetector(TorchDetector):
     """Loads SOLA bundles; refuses one whose noise filters are no high-pass filters (Eq. 3)."""
 
     Config = SolaConfig
+    Network = Sola
     network: Sola
-
-    @staticmethod
-    def build_network(config: Any, *, pretrained: Pretrained = False) -> Sola:
-        return build_network(config, pretrained=pretrained)
 
     def after_load(self) -> None:
         """Check the constraint of the noise filters, and undo what storage rounded away of it."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from detect_plugins.layers.normalise import Normalise
 from detect_plugins.layers.timm_model import Pretrained
@@ -16,7 +17,7 @@ from detect_plugins.sola.trunk import Stages, stages_for
 _CLASSIFIER_CHANNELS = 64
 
 
-class Sola(nn.Module):
+class Sola(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier and anomaly maps (README.md, table of stages).
 
     aux, h = w = config.map_px: "first" logits (B, 4, 64, h, w) of Eq. 7 and "second" logits
@@ -65,20 +66,6 @@ class Sola(nn.Module):
         logit, _ = self._classify(second)
         aux = {"first": first, "second": second, "features": features.mean(dim=(2, 3))}
         return NetworkOutput(logit, self._heatmap(first, second), aux)
-
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w) >= 0. Static but for the batch."""
-        p, maps, _ = self.export_forward_with_features(image)
-        return p, maps
-
-    def export_forward_with_features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """export_forward, and the pooled features (B, C) of the same pass, for abstention."""
-        output = self(image)
-        return torch.sigmoid(output.logit)[:, 0], output.heatmap[:, 0], output.aux["features"]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> pooled features (B, C)."""
-        return self.feature_map(image).mean(dim=(2, 3))
 
     def feature_map(self, image: Tensor) -> Tensor:
         """(B, 3, S, S) -> F (B, C, cells, cells): one vector a region of the face."""
@@ -151,8 +138,3 @@ class Sola(nn.Module):
             part = opened * F.conv2d(around, self.conv.weight[:, index : index + 1])
             cam = cam + neighbour.centred(F.conv2d(part, weight), order)
         return cam
-
-
-def build_network(config: SolaConfig, *, pretrained: Pretrained = False) -> Sola:
-    """The network for a config. `pretrained` fills its trunks with ImageNet weights: training only."""
-    return Sola(config, pretrained=pretrained)

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from research.judging.judge import JUDGED
-from research.judging.scored import QUALITIES, Scored, against_reals, read_cards, together
+from research.judging.scored import QUALITIES, ScoredClip, against_reals, read_cards, together
 from research.judging.tables import auc_interval
 
 #: From the top row down.
@@ -32,7 +32,7 @@ MARKS = {
 }
 
 
-def draw(sets: Sequence[Sequence[Scored]], path: Path, *, rounds: int = 500) -> None:
+def draw(sets: Sequence[Sequence[ScoredClip]], path: Path, *, rounds: int = 500) -> None:
     """Write the picture of clip sets, each judged against its own real clips."""
     rows = []
     for family, words in FAMILIES.items():

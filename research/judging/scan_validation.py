@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from research.judging.scored import QUALITIES, Scored
+from research.judging.scored import QUALITIES, ScoredClip
 from research.judging.tables import auc_table
 from research.pools.research_data import DataFile, validation_clips
 from research.pools.validation_set import QUALITIES as CRF_OF
@@ -77,10 +77,10 @@ def _read(file: DataFile, quality: str, line: dict[str, Any]) -> Scanned:
     )
 
 
-def scores(found: Sequence[Scanned]) -> list[Scored]:
+def scores(found: Sequence[Scanned]) -> list[ScoredClip]:
     """The judged ones, as the tables take them."""
     return [
-        Scored(
+        ScoredClip(
             clip=s.file.path,
             family=s.file.family,
             label=s.file.label,

@@ -17,7 +17,7 @@ PARTS = 5
 """People are split into so many for cross-fitting."""
 
 
-class Scored(Frozen):
+class ScoredClip(Frozen):
     """One clip at one quality with one raw score: of a plugin, or of a combination."""
 
     clip: str
@@ -35,12 +35,12 @@ class Scored(Frozen):
         return hashlib.sha256("|".join(self.people).encode()).digest()[0] % PARTS
 
 
-def scored(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
+def scored(judged: Sequence[JudgedClip], plugin: str) -> list[ScoredClip]:
     """A plugin's judged clips; those without a track to judge are left out."""
     return [_row(j, j.clip, j.raw) for j in judged if j.plugin == plugin and j.raw is not None]
 
 
-def videos(clips: Sequence[Scored]) -> list[VideoScore]:
+def videos(clips: Sequence[ScoredClip]) -> list[VideoScore]:
     """The same clips as calibration and thresholds take them."""
     return [
         VideoScore(
@@ -56,7 +56,7 @@ def videos(clips: Sequence[Scored]) -> list[VideoScore]:
     ]
 
 
-def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
+def frames(judged: Sequence[JudgedClip], plugin: str) -> list[ScoredClip]:
     """A plugin's scored faces, each as if it were a clip of its own: for AUC by frame."""
     return [
         _row(j, f"{j.clip}#{number}", face.p)
@@ -66,8 +66,8 @@ def frames(judged: Sequence[JudgedClip], plugin: str) -> list[Scored]:
     ]
 
 
-def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
-    return Scored(
+def _row(judged: JudgedClip, clip: str, raw: float) -> ScoredClip:
+    return ScoredClip(
         clip=clip,
         family=judged.family,
         label=judged.label,
@@ -78,9 +78,9 @@ def _row(judged: JudgedClip, clip: str, raw: float) -> Scored:
     )
 
 
-def combined(parts: Sequence[tuple[list[Scored], BundleCard]]) -> list[Scored]:
+def combined(parts: Sequence[tuple[list[ScoredClip], BundleCard]]) -> list[ScoredClip]:
     """What the workers make of several calibrated plugins, before their calibration together."""
-    by_clip: dict[tuple[str, str], list[tuple[Scored, Vote]]] = {}
+    by_clip: dict[tuple[str, str], list[tuple[ScoredClip, Vote]]] = {}
     for clips, card in parts:
         p = apply(card.calibration, [c.raw for c in clips])
         for clip, value in zip(clips, p, strict=True):
@@ -98,12 +98,12 @@ def read_cards(bundles: Sequence[str]) -> dict[str, BundleCard]:
     return {plugin: read_card(Path(folder), plugin) for plugin, folder in pairs}
 
 
-def together(judged: Sequence[JudgedClip], cards: dict[str, BundleCard]) -> list[Scored]:
+def together(judged: Sequence[JudgedClip], cards: dict[str, BundleCard]) -> list[ScoredClip]:
     """The combination of these plugins on judged clips."""
     return combined([(scored(judged, name), card) for name, card in cards.items()])
 
 
-def against_reals(clips: Sequence[Scored], family: str, quality: str) -> list[Scored]:
+def against_reals(clips: Sequence[ScoredClip], family: str, quality: str) -> list[ScoredClip]:
     """A family's clips ("all": of every family) and the real ones, at one quality."""
     return [
         c for c in clips if c.quality == quality and (not c.label or family in (c.family, "all"))

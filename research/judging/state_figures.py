@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from research.judging.judge import JUDGED, JudgedClip
-from research.judging.scored import QUALITIES, Scored, scored
+from research.judging.scored import QUALITIES, ScoredClip, scored
 from research.judging.tables import cross_fitted
 from research.ship import LIMITS
 from trainers.bundles.model_card import CardNotes
@@ -26,7 +26,7 @@ FAMILIES = {
 }  # fmt: skip
 
 
-def figures(val: Sequence[Scored], blends: Sequence[Scored]) -> dict[str, float]:
+def figures(val: Sequence[ScoredClip], blends: Sequence[ScoredClip]) -> dict[str, float]:
     """Named figures of one plugin, to two digits (shares: three)."""
     found: dict[str, float] = {}
     for clips, name in ((val, "unseen people"), (blends, "unseen blends")):
@@ -45,7 +45,7 @@ def figures(val: Sequence[Scored], blends: Sequence[Scored]) -> dict[str, float]
     return found
 
 
-def _auc(clips: Sequence[Scored], quality: str) -> float:
+def _auc(clips: Sequence[ScoredClip], quality: str) -> float:
     here = [clip for clip in clips if clip.quality == quality]
     labels = np.array([clip.label for clip in here], np.float64)
     return round(metrics.auc(labels, np.array([clip.raw for clip in here])), 2)

@@ -18,7 +18,7 @@ from research.judging.judge import JUDGED, JudgedClip
 from research.judging.scored import (
     PARTS,
     QUALITIES,
-    Scored,
+    ScoredClip,
     against_reals,
     frames,
     read_cards,
@@ -34,7 +34,7 @@ Vector = NDArray[np.float64]
 FPR = 0.05
 
 
-def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:
+def cross_fitted(clips: Sequence[ScoredClip]) -> tuple[Vector, Vector]:
     """Calibrated p of every clip, and the threshold it is held against, fitted on other people."""
     p, threshold = np.zeros(len(clips)), np.zeros(len(clips))
     for part in range(PARTS):
@@ -48,7 +48,7 @@ def cross_fitted(clips: Sequence[Scored]) -> tuple[Vector, Vector]:
     return p, threshold
 
 
-def worst_threshold(clips: Sequence[Scored], p: Vector) -> float:
+def worst_threshold(clips: Sequence[ScoredClip], p: Vector) -> float:
     """The threshold that keeps false alarms at 5 % at every quality."""
     found = []
     for quality in QUALITIES:
@@ -58,7 +58,9 @@ def worst_threshold(clips: Sequence[Scored], p: Vector) -> float:
     return max(found)
 
 
-def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500, unit: str = "clips") -> str:
+def auc_table(
+    systems: dict[str, list[ScoredClip]], *, rounds: int = 500, unit: str = "clips"
+) -> str:
     """One row a system and family: AUC with its interval at each quality."""
     lines = [
         f"| system | family | {unit} | as found | crf 23 | crf 32 |",
@@ -76,12 +78,12 @@ def auc_table(systems: dict[str, list[Scored]], *, rounds: int = 500, unit: str 
     return "\n".join(lines)
 
 
-def _auc_cell(members: Sequence[Scored], rounds: int) -> str:
+def _auc_cell(members: Sequence[ScoredClip], rounds: int) -> str:
     found = auc_interval(members, rounds)
     return "-" if found is None else "{:.2f} ({:.2f}-{:.2f})".format(*found)
 
 
-def auc_interval(members: Sequence[Scored], rounds: int) -> tuple[float, float, float] | None:
+def auc_interval(members: Sequence[ScoredClip], rounds: int) -> tuple[float, float, float] | None:
     """AUC, and both ends of its 95 % interval; None without both classes."""
     labels, scores = np.array([c.label for c in members], float), np.array([c.raw for c in members])
     if len(set(labels)) < 2:
@@ -107,7 +109,7 @@ def _resampled(labels: Vector, scores: Vector, people: Sequence[str], rounds: in
     return draws
 
 
-def operating_table(systems: dict[str, list[Scored]]) -> str:
+def operating_table(systems: dict[str, list[ScoredClip]]) -> str:
     """False alarms and hits at the threshold, and calibration error, in-sample and cross-fitted."""
     lines = [
         "| system | quality | false alarms, in-sample | false alarms, cross-fitted "

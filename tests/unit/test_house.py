@@ -45,8 +45,9 @@ SAME_SENSE = {
 }
 OLD_WORDS = (
     "Opinion", "Looker", "Searcher", "Desk", "Delivery", "Gathered", "Member", "FaceOpinion",
-    "PluginResult",
+    "PluginResult", "Scored",
 )  # fmt: skip
+OLD_VERBS = ("conclude", "forget")
 UNITS = [
     "track",
     "clip",
@@ -138,6 +139,15 @@ def test_no_old_word_names_anything(word: str) -> None:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         names = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
         assert word not in names, path
+
+
+def test_no_old_verb_names_a_function() -> None:
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {
+            node.name.strip("_") for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        }
+        assert not names & set(OLD_VERBS), path
 
 
 def test_every_class_of_the_glossary_exists() -> None:

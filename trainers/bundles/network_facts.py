@@ -14,7 +14,7 @@ _TRUNK_FIELDS = ("backbone", "trunk")
 def network_facts(detector: Any, architecture: Any) -> NetworkFacts:
     """Parameters and multiply-accumulates of this architecture; builds it without memory."""
     with torch.device("meta"):
-        network = detector.build_network(architecture).eval()
+        network = detector.Network(architecture).eval()
     side = int(architecture.input_px)
     with FlopCounterMode(display=False) as counter:
         _, maps = network.export_forward(torch.empty(1, 3, side, side, device="meta"))

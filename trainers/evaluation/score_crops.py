@@ -30,7 +30,7 @@ class Infers(Protocol):
 
 
 @dataclass(kw_only=True)
-class Scored:
+class CropScores:
     """Scores of a set of crops, in order."""
 
     records: list[CropRecord] = field(default_factory=list)
@@ -61,9 +61,9 @@ def score_crops(
     change: Change | None = None,
     with_maps: bool = True,
     batch: int = 16,
-) -> Scored:
+) -> CropScores:
     """Prepare, infer and interpret every crop; `change(pixels, index)` distorts it first."""
-    scored = Scored()
+    scored = CropScores()
     scale = detector.manifest.crop_scale
     for start in range(0, len(indices), batch):
         crops = [shards[i] for i in indices[start : start + batch]]
@@ -92,7 +92,7 @@ def aggregation_of(detector: Detector) -> Aggregation:
     return own or DEFAULT.aggregation
 
 
-def video_scores(scored: Scored, aggregation: str = "track-mean-top20") -> list[VideoScore]:
+def video_scores(scored: CropScores, aggregation: str = "track-mean-top20") -> list[VideoScore]:
     """One record per video: the workers' aggregation per track, then the most suspicious track."""
     _, aggregate = METHODS[aggregation]
     rows: dict[str, list[int]] = {}
@@ -149,7 +149,7 @@ def _mask_seen(detector: Detector, face: FaceCrop, crop: Crop) -> NDArray[np.boo
     return np.asarray(detector.prepare([as_face]).images[0, 0] > 0.5)
 
 
-def map_pairs(scored: Scored) -> tuple[list[Floats], list[NDArray[np.bool_]]]:
+def map_pairs(scored: CropScores) -> tuple[list[Floats], list[NDArray[np.bool_]]]:
     """Maps and masks apart, maps at the masks' size."""
     maps = [resize_map(m, *mask.shape).astype(np.float32) for m, mask in scored.maps]
     return maps, [mask for _, mask in scored.maps]

@@ -9,7 +9,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from ingest.owed import forget
+from ingest.owed import delete_count
 from unmask import queues
 from unmask.messages import IngestClosed
 
@@ -51,7 +51,7 @@ def settle(redis: "Redis", job_id: str, generation: int) -> bool:
     if int(found) != 1:
         return False
     redis.hdel(queues.ACTIVE, f"{job_id}:{generation}")
-    forget(redis, job)
+    delete_count(redis, job)
     return True
 
 

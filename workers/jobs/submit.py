@@ -29,47 +29,6 @@ INGEST_JOB = "workers.jobs.ingest_entrypoint.ingest_job"
 _PATIENCE_S = 6 * 3600
 
 
-def submit(
-    store: Store,
-    redis: "Redis | None",
-    settings: Settings,
-    media: Path | str,
-    *,
-    filename: str | None = None,
-    plugins: Sequence[str] = (),
-    policy: str | Policy | None = None,
-    sample: str | None = None,
-    allow_untrained: bool = False,
-    idempotency_key: str | None = None,
-    body_sha256: str | None = None,
-    job_id: str | None = None,
-    catalogue: Catalogue | None = None,
-) -> JobRow:
-    """Create the job and enqueue its ingest; the same key and body give the job there already is.
-
-    `body_sha256` is the media's hash where the caller has it (an upload); with a key and without
-    it, the file is hashed here. Without `redis` the job is only written down.
-    Raises IdempotencyConflict, PluginBroken, ConfigError, StoreError, OSError.
-    """
-    row, created = create(
-        store,
-        settings,
-        media,
-        filename=filename,
-        plugins=plugins,
-        policy=policy,
-        sample=sample,
-        allow_untrained=allow_untrained,
-        idempotency_key=idempotency_key,
-        body_sha256=body_sha256,
-        job_id=job_id,
-        catalogue=catalogue,
-    )
-    if created and redis is not None:
-        enqueue_ingest(redis, row.submission)
-    return row
-
-
 def create(
     store: Store,
     settings: Settings,
@@ -88,9 +47,12 @@ def create(
     details: JobDetails | None = None,
     submitted_by: str | None = None,
 ) -> tuple[JobRow, bool]:
-    """Write the job down without enqueueing it; True where it is new. Raises as `submit` does.
+    """Write the job down without enqueueing it; True where it is new: the same key and body give the
+    job there already is.
 
-    `media`: a path, or as text an address that ingest is to fetch it from.
+    `media`: a path, or as text an address that ingest is to fetch it from. `body_sha256` is its hash
+    where the caller has it (an upload); with a key and without it, the file is hashed here.
+    Raises IdempotencyConflict, PluginBroken, ConfigError, StoreError, OSError.
     """
     address = media if isinstance(media, str) else None
     path = Path(media).absolute() if address is None else None

@@ -23,7 +23,7 @@ from workers.broker.lifesigns import Silence, roles_alive, served
 from workers.jobs.attempts import Attempts, Phase, attempts
 from workers.jobs.in_rq import InRq, in_rq, remove, running
 from workers.jobs.removal.retention import delete_expired
-from workers.jobs.removal.tidy import delete_orphans, forget_consumers
+from workers.jobs.removal.tidy import delete_consumers, delete_orphans
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.jobs.waiting import WaitingRoom
@@ -91,10 +91,10 @@ class Sweeper:
                     done[action] += 1
                     log.info("job.swept", action=action)
         self._suspects = self._seen
-        self._conclude(rows)
+        self._make_verdicts(rows)
         recount(redis)
         done["entries_deleted"] += delete_orphans(redis, store)
-        done["consumers_forgotten"] += forget_consumers(redis)
+        done["consumers_deleted"] += delete_consumers(redis)
         now = self._clock()
         if self._uploads_due_s is None or now >= self._uploads_due_s:
             self._uploads_due_s = now + _UPLOADS_EVERY_S
@@ -103,7 +103,7 @@ class Sweeper:
             metrics.count(metrics.SWEPT, times, action=action)
         return +done
 
-    def _conclude(self, rows: list[JobRow]) -> None:
+    def _make_verdicts(self, rows: list[JobRow]) -> None:
         """A job that waited and is unfinished no longer got through: the outage is over."""
         names = {
             name

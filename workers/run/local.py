@@ -53,7 +53,7 @@ class _Video:
 
     progress: Progress
     job_id: str
-    concluded: "Future[Verdict | None]"
+    verdict: "Future[Verdict | None]"
     settled: bool = False
 
 
@@ -122,7 +122,7 @@ class LocalPipeline:
             settings=self.settings.model_copy(update={"data_dir": folder}),
         )
         self._ingesting = ThreadPoolExecutor(self.side_by_side, thread_name_prefix="ingest")
-        self._concluding = ThreadPoolExecutor(1, thread_name_prefix="verdict")
+        self._verdicts = ThreadPoolExecutor(1, thread_name_prefix="verdict")
         self._start_scoring()
 
     def _start_scoring(self) -> None:
@@ -160,7 +160,7 @@ class LocalPipeline:
         self._ingesting.shutdown(wait=False, cancel_futures=True)
         for loop in self._loops:
             loop.join()
-        self._concluding.shutdown(wait=True, cancel_futures=True)
+        self._verdicts.shutdown(wait=True, cancel_futures=True)
         self._stack.close()  # without its broker, an ingest that is still under way gives up
 
     def wait_ready(self) -> None:
@@ -186,7 +186,7 @@ class LocalPipeline:
             video = _Video(
                 progress=Progress(input=Input.of(given), index=index, phase="ingest"),
                 job_id=secrets.token_hex(12),
-                concluded=Future(),
+                verdict=Future(),
             )
             videos.append(video)
             self._videos[video.job_id] = video
@@ -226,10 +226,10 @@ class LocalPipeline:
         """The verdict; raises what ended the scoring of it, so that nobody waits for ever."""
         while True:
             try:
-                return video.concluded.result(timeout=_LOOK_EVERY_S)
+                return video.verdict.result(timeout=_LOOK_EVERY_S)
             except TimeoutError:
                 for loop in self._loops:
-                    if loop.fault is not None and not video.concluded.done():
+                    if loop.fault is not None and not video.verdict.done():
                         raise UnmaskError(
                             f"scoring with {loop.ref.key} ended: {loop.fault!r}.",
                             code=ReasonCode.PLUGIN_FAILED,
@@ -262,8 +262,8 @@ class LocalPipeline:
                 if closed.error is not None or self._settle(self._redis, video.job_id, 0):
                     self._on_settled(video.job_id, 0)
             except BaseException as error:
-                if not video.concluded.done():
-                    video.concluded.set_exception(error)
+                if not video.verdict.done():
+                    video.verdict.set_exception(error)
                 with suppress(RedisError):
                     delete_job_keys(self._redis, video.job_id, 0, self.selection.scoring)
 
@@ -314,13 +314,13 @@ class LocalPipeline:
                 return
             video.settled = True
         self._tell(video, phase="verdict")
-        self._concluding.submit(self._conclude, video, generation)
+        self._verdicts.submit(self._make_verdict, video, generation)
 
-    def _conclude(self, video: _Video, generation: int) -> None:
+    def _make_verdict(self, video: _Video, generation: int) -> None:
         try:
-            video.concluded.set_result(make_verdict(self._services, video.job_id, generation))
+            video.verdict.set_result(make_verdict(self._services, video.job_id, generation))
         except BaseException as error:
-            video.concluded.set_exception(error)
+            video.verdict.set_exception(error)
 
     def _tell(self, video: _Video, **changes: object) -> None:
         with self._lock:

@@ -404,19 +404,6 @@ class Store:
             found = connection.execute(query).scalar()
         return None if found is None else read_verdict(found)
 
-    def frame_scores(
-        self, job_id: str, generation: int, at_least: float = 0.0
-    ) -> list[dict[str, Any]]:
-        """Every frame score of a verdict, by plugin, frame and face; filtered here, on read."""
-        table = FRAME_SCORES.c
-        query = (
-            select(FRAME_SCORES)
-            .where(table.job_id == job_id, table.generation == generation, table.p >= at_least)
-            .order_by(table.plugin, table.frame_index, table.face_index)
-        )
-        with self._begin() as connection:
-            return [dict(row._mapping) for row in connection.execute(query)]
-
 
 def _tell(connection: Connection, job_id: str, kind: str, headline: Headline | None = None) -> None:
     """Put the end of a job into the outbox, in this transaction."""

@@ -10,7 +10,7 @@ from redis import Redis
 
 from detect_plugins.catalogue import Catalogue
 from ingest import crop_store
-from ingest.owed import forget
+from ingest.owed import delete_count
 from unmask import queues
 from unmask.messages import JobState, PluginRef
 from unmask.settings import Settings
@@ -33,7 +33,7 @@ _CHUNK = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What concluding needs at hand."""
+    """What making a verdict needs at hand."""
 
     redis: "Redis"
     store: Store
@@ -128,7 +128,7 @@ def delete_job_keys(
     kept: Any = redis.smembers(queues.references(job_id, generation))
     crop_store.remove(kept)
     with redis.pipeline(transaction=False) as pipe:
-        forget(pipe, (job_id, generation))
+        delete_count(pipe, (job_id, generation))
         for ref in plugins:
             names = (job_id, generation, ref.slug)
             pipe.unlink(queues.maps(*names))

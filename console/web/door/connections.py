@@ -52,7 +52,7 @@ class Connections:
         if idle:
             self._idle[connection] = None
 
-    def forget(self, connection: Any, address: str) -> None:
+    def closed(self, connection: Any, address: str) -> None:
         """It is closed."""
         self._idle.pop(connection, None)
         self._open -= 1
@@ -110,7 +110,7 @@ def protocol(connections: Connections) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
-            connections.forget(self, self._address)
+            connections.closed(self, self._address)
             super().connection_lost(exc)
 
         def _expect_head(self) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detect_plugins.layers.exported import Exported
 from detect_plugins.layers.network_output import NetworkOutput
 from unmask.frozen import Frozen
 
@@ -25,7 +26,7 @@ class MesoNet4Config(Frozen):
         return self.input_px // 32
 
 
-class MesoNet4(nn.Module):
+class MesoNet4(Exported):
     """Image (B, 3, S, S) in 0..1 -> classifier and contribution map. aux: "features" (B, 16)."""
 
     def __init__(self, config: MesoNet4Config) -> None:
@@ -52,16 +53,6 @@ class MesoNet4(nn.Module):
         hidden = F.leaky_relu(before, _SLOPE)
         logit = self.fc(self.dropout(hidden))
         return NetworkOutput(logit, self._contributions(cells, before), {"features": hidden})
-
-    def export_forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) -> p (B,), maps (B, h, w) >= 0."""
-        output = self(image)
-        return torch.sigmoid(output.logit)[:, 0], output.heatmap[:, 0]
-
-    def features(self, image: Tensor) -> Tensor:
-        """(B, 3, S, S) -> (B, 16)."""
-        features: Tensor = self(image).aux["features"]
-        return features
 
     def _contributions(self, cells: Tensor, before: Tensor) -> Tensor:
         """What each cell adds to the logit, where it adds: (B, 1, h, w) >= 0.

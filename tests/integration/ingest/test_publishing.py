@@ -9,7 +9,7 @@ from redis import Redis
 
 from ingest.crop_store import pixels_of
 from ingest.memory_publisher import MemoryPublisher
-from ingest.owed import answer, forget, recount
+from ingest.owed import answer, delete_count, recount
 from ingest.publish import RedisPublisher
 from unmask import queues
 from unmask.errors import ReasonCode
@@ -230,10 +230,10 @@ def test_a_job_that_is_over_holds_nobody_up(redis: "Redis") -> None:
         publisher.begin(submission(job_id))
         publisher.publish(*batch(range(3), job_id))
     assert publisher.lag() == 6
-    forget(redis, ("settled", 0))
+    delete_count(redis, ("settled", 0))
     assert publisher.lag() == 3
-    forget(redis, ("forgotten", 0))
-    forget(redis, ("forgotten", 0))
+    delete_count(redis, ("forgotten", 0))
+    delete_count(redis, ("forgotten", 0))
     assert publisher.lag() == 0
 
 

@@ -129,7 +129,7 @@ def ffpp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     )
     config = type(detector).Config.model_validate(card.architecture)
     torch.manual_seed(1)
-    write_bundle(base / "bundle", type(detector).build_network(config).state_dict(), card)
+    write_bundle(base / "bundle", type(detector).Network(config).state_dict(), card)
     return base / "test", base / "bundle"
 
 

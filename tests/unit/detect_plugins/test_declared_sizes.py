@@ -56,7 +56,7 @@ def test_the_manifest_declares_what_its_default_network_is(key):
     detector = load_class(entry)
     config = detector.Config()
     with torch.device("meta"):
-        network = detector.build_network(config)
+        network = detector.Network(config)
     parameters, gmacs, shape = _counted(network, manifest.input_px)
     assert config.input_px == manifest.input_px
     assert parameters == manifest.parameters

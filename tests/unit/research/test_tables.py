@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from research.judging.judge import JudgedClip, JudgedFace, aggregated
-from research.judging.scored import Scored, combined, frames
+from research.judging.scored import ScoredClip, combined, frames
 from research.judging.tables import (
     _share,
     auc_table,
@@ -19,10 +19,10 @@ from tests.fakes import make_card
 RAW: dict[str, Any] = {"calibration": None, "combination_weight": 1.0}
 
 
-def clips(separation: float) -> list[Scored]:
+def clips(separation: float) -> list[ScoredClip]:
     rng = np.random.default_rng(0)
     return [
-        Scored(
+        ScoredClip(
             clip=f"{n}", family="swap" if n % 2 else "real", label=n % 2, people=(f"p{n}",),
             quality=quality, raw=float(np.clip(0.4 + separation * (n % 2) + rng.normal(0, 0.05), 0.01, 0.99)),
             face_px=100.0,
@@ -41,7 +41,9 @@ def test_a_perfect_system_has_auc_one_at_every_quality() -> None:
 
 def test_the_threshold_is_set_by_the_worst_quality() -> None:
     both = [
-        Scored(clip=f"{n}{q}", family="real", label=0, people=(), quality=q, raw=0.5, face_px=100.0)
+        ScoredClip(
+            clip=f"{n}{q}", family="real", label=0, people=(), quality=q, raw=0.5, face_px=100.0
+        )
         for q in ("found", "crf32")
         for n in range(20)
     ]
@@ -89,7 +91,7 @@ def test_a_system_that_points_the_wrong_way_gets_a_row_that_says_so() -> None:
 
 
 def test_specialists_are_joined_as_the_workers_join_them() -> None:
-    def told(raw: float) -> list[Scored]:
+    def told(raw: float) -> list[ScoredClip]:
         return [clips(0.0)[0].model_copy(update={"raw": raw})]
 
     seams, drawn = make_card(finds="pasted", **RAW), make_card(finds="generated", **RAW)

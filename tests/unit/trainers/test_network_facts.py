@@ -25,7 +25,7 @@ def test_a_shipped_card_says_what_its_weights_really_are(key: str, tmp_path: Pat
     architecture = detector.Config.model_validate(card.architecture)  # type: ignore[attr-defined]
     assert card.network == network_facts(detector, architecture) and card.taught_by
     with torch.device("meta"):
-        network = detector.build_network(architecture)  # type: ignore[attr-defined]
+        network = detector.Network(architecture)  # type: ignore[attr-defined]
     held = load_file(folder / "weights.safetensors")
     assert card.network.parameters == sum(held[n].numel() for n, _ in network.named_parameters())
     row = describe(entry, Settings(engine_cache_dir=tmp_path, weights_dir=None))

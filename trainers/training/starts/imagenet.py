@@ -1,7 +1,7 @@
 """Where ImageNet weights of a trunk come from: a folder of files, a package, or timm's own hub.
 
     imagenet = ImageNet(fetch=args.fetch_pretrained)
-    network = detector.build_network(architecture, pretrained=imagenet)
+    network = detector.Network(architecture, pretrained=imagenet)
 
 The folder is `UNMASK_TIMM_WEIGHTS`: files as timm and torchvision name them
 (`resnet18.a1_in1k.safetensors`, `resnet18-f37072fd.safetensors`), or folders as the Hugging Face hub

@@ -20,15 +20,15 @@ def starting_network(detector: Any, architecture: Any, imagenet: TimmTensors | N
     Raises ConfigError where there are no weights, or none that fit.
     """
     if imagenet is None:
-        network: nn.Module = detector.build_network(architecture)
+        network: nn.Module = detector.Network(architecture)
         return network
-    if "pretrained" not in inspect.signature(detector.build_network).parameters:
+    if "pretrained" not in inspect.signature(detector.Network).parameters:
         raise ConfigError(
-            f"{detector.__name__}.build_network takes no `pretrained`.",
+            f"{detector.__name__}.Network takes no `pretrained`.",
             fix="Set pretrained = false, or let it take one (docs/how-to/add-a-plugin.md).",
         )
     try:
-        started: nn.Module = detector.build_network(architecture, pretrained=imagenet)
+        started: nn.Module = detector.Network(architecture, pretrained=imagenet)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"ImageNet weights do not fit this architecture: {str(error).splitlines()[0]}",

@@ -38,7 +38,7 @@ def _owner(fields: dict[bytes, bytes]) -> tuple[str, int] | None:
     return batch.job_id, batch.generation
 
 
-def forget_consumers(redis: "Redis") -> int:
+def delete_consumers(redis: "Redis") -> int:
     """Take dead consumers that owe nothing off their groups; how many."""
     if not redis.exists(queues.CROPS):
         return 0

@@ -15,6 +15,7 @@ from ingest.publish import RedisPublisher
 from tests.fakes import KEY
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
+from tests.integration.workers.handing_in import submit
 from tests.unit.workers.making import REF, closed, result, scores
 from unmask import queues
 from unmask.errors import InputError, ReasonCode
@@ -27,7 +28,7 @@ from workers.jobs.removal import receipts
 from workers.jobs.removal.erase import erase, purge_erased
 from workers.jobs.removal.retention import delete_expired
 from workers.jobs.renditions.shelf import RenditionNote, Shelf
-from workers.jobs.submit import create, enqueue_ingest, ingest_job_name, submit
+from workers.jobs.submit import create, enqueue_ingest, ingest_job_name
 from workers.store import Store
 from workers.verdicts.aggregate import aggregate
 

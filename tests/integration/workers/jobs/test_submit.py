@@ -9,11 +9,12 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from tests.fakes import KEY
+from tests.integration.workers.handing_in import submit
 from unmask.errors import ConfigError, IdempotencyConflict, PluginBroken
 from unmask.messages import Submission
 from unmask.queues import INGEST_QUEUE
 from unmask.settings import Settings
-from workers.jobs.submit import enqueue_ingest, ingest_job_name, submit
+from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.store import Store
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, func, select
 from tests.fakes import KEY, SLOW_MS
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
+from tests.integration.workers.handing_in import kept_scores
 from unmask import queues
 from unmask.messages import JobState
 from unmask.settings import Settings
@@ -84,7 +85,7 @@ def assert_one_verdict_each_and_nothing_left(
     with create_engine(store.url).connect() as connection:
         assert connection.execute(select(func.count()).select_from(VERDICTS)).scalar() == len(ids)
     for job_id in ids:
-        assert len(store.frame_scores(job_id, 0)) == SAMPLED
+        assert len(kept_scores(store, job_id)) == SAMPLED
     crew.wait_for(lambda: redis.xlen(queues.CROPS) == 0)
     assert redis.xlen(queues.DEAD_LETTERS) == 0
 

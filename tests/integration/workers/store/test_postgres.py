@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from detect_plugins.catalogue import load_catalogue
 from tests.fakes import KEY
+from tests.integration.workers.handing_in import kept_scores
 from tests.integration.workers.jobs.test_sweep import accept, answer
 from tests.integration.workers.scoring.test_scoring import publish
 from tests.unit.workers.making import closed
@@ -77,7 +78,7 @@ def wait_until_blocked(beside: Engine, sessions: int) -> None:
     raise AssertionError(f"never saw {sessions} sessions wait")
 
 
-def test_two_workers_that_conclude_a_job_at_once_write_its_verdict_once(
+def test_two_workers_that_judge_a_job_at_once_write_its_verdict_once(
     desks: list[Services], beside: Engine
 ) -> None:
     one = desks[0]
@@ -101,7 +102,7 @@ def test_two_workers_that_conclude_a_job_at_once_write_its_verdict_once(
     assert verdicts[0] == verdicts[1] == one.store.verdict("a")
     with beside.connect() as connection:
         assert connection.execute(text("SELECT * FROM writes")).all() == [("a", "INSERT")]
-    assert len(one.store.frame_scores("a", 0)) == FACES
+    assert len(kept_scores(one.store, "a")) == FACES
     row = one.store.job("a")
     assert row is not None and row.state is JobState.SUCCEEDED
 

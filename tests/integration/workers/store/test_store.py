@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
+from tests.integration.workers.handing_in import kept_scores
 from tests.unit.workers.making import REF, closed, result, scores
 from unmask.errors import IdempotencyConflict, ReasonCode, StoreError
 from unmask.messages import JobState, Reason, Submission
@@ -122,8 +123,7 @@ def test_a_verdict_written_twice_is_one_and_every_score_is_kept(store: Store) ->
     assert stored.canonical_json() == verdict.canonical_json()
     row = store.job("a")
     assert row is not None and row.state is JobState.SUCCEEDED
-    assert [kept["p"] for kept in store.frame_scores("a", 0)] == [0.0, 0.2, 0.4, 0.6, 0.8]
-    assert len(store.frame_scores("a", 0, at_least=0.5)) == 2
+    assert kept_scores(store, "a") == [0.0, 0.2, 0.4, 0.6, 0.8]
 
 
 def test_a_verdict_for_a_generation_that_is_over_is_not_written(store: Store) -> None:

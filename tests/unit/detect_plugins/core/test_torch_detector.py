@@ -15,7 +15,7 @@ from detect_plugins.catalogue import load_catalogue
 from detect_plugins.serving import ServingModule, mahalanobis
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.detector import SolaDetector
-from detect_plugins.sola.network import build_network
+from detect_plugins.sola.network import Sola
 from unmask.bundle import Abstention, BundleCard
 from unmask.errors import BundleRefused, ConfigError
 from unmask.plugin import RawOutput
@@ -26,7 +26,7 @@ ARCHITECTURE = {"preset": "fast", "input_px": 96, "width": 0.25}
 
 def state(seed: int = 1) -> dict[str, Tensor]:
     torch.manual_seed(seed)
-    return dict(build_network(SolaConfig.model_validate(ARCHITECTURE)).state_dict())
+    return dict(Sola(SolaConfig.model_validate(ARCHITECTURE)).state_dict())
 
 
 def write_bundle(folder: Path, tensors: dict[str, Tensor], **changes: Any) -> Path:
@@ -61,7 +61,7 @@ def test_a_bundle_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     detector = load(write_bundle(tmp_path, tensors))
     images = detector.prepare(sample_crops(2)).images
     assert images.shape == (2, 3, 96, 96)
-    network = build_network(SolaConfig.model_validate(ARCHITECTURE)).eval()
+    network = Sola(SolaConfig.model_validate(ARCHITECTURE)).eval()
     network.load_state_dict(tensors)
     with torch.no_grad():
         p, maps = network.export_forward(torch.from_numpy(images))

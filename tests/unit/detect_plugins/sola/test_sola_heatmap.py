@@ -7,7 +7,7 @@ from torch import Tensor
 
 from detect_plugins.sola import network as module
 from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.network import Sola, build_network
+from detect_plugins.sola.network import Sola
 from detect_plugins.sola.targets import supervised_targets
 
 SIDE, CELLS = 256, 16
@@ -39,7 +39,7 @@ def offset(maps: Tensor, centres: Tensor) -> Tensor:
 def network() -> Sola:
     """Whose classifier adds up its maps, so that the map shown is the maps' own place."""
     torch.manual_seed(0)
-    found = build_network(SolaConfig(preset="fast", width=0.25)).eval()
+    found = Sola(SolaConfig(preset="fast", width=0.25)).eval()
     with torch.no_grad():
         found.conv.weight.zero_()
         found.conv.weight[:, :, 1, 1] = 1.0
@@ -67,7 +67,7 @@ def test_the_map_of_a_seam_lies_on_the_seam(
 
 def test_the_map_is_the_classifiers_own_but_for_the_moves_and_its_mean_the_logit() -> None:
     torch.manual_seed(1)
-    found = build_network(SolaConfig(preset="fast", width=0.25)).eval()
+    found = Sola(SolaConfig(preset="fast", width=0.25)).eval()
     second = torch.randn(3, 4, CELLS, CELLS)
     with torch.no_grad():
         logit, cam = found._classify(second)

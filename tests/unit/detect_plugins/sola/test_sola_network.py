@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detect_plugins.sola.config import SolaConfig
 from detect_plugins.sola.fusion import Dcam, Lem
-from detect_plugins.sola.network import Sola, build_network
+from detect_plugins.sola.network import Sola
 from detect_plugins.sola.targets import pairwise_correlation
 
 
@@ -18,12 +18,12 @@ def small(**changes: Any) -> Sola:
     """The fast preset at 96 pixels with quarter width: cells of 16 pixels, a 6x6 grid."""
     defaults = {"preset": "fast", "input_px": 96, "width": 0.25}
     torch.manual_seed(0)
-    return build_network(SolaConfig(**{**defaults, **changes})).eval()
+    return Sola(SolaConfig(**{**defaults, **changes})).eval()
 
 
 def on_meta(**changes: Any) -> Sola:
     with torch.device("meta"):
-        return build_network(SolaConfig(**changes)).eval()
+        return Sola(SolaConfig(**changes)).eval()
 
 
 def shapes(network: Sola) -> dict[str, tuple[int, ...]]:
@@ -133,7 +133,7 @@ def test_a_grid_that_does_not_divide_the_features_is_refused() -> None:
 
 def test_pretrained_half_width_is_refused_before_anything_is_fetched() -> None:
     with pytest.raises(ValueError, match="half width"):
-        build_network(SolaConfig(width=0.5), pretrained=True)
+        Sola(SolaConfig(width=0.5), pretrained=True)
 
 
 def test_the_small_trunk_ends_where_the_fast_one_does() -> None:

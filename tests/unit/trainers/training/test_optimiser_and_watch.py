@@ -3,9 +3,9 @@
 import torch
 
 from detect_plugins.focus.config import FocusConfig
-from detect_plugins.focus.network import build_network as build_focus
+from detect_plugins.focus.network import Focus
 from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.network import build_network as build_sola
+from detect_plugins.sola.network import Sola
 from trainers.config import FocusLoss, TrainConfig
 from trainers.training.health import CollapseAlarm, watched
 from trainers.training.losses import Truth, focus_loss
@@ -25,7 +25,7 @@ def rates(network: torch.nn.Module, settings: TrainConfig) -> dict[str, tuple[fl
 
 
 def sola(**changes: object) -> torch.nn.Module:
-    return build_sola(
+    return Sola(
         SolaConfig.model_validate({"preset": "fast", "width": 0.5, "input_px": 64, **changes})
     )
 
@@ -70,7 +70,7 @@ def test_a_selection_of_one_modality_is_told_of_once_when_it_lasts() -> None:
 
 def test_balance_pulls_the_selection_towards_a_half_and_is_off_unless_set() -> None:
     torch.manual_seed(0)
-    network = build_focus(FocusConfig(trunk="deit_tiny_patch16_224", input_px=64)).train()
+    network = Focus(FocusConfig(trunk="deit_tiny_patch16_224", input_px=64)).train()
     assert network.select is not None
     network.select.score_second[2].bias.data.fill_(3.0)
     truth = Truth(
