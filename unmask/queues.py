@@ -1,12 +1,21 @@
 """Every Redis name and lifetime, in one place. Nothing else spells a key."""
 
 import hashlib
+from collections.abc import Mapping
+
+from unmask.requests.lanes import Priority
 
 PREFIX = "unmask"
 
-#: RQ queues: one worker process listens on exactly one (a worker of several can lose a job).
+#: RQ queues. What a worker of several takes and drops by dying at once, the sweeper finds again.
 INGEST_QUEUE = "ingest"
 VERDICT_QUEUE = "verdict"
+#: Ingest has one for each priority; in the middle one lies what says nothing of its urgency.
+INGEST_LANES: Mapping[Priority, str] = {
+    "live": f"{INGEST_QUEUE}-live",
+    "batch": INGEST_QUEUE,
+    "low": f"{INGEST_QUEUE}-low",
+}
 
 #: The stream of face crops, and where entries go that failed three times.
 CROPS = f"{PREFIX}:crops"

@@ -1,5 +1,6 @@
 """`unmask serve`: API, page and workers on one machine, with Redis and a database where none are set."""
 
+import gc
 import signal
 import socket
 import sys
@@ -102,6 +103,7 @@ def run_server(
         pushed = _delivering(shared, store, found.redis)
         with exposed, suppress(KeyboardInterrupt, SystemExit), crew, pushed:
             _announce(listening, host, is_open=app.state.gate.is_open())
+            gc.freeze()  # what was imported stays: a collection that looks through it holds answers up
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
     return 0

@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import JobList, JobView, shown_reasons
-from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, VERDICT_RESPONSES
+from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, UNCHANGED, VERDICT_RESPONSES
 from console.web.door import etags
 from console.web.problems import problem
 from console.web.push.event_stream import until_ended
@@ -17,15 +17,12 @@ from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import JobState
 from unmask.verdict import VerdictLabel
+from unmask.verdict.decision import MAX_GENERATION
 from workers.store.job_search import JobQuery, Sort
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
-_VERDICT_CACHE = "private, no-cache"
 _PICTURE_CACHE = "private, max-age=3600"
-_UNCHANGED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "If-None-Match names what there is."}
-}
 
 
 class JobFilters(Frozen):
@@ -70,7 +67,7 @@ def index(found: WebServicesDep, filters: Annotated[JobFilters, Query()]) -> Job
     query = JobQuery(tenant=found.actor.tenant, **_given(filters))
     page = found.store.search.page(query)
     return JobList(
-        jobs=tuple(JobView.of(job, found.progress(job)) for job in page.jobs),
+        jobs=tuple(map(JobView.of, page.jobs, found.progress_of(page.jobs))),
         next_cursor=page.next_cursor,
     )
 
@@ -113,14 +110,15 @@ async def show(
     "/jobs/{job_id}/verdict",
     summary="The verdict of a job",
     operation_id="get_verdict",
-    responses={**VERDICT_RESPONSES, **_UNCHANGED},
+    responses=VERDICT_RESPONSES,
 )
 def verdict(
     job_id: str,
     request: Request,
     found: WebServicesDep,
     generation: Annotated[
-        int | None, Query(ge=0, le=1_000_000, description="Of an earlier run; else the newest.")
+        int | None,
+        Query(ge=0, le=MAX_GENERATION, description="Of an earlier run; else the newest."),
     ] = None,
 ) -> Response:
     """The same bytes as verdict.json, valid against the published schema.
@@ -133,12 +131,7 @@ def verdict(
     is_done = job.state is JobState.SUCCEEDED or wanted < job.generation
     known = found.store.verdict(job_id, wanted) if is_done else None
     if known is not None:
-        content = known.canonical_json()
-        tag = etags.tag_of(content)
-        if etags.has(request, tag):
-            return etags.not_modified(tag, _VERDICT_CACHE)
-        headers = {"ETag": tag, "Cache-Control": _VERDICT_CACHE}
-        return Response(content, media_type="application/json", headers=headers)
+        return etags.tagged_json(request, known.canonical_json())
     reasons = shown_reasons(job)
     stopped = job.state in {JobState.FAILED, JobState.CANCELLED}
     return problem(
@@ -160,7 +153,7 @@ def verdict(
     summary="An evidence picture",
     operation_id="get_evidence",
     response_class=FileResponse,
-    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}, **PROBLEMS},
+    responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}, **UNCHANGED, **PROBLEMS},
 )
 def evidence(job_id: str, name: str, request: Request, found: WebServicesDep) -> Response:
     """A PNG that the verdict's `face_url` or `heatmap_url` names."""

@@ -1,5 +1,6 @@
 """What the API's handlers share: assembled once in create_app, handed in by FastAPI."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -45,32 +46,33 @@ class WebServices:
 
     def progress(self, job: JobRow) -> Progress:
         """How far it is. Redis may have forgotten a finished job, or be away: the state stands."""
-        if job.state is JobState.SUCCEEDED:
-            return Progress(phase="done")
-        if job.state in {JobState.FAILED, JobState.CANCELLED}:
-            return Progress(phase="stopped")
+        return self.progress_of([job])[0]
+
+    def progress_of(self, jobs: Sequence[JobRow]) -> list[Progress]:
+        """The same of several; Redis is asked once, and about open jobs alone."""
+        asked = [job for job in jobs if job.state.is_open]
+        counts: dict[str, Progress] = {}
         try:
-            found = self.redis.hgetall(queues.progress(job.id, job.generation))
-            scored = [
-                self.redis.hlen(queues.scores(job.id, job.generation, ref.slug))
-                + self.redis.hlen(queues.failures(job.id, job.generation, ref.slug))
-                for ref in job.submission.plugins
-            ]
+            if asked:
+                counts = {job.id: told for job, told in self._told(asked)}
         except RedisError:
-            return Progress(phase="unknown")
-        known = {text(key): text(value) for key, value in found.items()}
+            counts = {job.id: Progress(phase="unknown") for job in asked}
+        ended = {JobState.SUCCEEDED: Progress(phase="done")}
+        stopped = Progress(phase="stopped")
+        return [counts.get(job.id) or ended.get(job.state, stopped) for job in jobs]
 
-        def count(name: str) -> int:
-            digits = known.get(name, "0")
-            return int(digits) if digits.isdigit() else 0
-
-        return Progress(
-            phase=known.get("phase", "waiting" if job.state is JobState.QUEUED else "running"),
-            sampled=count("sampled"),
-            crops=count("crops"),
-            scored=min(scored, default=0),
-            crops_expected=count("crops_expected"),
-        )
+    def _told(self, jobs: Sequence[JobRow]) -> Iterator[tuple[JobRow, Progress]]:
+        with self.redis.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                pipe.hgetall(queues.progress(job.id, job.generation))
+                for ref in job.submission.plugins:
+                    pipe.hlen(queues.scores(job.id, job.generation, ref.slug))
+                    pipe.hlen(queues.failures(job.id, job.generation, ref.slug))
+            answers = iter(pipe.execute())
+        for job in jobs:
+            known = {text(key): text(value) for key, value in next(answers).items()}
+            scored = [next(answers) + next(answers) for _ in job.submission.plugins]
+            yield job, _progress(job, known, min(scored, default=0))
 
     def picture(self, job: JobRow, name: str) -> Path | None:
         """An evidence picture by its bare file name; the newest generation that has it."""
@@ -87,6 +89,20 @@ class WebServices:
             if path.is_file() and path.resolve().is_relative_to(root.resolve()):
                 return path
         return None
+
+
+def _progress(job: JobRow, known: Mapping[str, str], scored: int) -> Progress:
+    def count(name: str) -> int:
+        digits = known.get(name, "0")
+        return int(digits) if digits.isdigit() else 0
+
+    return Progress(
+        phase=known.get("phase", "waiting" if job.state is JobState.QUEUED else "running"),
+        sampled=count("sampled"),
+        crops=count("crops"),
+        scored=scored,
+        crops_expected=count("crops_expected"),
+    )
 
 
 def text(value: bytes | str) -> str:

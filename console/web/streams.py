@@ -5,14 +5,23 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from console.web.described.examples import PROBLEMS
+from console.web.described.examples import PROBLEMS, VERDICT_RESPONSES
+from console.web.door import etags
 from console.web.intake.submission import check_policy
 from console.web.problems import problem
+from console.web.push.event_stream import (
+    EVENT_STREAM,
+    MAX_SEQ,
+    After,
+    LastEventId,
+    begin_after,
+    event_stream,
+)
 from console.web.services import WebServices, WebServicesDep
 from ingest.fetching import places
 from ingest.live.opening.source import permitted, source_of
@@ -118,10 +127,11 @@ def create_stream(wanted: StreamSubmission, found: WebServicesDep) -> JSONRespon
         StreamWanted(address=wanted.url, **wanted.model_dump(exclude={"url"})),
         found.actor.id,
     )
+    _noted(found, "stream.create", row.id)
     return JSONResponse(
         StreamView.of(row).model_dump(mode="json"),
         status_code=202,
-        headers={"Location": f"/v1/streams/{row.id}"},
+        headers={"Location": f"{found.root}/v1/streams/{row.id}"},
     )
 
 
@@ -164,7 +174,9 @@ def get_stream(stream_id: str, found: WebServicesDep) -> StreamView:
 def list_windows(
     stream_id: str,
     found: WebServicesDep,
-    after: Annotated[int, Query(ge=-1, description="Only windows after this index.")] = -1,
+    after: Annotated[
+        int, Query(ge=-1, le=MAX_SEQ, description="Only windows after this index.")
+    ] = -1,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> WindowPage:
     """In order, from the first; the next page begins after the last index of this one."""
@@ -185,6 +197,7 @@ def stop_stream(stream_id: str, found: WebServicesDep) -> StreamView:
     """It ends within seconds, with a verdict on what was seen. One that has ended stays as it is."""
     stream_of(found, stream_id)
     found.store.streams.stop(stream_id)
+    _noted(found, "stream.stop", stream_id)
     return StreamView.of(stream_of(found, stream_id))
 
 
@@ -192,13 +205,13 @@ def stop_stream(stream_id: str, found: WebServicesDep) -> StreamView:
     "/streams/{stream_id}/verdict",
     summary="The verdict on a whole stream",
     operation_id="get_stream_verdict",
-    responses={200: {"description": "Verdict v2."}, **PROBLEMS},
+    responses=VERDICT_RESPONSES,
 )
 def stream_verdict(stream_id: str, request: Request, found: WebServicesDep) -> Response:
     """Once it has ended; until then, the stream itself has the rolling verdict."""
     row = stream_of(found, stream_id)
     if row.verdict is not None:
-        return Response(row.verdict.canonical_json(), media_type="application/json")
+        return etags.tagged_json(request, row.verdict.canonical_json())
     return problem(
         request,
         status=404,
@@ -214,25 +227,22 @@ def stream_verdict(stream_id: str, request: Request, found: WebServicesDep) -> R
     summary="Follow a stream",
     operation_id="follow_stream",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **PROBLEMS},
+    responses=EVENT_STREAM,
 )
 async def follow_stream(
     stream_id: str,
     request: Request,
     found: WebServicesDep,
-    last_event_id: Annotated[str | None, Header(max_length=20)] = None,
+    last_event_id: LastEventId = None,
+    after: After = None,
 ) -> StreamingResponse:
     """Server-sent events: `state` whenever it changes, `window` as each is judged, `end` last.
 
     The id of an event is the index of the last window: sent back as Last-Event-ID, nothing is missed.
     """
     await run_in_threadpool(stream_of, found, stream_id)
-    after = int(last_event_id) if last_event_id and last_event_id.lstrip("-").isdigit() else -1
-    return StreamingResponse(
-        _events(found, stream_id, request, after),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    begin = begin_after(last_event_id, after)
+    return event_stream(request, _events(found, stream_id, request, -1 if begin is None else begin))
 
 
 async def _events(
@@ -250,17 +260,23 @@ async def _events(
             yield f"id: {after}\nevent: window\ndata: {report.model_dump_json()}\n\n"
             sent = True
         state = json.dumps({"state": row.state, "reason": row.reason})
+        mark = f"id: {after}\n" if after >= 0 else ""
         if state != said:
             said, sent = state, True
-            yield f"id: {after}\nevent: state\ndata: {state}\n\n"
+            yield f"{mark}event: state\ndata: {state}\n\n"
         if not row.is_open and not sent:
-            yield f"id: {after}\nevent: end\ndata: {StreamView.of(row).model_dump_json()}\n\n"
+            yield f"{mark}event: end\ndata: {StreamView.of(row).model_dump_json()}\n\n"
             return
         silent_s = 0.0 if sent else silent_s + _POLL_S
         if silent_s >= _KEEP_ALIVE_S:
             silent_s = 0.0
             yield ": still here\n\n"
         await asyncio.sleep(_POLL_S)
+
+
+def _noted(found: WebServices, action: str, stream_id: str) -> None:
+    actor = found.actor
+    found.store.actions.add(actor.tenant, actor.id, action, job_id=stream_id)
 
 
 def stream_of(found: WebServices, stream_id: str) -> StreamRow:

@@ -6,8 +6,10 @@ checked: `Web.answers`. Whoever connects to anything else has not used this modu
 """
 
 import ipaddress
+import queue
 import re
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -175,6 +177,33 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
     """Every number of a name, as the system resolves it."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(str(entry[4][0]) for entry in found)
+
+
+def within(seconds: float, resolver: Resolver | None = None) -> Resolver:
+    """A resolver that gives up: the system's own may wait for half a minute, and takes no limit.
+
+    What it raises then is a TimeoutError. The thread that still waits ends with its answer.
+    """
+
+    def bounded(host: str, port: int) -> Sequence[str]:
+        answer: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answer.put((resolver or resolve)(host, port))
+            except Exception as error:
+                answer.put(error)
+
+        threading.Thread(target=ask, name="resolve", daemon=True).start()
+        try:
+            found = answer.get(timeout=seconds)
+        except queue.Empty:
+            raise TimeoutError(f"the name was not resolved within {seconds:g} s") from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return bounded
 
 
 def _check_host(host: str, *, bracketed: bool) -> None:

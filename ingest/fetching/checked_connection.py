@@ -12,7 +12,7 @@ from typing import Any
 
 import httpcore
 
-from ingest.fetching.addresses import Allowance, Resolver, Web, answers
+from ingest.fetching.addresses import Allowance, Resolver, Web, answers, within
 from unmask.errors import ConfigError
 
 _CONNECT_S = 10.0
@@ -84,7 +84,10 @@ class _Checked(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         web = Web(scheme="https", host=host, port=port, target="/")
         try:
-            numbers = answers(web, self._allowance, self._resolver)
+            patience = self._deadline.within(min(timeout or _CONNECT_S, _CONNECT_S))
+            numbers = answers(web, self._allowance, within(patience, self._resolver))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("the name was not resolved in time") from None
         except OSError:
             raise httpcore.ConnectError("the name has no address") from None
         error: Exception = httpcore.ConnectError("no number answered")

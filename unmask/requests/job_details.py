@@ -1,14 +1,13 @@
 """What a caller says of its own job: to find it again by, to carry along, and how urgent it is."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
 from unmask.frozen import Frozen
+from unmask.requests.lanes import Priority
 
-#: live goes before all that waits; batch and low wait in the order in which they came.
-Priority = Literal["live", "batch", "low"]
 DEFAULT_TENANT = "default"
 MAX_METADATA_BYTES = 4096
 MAX_TAGS = 16

@@ -10,6 +10,8 @@ from unmask.verdict import VerdictLabel
 Finding = Literal["fake", "real", "unsure"]
 Stance = Literal["upholds", "overturns", "neither"]
 MAX_RATIONALE = 2000
+#: No job is run again so often; a larger number fits no column.
+MAX_GENERATION = 1_000_000
 MAX_NAME = 100
 _SAYS = {
     VerdictLabel.FAKE: "fake",
@@ -32,7 +34,7 @@ class DecisionGiven(Frozen):
     """Why; needed where it overturns the verdict."""
     consent: bool = False
     """Whether the video may be used to train detectors."""
-    generation: int | None = Field(default=None, ge=0)
+    generation: int | None = Field(default=None, ge=0, le=MAX_GENERATION)
     """Of the verdict that was looked at; the newest one where it is left out."""
 
 

@@ -33,7 +33,7 @@ def running(redis: "Redis", queue_name: str) -> dict[str, float]:
     return {key.decode().rpartition(":")[0]: float(score) for key, score in found}
 
 
-def in_rq(redis: "Redis", queue_name: str, name: str, in_hand: Container[str]) -> InRq:
+def in_rq(redis: "Redis", name: str, in_hand: Container[str]) -> InRq:
     """What RQ knows of the job called `name`; `in_hand`: the jobs that workers are at."""
     if name in in_hand:  # its status changes only once its process has started, which may take long
         return InRq.RUNNING
@@ -45,7 +45,7 @@ def in_rq(redis: "Redis", queue_name: str, name: str, in_hand: Container[str]) -
     if status in (JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED):
         return InRq.FAILED
     if status == JobStatus.QUEUED:
-        queue = Queue(queue_name, connection=redis, serializer=JSONSerializer)
+        queue = Queue(job.origin, connection=redis, serializer=JSONSerializer)
         # Popped by a worker that died before it began: in no list that anybody reads.
         return InRq.QUEUED if queue.get_job_position(job) is not None else InRq.ABSENT
     return InRq.ABSENT

@@ -14,8 +14,9 @@ from detect_plugins.catalogue import Catalogue, load_catalogue
 from ingest.fetching import places
 from unmask.messages import Submission
 from unmask.policy import Policy, load_policy
-from unmask.queues import INGEST_QUEUE
-from unmask.requests.job_details import DEFAULT_TENANT, JobDetails, Priority
+from unmask.queues import INGEST_LANES, INGEST_QUEUE
+from unmask.requests.job_details import DEFAULT_TENANT, JobDetails
+from unmask.requests.lanes import Priority
 from unmask.settings import Settings
 from unmask.system import tracing
 from unmask.system.hashing import file_sha256
@@ -107,11 +108,8 @@ def create(
 
 
 def enqueue_ingest(redis: "Redis", submission: Submission, *, priority: Priority = "batch") -> None:
-    """Hand the video to ingest. The RQ job's name is fixed, so that twice is once.
-
-    What is `live` goes before all that waits.
-    """
-    Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer).enqueue_call(
+    """Hand the video to ingest, in its lane. The RQ job's name is fixed, so that twice is once."""
+    Queue(INGEST_LANES[priority], connection=redis, serializer=JSONSerializer).enqueue_call(
         INGEST_JOB,
         args=(submission.model_dump_json(),),
         # RQ logs what it calls otherwise, and a signed address is a key.
@@ -121,7 +119,6 @@ def enqueue_ingest(redis: "Redis", submission: Submission, *, priority: Priority
         timeout=_PATIENCE_S,
         result_ttl=3600,
         failure_ttl=24 * 3600,
-        at_front=priority == "live",
     )
 
 

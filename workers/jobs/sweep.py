@@ -6,7 +6,7 @@ ends a job: the sweeper writes down why it waits, and tries again until it is ov
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -34,6 +34,11 @@ from workers.verdicts.make import Services, delete_job_keys
 
 log = structlog.get_logger(__name__)
 
+#: What each role listens on.
+_QUEUES: Mapping[Phase, tuple[str, ...]] = {
+    "ingest": tuple(queues.INGEST_LANES.values()),
+    "verdict": (queues.VERDICT_QUEUE,),
+}
 #: Uploads live for hours: looking through their folder at every pass would be waste.
 _UPLOADS_EVERY_S = 600.0
 #: Nobody has served a plugin for so long: its crops are given up, and the verdict says so.
@@ -76,12 +81,14 @@ class Sweeper:
         """One pass; how often it did what. Raises RedisError, StoreError."""
         done: Counter[str] = Counter()
         redis, store = self._services.redis, self._services.store
-        for name in (queues.INGEST_QUEUE, queues.VERDICT_QUEUE):
-            # RQ itself looks only every ten minutes for jobs whose worker was killed.
-            StartedJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
-            self._in_hand[name] = running(redis, name)
+        for role, names in _QUEUES.items():
+            self._in_hand[role] = {}
+            for name in names:
+                # RQ itself looks only every ten minutes for jobs whose worker was killed.
+                StartedJobRegistry(name, connection=redis, serializer=JSONSerializer).cleanup()
+                self._in_hand[role] |= running(redis, name)
         self._served = served(redis)
-        self._roles = roles_alive(redis, (queues.INGEST_QUEUE, queues.VERDICT_QUEUE))
+        self._roles = roles_alive(redis, _QUEUES)
         self._seen = set()
         rows = store.unfinished()
         for row in rows:
@@ -147,12 +154,11 @@ class Sweeper:
     def _look_after_phase(self, row: JobRow, phase: Phase, name: str) -> str | None:
         """Ingest or verdict: leave it alone, try it again, let it wait, or give it up."""
         redis = self._services.redis
-        queue = queues.INGEST_QUEUE if phase == "ingest" else queues.VERDICT_QUEUE
-        state = in_rq(redis, queue, name, self._in_hand[queue])
+        state = in_rq(redis, name, self._in_hand[phase])
         if state is InRq.QUEUED:
-            self._say_unserved(row, queue)
+            self._say_unserved(row, phase)
             return None
-        if state is InRq.RUNNING and self._silent(queue, name):
+        if state is InRq.RUNNING and self._silent(phase, name):
             state = InRq.FAILED
         if state is InRq.RUNNING:
             if phase == "ingest" and (row.state is JobState.QUEUED or row.reasons):
@@ -169,10 +175,10 @@ class Sweeper:
             return None
         return self._enqueue(row, phase, name)
 
-    def _silent(self, queue: str, name: str) -> bool:
+    def _silent(self, phase: Phase, name: str) -> bool:
         """Whether its worker gave no sign for long. RQ asks the wall clock, which may have been set."""
-        beat = self._in_hand[queue][name]
-        return self._silence.seconds((queue, name), beat) >= _WORKER_SILENT_S
+        beat = self._in_hand[phase][name]
+        return self._silence.seconds((phase, name), beat) >= _WORKER_SILENT_S
 
     def _enqueue(self, row: JobRow, phase: Phase, name: str) -> str:
         redis = self._services.redis
@@ -231,11 +237,11 @@ class Sweeper:
         self._seen.add(name)
         return name in self._suspects
 
-    def _say_unserved(self, row: JobRow, queue: str) -> None:
+    def _say_unserved(self, row: JobRow, role: Phase) -> None:
         """A job in a queue that nobody reads says so; one that is read says so no more."""
-        alive = self._roles[queue]
-        if not alive and self._silence.seconds(queue, alive) >= self._unserved_after_s:
-            fix = f"no {queue} worker is running: start `unmask worker {queue}`."
+        alive = self._roles[role]
+        if not alive and self._silence.seconds(role, alive) >= self._unserved_after_s:
+            fix = f"no {role} worker is running: start `unmask worker {role}`."
             self._say(row, Reason(code=ReasonCode.NO_WORKER, message=fix))
         elif alive and row.reasons and row.reasons[0].code is ReasonCode.NO_WORKER:
             self._say(row, None)

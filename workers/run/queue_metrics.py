@@ -52,7 +52,7 @@ class QueueMetrics(Collector):
 
     def _of_redis(self, into: dict[str, GaugeMetricFamily]) -> None:
         redis = self._redis
-        for name in (queues.INGEST_QUEUE, queues.VERDICT_QUEUE):
+        for name in (*queues.INGEST_LANES.values(), queues.VERDICT_QUEUE):
             queue = Queue(name, connection=redis, serializer=JSONSerializer)
             into["unmask_queue_jobs"].add_metric([name], queue.count)
         into["unmask_stream_entries"].add_metric([], int(redis.xlen(queues.CROPS)))

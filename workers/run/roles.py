@@ -18,7 +18,8 @@ import structlog
 
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import ConfigError
-from unmask.queues import CLAIM_IDLE_MS, INGEST_QUEUE, VERDICT_QUEUE
+from unmask.queues import CLAIM_IDLE_MS, INGEST_LANES, VERDICT_QUEUE
+from unmask.requests.lanes import WEIGHTS, orders
 from unmask.settings import Settings
 from unmask.system import logs, tracing
 from workers.broker.connect import check, connect
@@ -72,12 +73,17 @@ def run_role(
             return run_streams(settings)
         if role == "ingest":
             work_until_told(
-                INGEST_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
+                [INGEST_LANES[lane] for lane in WEIGHTS],
+                url,
+                believed_s=believed_s,
+                drain_s=drain_s,
+                level=_level(settings),
+                orders=([INGEST_LANES[lane] for lane in order] for order in orders()),
             )
             return 0
         with Sweeping(settings, sweep_every_s), showing_queues(settings):
             work_until_told(
-                VERDICT_QUEUE, url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
+                [VERDICT_QUEUE], url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
             )
         return 0
 

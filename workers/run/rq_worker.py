@@ -1,4 +1,4 @@
-"""RQ, as Unmask runs it: one process per job, one queue per worker, JSON, quick to notice death.
+"""RQ, as Unmask runs it: one process per job, lanes served by weight, JSON, quick to notice death.
 
 RQ's own SpawnWorker rebuilds its connection from keyword arguments, which a Unix socket or a TLS
 URL does not survive; ours hands the URL on. Its child also outlives a killed worker, and RQ takes
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -41,23 +42,39 @@ log = structlog.get_logger(__name__)
 
 
 class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
-    """Takes one queue's jobs, each in a fresh process that dies with this one."""
+    """Takes jobs, each in a fresh process that dies with this one.
+
+    Of several queues, which to look into first is asked of `orders` before each job.
+    """
 
     believed_s: int = BELIEVED_S
     told_to_stop = False
 
     def __init__(
-        self, queue: str, url: str, believed_s: int = BELIEVED_S, drain_s: float = DRAIN_S
+        self,
+        queues: Sequence[str],
+        url: str,
+        believed_s: int = BELIEVED_S,
+        drain_s: float = DRAIN_S,
+        orders: Iterator[Sequence[str]] | None = None,
     ) -> None:
         self.url = url
         self.believed_s = believed_s
         self.drain_s = drain_s
         super().__init__(
-            [queue],
+            list(queues),
             connection=Redis.from_url(url),
             serializer=JSONSerializer,
             job_monitoring_interval=max(1, min(SIGN_OF_LIFE_S, believed_s // 3)),
         )
+        self._orders = orders
+        self.reorder_queues(None)
+
+    def reorder_queues(self, reference_queue: Queue | None) -> None:
+        """RQ calls this after each job."""
+        if self._orders is not None:
+            named = {queue.name: queue for queue in self.queues}
+            self._ordered_queues = [named[name] for name in next(self._orders)]
 
     def get_heartbeat_ttl(self, job: Job) -> int:
         """Seconds after which a job without a sign of life is taken for abandoned."""
@@ -127,7 +144,15 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             tracing.flush()
 
 
-def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, level: str) -> None:
+def work_until_told(
+    queues: Sequence[str],
+    url: str,
+    *,
+    believed_s: int,
+    drain_s: float,
+    level: str,
+    orders: Iterator[Sequence[str]] | None = None,
+) -> None:
     """Take jobs until SIGTERM or SIGINT, through every restart and every bad hour of Redis."""
     stopping = threading.Event()
     wait_s = _FIRST_WAIT_S
@@ -137,17 +162,17 @@ def work_until_told(queue: str, url: str, *, believed_s: int, drain_s: float, le
         worker: UnmaskWorker | None = None
         worked = False
         try:
-            worker = UnmaskWorker(queue, url, believed_s, drain_s)
+            worker = UnmaskWorker(queues, url, believed_s, drain_s, orders)
             worked = worker.work(logging_level=level)
         except RedisError as error:
-            metrics.count(metrics.REDIS_ERRORS, where=queue)
-            log.warning("redis.lost", queue=queue, error=str(error))
+            metrics.count(metrics.REDIS_ERRORS, where=queues[0])
+            log.warning("redis.lost", queue=queues[0], error=str(error))
         if worker is not None:
             if worker.told_to_stop:
                 return
             _end_horse(worker)
         wait_s = _FIRST_WAIT_S if worked else min(wait_s * 2, _LONGEST_WAIT_S)
-        log.warning("worker.resumes", queue=queue, wait_s=wait_s)
+        log.warning("worker.resumes", queue=queues[0], wait_s=wait_s)
         stopping.wait(wait_s)
 
 
@@ -168,7 +193,7 @@ def run_horse(
     url = os.environ[_URL]
     redis = Redis.from_url(url)
     job = Job.fetch(job_id, connection=redis, serializer=JSONSerializer)
-    worker = UnmaskWorker(queue_name, url, believed_s)
+    worker = UnmaskWorker([queue_name], url, believed_s)
     worker.name = worker_key.removeprefix(worker.redis_worker_namespace_prefix)
     worker.execution = Execution.fetch(execution_id, job.id, connection=redis)
     worker._is_horse = True

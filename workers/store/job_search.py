@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, and_, func, or_, select
+from sqlalchemy.sql.operators import custom_op
 
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
@@ -16,11 +17,11 @@ from unmask.messages import JobState
 from unmask.requests.job_details import DEFAULT_TENANT
 from unmask.verdict import VerdictLabel
 from workers.store.clock import stamp
-from workers.store.rows import JobRow, job_of
+from workers.store.rows import JobRow, job_of, mark
 from workers.store.sql_tables import JOB_FACETS, JOBS
 
 Sort = Literal["-created_at", "created_at", "-p_fake", "p_fake"]
-#: A tag or plugin on fewer jobs is where the search begins; on more, it is asked of each candidate.
+#: A tag or plugin on fewer jobs is where the search begins; on more, each candidate's marks are read.
 _RARE = 2000
 _CURSOR = TypeAdapter(tuple[Sort, str | float, str])
 
@@ -70,45 +71,42 @@ class JobSearch:
         """One page. Raises InputError for a cursor that is none of this query's order."""
         if _never(query):
             return JobPage(jobs=(), next_cursor=None)
+        column, _ = _order(query.sort)
         with self._begin() as connection:
-            ids = self._ids(connection, query)
-            chosen = ids.subquery()
-            column, direction = _order(query.sort)
-            rows = connection.execute(
-                select(JOBS)
-                .join(chosen, chosen.c.id == JOBS.c.id)
-                .order_by(direction(JOBS.c[column]), direction(JOBS.c.id))
-            ).all()
-        jobs = tuple(job_of(row) for row in rows[: query.limit])
-        more = len(rows) > query.limit
-        last = rows[query.limit - 1] if more else None
+            found = connection.execute(self.statement(connection, query)).all()
+            ids = [row.id for row in found[: query.limit]]
+            # In a statement of its own: no database is led to read jobs in the order of a join.
+            rows = connection.execute(select(JOBS).where(JOBS.c.id.in_(ids))).all() if ids else []
+        known = {row.id: job_of(row) for row in rows}
+        last = found[query.limit - 1] if len(found) > query.limit else None
         return JobPage(
-            jobs=jobs,
+            jobs=tuple(known[job_id] for job_id in ids if job_id in known),
             next_cursor=None
             if last is None
             else _cursor(query.sort, last._mapping[column], last.id),
         )
 
     def statement(self, connection: Connection, query: JobQuery) -> Select[Any]:
-        """What `page` asks the database for first; for tests of its plan."""
-        return self._ids(connection, query)
-
-    def _ids(self, connection: Connection, query: JobQuery) -> Select[Any]:
+        """Which jobs stand on the page and whether there are more: id and what they are sorted by."""
         column, direction = _order(query.sort)
-        chosen = select(JOBS.c.id).where(*_conditions(query))
-        for kind, value in (("tag", query.tag), ("plugin", query.plugin)):
-            if value is not None:
-                chosen = chosen.where(_facet(connection, query.tenant, kind, value))
-        if query.cursor is not None:
-            chosen = chosen.where(_beyond(query.sort, query.cursor))
-        if not (query.external_id or query.sha256 or (query.tag or query.plugin)):
-            # In the order asked for, so that it can stop at the page's end. SQLite would rather
-            # read all that a filter finds and sort it, which is most of the jobs.
-            index = "ix_jobs_by_p" if column == "p_order" else "ix_jobs_by_time"
-            chosen = chosen.with_hint(JOBS, f"INDEXED BY {index}", "sqlite")
-        return chosen.order_by(direction(JOBS.c[column]), direction(JOBS.c.id)).limit(
-            query.limit + 1
+        facets = [
+            _facet(connection, query.tenant, kind, value)
+            for kind, value in (("tag", query.tag), ("plugin", query.plugin))
+            if value is not None
+        ]
+        few = any(facet.is_rare for facet in facets)
+        beside = _BESIDE.get(connection.dialect.name, _as_it_is)
+        leading = JOBS.c[column]
+        if few or query.external_id is not None or query.sha256 is not None:
+            leading = beside(leading)  # looked up by what few have, then sorted
+        chosen = select(JOBS.c.id, JOBS.c[column]).where(
+            beside(JOBS.c.tenant) == query.tenant if few else JOBS.c.tenant == query.tenant,
+            *_conditions(query, {column: leading}, beside),
+            *(facet.condition for facet in facets),
         )
+        if query.cursor is not None:
+            chosen = chosen.where(_beyond(query.sort, query.cursor, leading))
+        return chosen.order_by(direction(leading), direction(JOBS.c.id)).limit(query.limit + 1)
 
 
 def _never(query: JobQuery) -> bool:
@@ -117,21 +115,41 @@ def _never(query: JobQuery) -> bool:
     return any(text is not None and "\0" in text for text in texts)
 
 
-def _conditions(query: JobQuery) -> list[ColumnElement[bool]]:
+def _as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column
+
+
+def _plus(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The column, in a spelling that SQLite looks for in no index."""
+    return UnaryExpression(column, operator=custom_op("+"))
+
+
+#: What is asked of each candidate, read in the order of the list. SQLite would rather read all that
+#: a range finds and sort it, which may be most of the jobs; PostgreSQL weighs that well.
+_BESIDE: dict[str, Callable[[ColumnElement[Any]], ColumnElement[Any]]] = {"sqlite": _plus}
+
+
+def _conditions(
+    query: JobQuery,
+    named: dict[str, ColumnElement[Any]],
+    beside: Callable[[ColumnElement[Any]], ColumnElement[Any]],
+) -> list[ColumnElement[bool]]:
     table = JOBS.c
-    found = [table.tenant == query.tenant]
+    p_order = named.get("p_order", beside(table.p_order))
+    created_at = named.get("created_at", beside(table.created_at))
+    found = []
     if query.state is not None:
-        found.append(table.state == query.state.value)
+        found.append(beside(table.state) == query.state.value)
     if query.verdict is not None:
         found.append(table.label == query.verdict.value)
     if query.p_min is not None or query.p_max is not None:
-        found.append(table.p_order >= max(0.0, query.p_min or 0.0))
+        found.append(p_order >= max(0.0, query.p_min or 0.0))
     if query.p_max is not None:
-        found.append(table.p_order <= query.p_max)
+        found.append(p_order <= query.p_max)
     if query.created_after is not None:
-        found.append(table.created_at >= stamp(query.created_after))
+        found.append(created_at >= stamp(query.created_after))
     if query.created_before is not None:
-        found.append(table.created_at < stamp(query.created_before))
+        found.append(created_at < stamp(query.created_before))
     if query.external_id is not None:
         found.append(table.external_id == query.external_id)
     if query.sha256 is not None:
@@ -141,14 +159,20 @@ def _conditions(query: JobQuery) -> list[ColumnElement[bool]]:
     return found
 
 
-def _facet(connection: Connection, tenant: str, kind: str, value: str) -> ColumnElement[bool]:
+class _Facet(NamedTuple):
+    condition: ColumnElement[bool]
+    is_rare: bool
+
+
+def _facet(connection: Connection, tenant: str, kind: str, value: str) -> _Facet:
     facet = JOB_FACETS.c
     holds = (facet.tenant == tenant, facet.kind == kind, facet.value == value)
     some = select(facet.job_id).where(*holds)
     counted = connection.execute(select(func.count()).select_from(some.limit(_RARE).subquery()))
     if counted.scalar_one() < _RARE:
-        return JOBS.c.id.in_(some)
-    return some.where(facet.job_id == JOBS.c.id).exists()
+        return _Facet(JOBS.c.id.in_(some), True)
+    find = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    return _Facet(find(JOBS.c.marks, mark(kind, value)) > 0, False)
 
 
 def _order(sort: Sort) -> tuple[str, Callable[[Any], Any]]:
@@ -161,7 +185,7 @@ def _cursor(sort: Sort, value: str | float, job_id: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _beyond(sort: Sort, cursor: str) -> ColumnElement[bool]:
+def _beyond(sort: Sort, cursor: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Rows after the one that the cursor names, which may be gone by now."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
@@ -176,7 +200,6 @@ def _beyond(sort: Sort, cursor: str) -> ColumnElement[bool]:
             code=ReasonCode.CONFIG_INVALID,
             fix="Use next_cursor of the page before, with the same sort; or begin without one.",
         ) from error
-    column = JOBS.c["p_order" if sort.endswith("p_fake") else "created_at"]
     if sort.startswith("-"):
         return or_(column < value, and_(column == value, JOBS.c.id < job_id))
     return or_(column > value, and_(column == value, JOBS.c.id > job_id))

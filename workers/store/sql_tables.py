@@ -56,13 +56,20 @@ JOBS = Table(
     Column("p_order", Float, nullable=False, server_default="-1"),  # p_fake; -1 without one
     Column("headline", Text, nullable=True),  # JSON Headline
     Column("decided", String(16), nullable=True),  # the newest decision's finding
+    Column("marks", Text, nullable=False, server_default=""),  # a short hash of each facet
     UniqueConstraint("idempotency_key"),
     Index("ix_jobs_state_created_at", "state", "created_at"),
     Index("ix_jobs_created_at", "created_at"),
     Index("ix_jobs_upload", "upload"),
-    # Each holds every cheap filter: a list that few jobs match reads the index, not the table.
-    Index("ix_jobs_by_time", "tenant", "created_at", "id", "state", "label", "p_order", "decided"),
-    Index("ix_jobs_by_p", "tenant", "p_order", "id", "state", "label", "decided", "created_at"),
+    # Each holds every filter: a list that few jobs match reads the index, not the table.
+    Index(
+        "ix_jobs_by_time",
+        *("tenant", "created_at", "id", "state", "label", "p_order", "decided", "marks"),
+    ),
+    Index(
+        "ix_jobs_by_p",
+        *("tenant", "p_order", "id", "state", "label", "decided", "created_at", "marks"),
+    ),
     Index("ix_jobs_external_id", "tenant", "external_id"),
     Index("ix_jobs_media_sha256", "tenant", "media_sha256"),
 )

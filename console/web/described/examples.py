@@ -59,6 +59,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     }
 }
 
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "If-None-Match names what there is."}
+}
+
 VERDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Verdict v2. Its ETag changes with its bytes.",
@@ -68,6 +72,7 @@ VERDICT_RESPONSES: dict[int | str, dict[str, Any]] = {
             }
         },
     },
+    **UNCHANGED,
     **PROBLEMS,
 }
 

@@ -20,3 +20,15 @@ def has(request: Request, tag: str) -> bool:
 def not_modified(tag: str, cache: str) -> Response:
     """304, with what a cache needs."""
     return Response(status_code=304, headers={"ETag": tag, "Cache-Control": cache})
+
+
+_CHECKED_EACH_TIME = "private, no-cache"
+
+
+def tagged_json(request: Request, content: str) -> Response:
+    """JSON with its tag, or 304 where the client has it."""
+    tag = tag_of(content)
+    if has(request, tag):
+        return not_modified(tag, _CHECKED_EACH_TIME)
+    headers = {"ETag": tag, "Cache-Control": _CHECKED_EACH_TIME}
+    return Response(content, media_type="application/json", headers=headers)

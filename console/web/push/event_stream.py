@@ -22,9 +22,9 @@ router = APIRouter(prefix="/v1", tags=["events"])
 _LOOK_EVERY_S = 0.5
 _SIGN_OF_LIFE_S = 15.0
 _ENDS = {"job.succeeded", "job.failed", "job.cancelled"}
-_MAX_SEQ = 2**31 - 1
+MAX_SEQ = 2**31 - 1
 
-_STREAM: dict[int | str, dict[str, Any]] = {
+EVENT_STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `id` to go on from, `event` the type, `data` JSON.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -35,7 +35,7 @@ LastEventId = Annotated[
     str | None, Header(max_length=20, description="The id of the last event that was seen.")
 ]
 After = Annotated[
-    int | None, Query(ge=0, le=_MAX_SEQ, description="As Last-Event-ID; 0: from the beginning.")
+    int | None, Query(ge=0, le=MAX_SEQ, description="As Last-Event-ID; 0: from the beginning.")
 ]
 
 
@@ -44,16 +44,16 @@ After = Annotated[
     summary="The tenant's events as they happen",
     operation_id="stream_events",
     response_class=StreamingResponse,
-    responses=_STREAM,
+    responses=EVENT_STREAM,
 )
 async def everything(
     request: Request, found: WebServicesDep, last_event_id: LastEventId = None, after: After = None
 ) -> StreamingResponse:
     """From now on, or from Last-Event-ID on: whoever comes back misses nothing."""
-    begin = _begin(last_event_id, after)
+    begin = begin_after(last_event_id, after)
     if begin is None:
         begin = await run_in_threadpool(found.store.outbox.newest, found.actor.tenant)
-    return _answer(request, _follow(request, found, begin, None))
+    return event_stream(request, _follow(request, found, begin, None))
 
 
 @router.get(
@@ -61,7 +61,7 @@ async def everything(
     summary="One job's events and progress",
     operation_id="stream_job_events",
     response_class=StreamingResponse,
-    responses=_STREAM,
+    responses=EVENT_STREAM,
 )
 async def of_job(
     job_id: str,
@@ -72,14 +72,15 @@ async def of_job(
 ) -> StreamingResponse:
     """What happened so far, then progress as it changes, until the job has ended."""
     await run_in_threadpool(found.job, job_id)
-    begin = _begin(last_event_id, after) or 0
-    return _answer(request, _follow(request, found, begin, job_id))
+    begin = begin_after(last_event_id, after) or 0
+    return event_stream(request, _follow(request, found, begin, job_id))
 
 
-def _begin(header: str | None, after: int | None) -> int | None:
+def begin_after(header: str | None, after: int | None) -> int | None:
+    """The id to go on from; None where neither names one. Raises InputError."""
     if header is None:
         return after
-    if not header.isdecimal() or not header.isascii() or int(header) > _MAX_SEQ:
+    if not header.isdecimal() or not header.isascii() or int(header) > MAX_SEQ:
         raise InputError(
             "Last-Event-ID is no id of an event.",
             code=ReasonCode.CONFIG_INVALID,
@@ -94,7 +95,8 @@ async def _nothing() -> AsyncIterator[str]:
         yield line
 
 
-def _answer(request: Request, lines: AsyncIterator[str]) -> StreamingResponse:
+def event_stream(request: Request, lines: AsyncIterator[str]) -> StreamingResponse:
+    """Events as they come; of a HEAD request, the head alone."""
     if WAS_HEAD in request.scope:
         lines = _nothing()
     # nginx would hold events back until its buffer is full.

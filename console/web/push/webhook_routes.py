@@ -1,5 +1,6 @@
 """/v1/webhooks: where a tenant is told of events, by Standard Webhooks."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -9,13 +10,17 @@ from pydantic import Field
 
 from console.web.described.examples import PROBLEMS
 from console.web.services import WebServices, WebServicesDep
-from ingest.fetching.addresses import parse
+from ingest.fetching.addresses import answers, parse, within
 from ingest.fetching.places import allowance
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
+from unmask.settings import Settings
 from workers.store.outgoing.webhook_book import Attempt, Webhook
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+#: Whoever registers waits for the answer.
+_LOOK_UP_S = 3.0
 
 EventType = Literal[
     "job.succeeded", "job.failed", "job.cancelled", "job.erased", "decision.made", "stream.*"
@@ -81,7 +86,7 @@ def create(wanted: WebhookWanted, found: WebServicesDep) -> JSONResponse:
     Events come at least once; `webhook-id` tells repeats apart, `data.event_number` counts a job's
     events from 1. A receiver that fails is tried again for 24 hours.
     """
-    parse(wanted.url, allowance(found.settings))
+    _check_address(wanted.url, found.settings)
     webhook, secret = found.store.webhooks.create(found.actor.tenant, wanted.url, wanted.types)
     _noted(found, "webhook.create", webhook.id)
     made = WebhookMade(**webhook.model_dump(), secret=secret)
@@ -159,6 +164,18 @@ def replay(webhook_id: str, wanted: ReplayWanted, found: WebServicesDep) -> Repl
     _noted(found, "webhook.replay", webhook_id)
     count = found.store.webhooks.replay(found.actor.tenant, webhook_id, wanted.since)
     return Replayed(events=count)
+
+
+def _check_address(url: str, settings: Settings) -> None:
+    """Refuse at once what delivery would refuse: also a name that leads inside.
+
+    It binds nobody: delivery looks up and checks anew each time. A name that cannot be looked up
+    just now is taken, and each delivery says so. Raises AddressRefused.
+    """
+    allowed = allowance(settings)
+    web = parse(url, allowed)
+    with suppress(OSError):
+        answers(web, allowed, within(_LOOK_UP_S))
 
 
 def _webhook(found: WebServices, webhook_id: str) -> Webhook:

@@ -55,6 +55,7 @@ def rerun(
             "min_face_px": chosen.min_face_px,
             "streams": rules.streams,
             "max_looks": rules.max_looks,
+            "looks_per_second": rules.looks_per_second,
             "max_faces": rules.max_faces,
             "max_crops": rules.max_crops,
         }

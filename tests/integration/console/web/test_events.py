@@ -121,6 +121,7 @@ def test_a_webhook_is_registered_rotated_and_deleted(platform: Platform) -> None
     for inside in (
         "http://127.0.0.1/x",
         "https://127.0.0.1/",
+        "https://localhost/",  # a name that leads inside, resolved for real
         "file:///etc/passwd",
     ):
         refused = client.post("/v1/webhooks", json={"url": inside}, headers=headers)

@@ -133,3 +133,13 @@ def test_an_unknown_stream_is_a_problem_and_a_verdict_waits_for_the_end(
     assert answer.status_code == 404
     assert answer.json()["code"] == "verdict_not_ready"
     assert client.post(f"/v1/streams/{made['id']}/stop").json()["stopping"] is True
+
+
+def test_a_stream_answers_head_at_once_and_takes_no_id_that_is_none(client: httpx.Client) -> None:
+    stream = begin(client)["id"]
+    head = client.head(f"/v1/streams/{stream}/events")
+    assert (head.status_code, head.content) == (200, b"")
+    for wrong in ("-1", "9" * 19, "x"):
+        refused = client.get(f"/v1/streams/{stream}/events", headers={"Last-Event-ID": wrong})
+        assert refused.status_code == 422
+    assert client.get(f"/v1/streams/{stream}/windows?after={10**30}").status_code == 422

@@ -12,10 +12,13 @@ from tests.fakes import KEY
 from tests.integration.workers.handing_in import submit
 from unmask.errors import ConfigError, IdempotencyConflict, PluginBroken
 from unmask.messages import Submission
-from unmask.queues import INGEST_QUEUE
+from unmask.queues import INGEST_LANES, INGEST_QUEUE
+from unmask.requests.lanes import Priority
 from unmask.settings import Settings
 from workers.jobs.submit import enqueue_ingest, ingest_job_name
 from workers.store import Store
+
+PRIORITIES: dict[str, Priority] = {"a": "batch", "b": "low", "c": "live"}
 
 
 @pytest.fixture
@@ -91,12 +94,11 @@ def test_an_unknown_plugin_or_policy_makes_no_job(
     assert jobs_in(redis) == []
 
 
-def test_what_is_live_goes_before_all_that_waits(redis: Redis) -> None:
+def test_each_priority_waits_in_a_queue_of_its_own(redis: Redis) -> None:
     def sent(name: str) -> Submission:
         return Submission(job_id=name, path="/m", filename="m", plugins=(), crop_scale=1.3)
 
-    enqueue_ingest(redis, sent("a"))
-    enqueue_ingest(redis, sent("b"), priority="low")
-    enqueue_ingest(redis, sent("c"), priority="live")
-    queue = Queue(INGEST_QUEUE, connection=redis, serializer=JSONSerializer)
-    assert queue.job_ids == [ingest_job_name(name, 0) for name in ("c", "a", "b")]
+    for name, priority in PRIORITIES.items():
+        enqueue_ingest(redis, sent(name), priority=priority)
+        queue = Queue(INGEST_LANES[priority], connection=redis, serializer=JSONSerializer)
+        assert queue.job_ids == [ingest_job_name(name, 0)]

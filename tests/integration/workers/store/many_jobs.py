@@ -29,6 +29,8 @@ def _rows(count: int, tenant: str) -> Iterator[tuple[dict[str, Any], list[dict[s
         p_fake = None if label == "inconclusive" else round(chance.random(), 4)
         state = chance.choices(("succeeded", "failed", "queued"), (95, 4, 1))[0]
         tags = ("upload", *(("rare",) if number % 5000 == 0 else ()))
+        if number < count // 5:  # a campaign that is over: a newest-first list finds it last
+            tags += ("over",)
         row = JobRow(
             id=job_id,
             generation=0,
@@ -68,8 +70,11 @@ def _rows(count: int, tenant: str) -> Iterator[tuple[dict[str, Any], list[dict[s
         )
 
 
-def fill(url: str, count: int, tenant: str = "default") -> None:
-    """Add `count` jobs of one tenant to a database that a Store has made."""
+def fill(url: str, count: int, tenant: str = "default", *, analyzed: bool = True) -> None:
+    """Add `count` jobs of one tenant to a database that a Store has made.
+
+    `analyzed`: with the statistics that PostgreSQL gathers by itself, and SQLite never does.
+    """
     engine = create_engine(url)
     with engine.begin() as connection:
         rows = _rows(count, tenant)
@@ -78,6 +83,8 @@ def fill(url: str, count: int, tenant: str = "default") -> None:
             connection.execute(
                 insert(JOB_FACETS), [facet for _, facets in chunk for facet in facets]
             )
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE" if engine.dialect.name == "sqlite" else "VACUUM ANALYZE"))
+    if analyzed:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            is_sqlite = engine.dialect.name == "sqlite"
+            connection.execute(text("ANALYZE" if is_sqlite else "VACUUM ANALYZE"))
     engine.dispose()

@@ -22,6 +22,7 @@ from unmask.policy import DEFAULT
 from unmask.verdict.decision import DecisionGiven
 from workers.store import JobRow, Store, migrate
 from workers.store.job_search import JobQuery
+from workers.store.rows import mark
 from workers.store.sql_tables import METADATA
 from workers.verdicts.aggregate import aggregate
 
@@ -165,6 +166,8 @@ def test_the_first_schema_is_brought_up_with_its_jobs_and_their_uploads(database
     with connection_to(database_url) as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
         found = connection.execute(text("SELECT id, upload FROM jobs ORDER BY id")).all()
+        marks = connection.execute(text("SELECT DISTINCT marks FROM jobs")).scalars().all()
+    assert marks == [mark("plugin", REF.key)]
     assert [tuple(row) for row in found] == [("p", None), ("u", upload)]
 
 

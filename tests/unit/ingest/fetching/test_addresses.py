@@ -158,6 +158,25 @@ def test_one_closed_answer_among_open_ones_refuses_the_name() -> None:
         answers(web, resolver=lambda *_: ["93.184.216.34", "10.0.0.1"])
 
 
+def test_a_resolver_that_is_slow_is_given_up_and_one_that_fails_says_so() -> None:
+    held = threading.Event()
+
+    def slow(host: str, port: int) -> tuple[str, ...]:
+        held.wait(60)
+        return ("93.184.216.34",)
+
+    with pytest.raises(TimeoutError, match=r"0\.05 s"):
+        answers(parse("https://a.example.com/"), resolver=within(0.05, slow))
+    held.set()
+    assert within(60, slow)("a.example.com", 443) == ("93.184.216.34",)
+
+    def unknown(host: str, port: int) -> tuple[str, ...]:
+        raise OSError("no such name")
+
+    with pytest.raises(OSError, match="no such name"):
+        within(60, unknown)("a.example.com", 443)
+
+
 def test_an_unknown_name_is_the_senders_fault_and_not_the_address_rules() -> None:
     def nowhere(_host: str, _port: int) -> Sequence[str]:
         raise OSError("no such name")
