@@ -96,7 +96,7 @@ class JobSearch:
         ]
         few = any(facet.is_rare for facet in facets)
         beside = _BESIDE.get(connection.dialect.name, _as_it_is)
-        leading = JOBS.c[column]
+        leading: ColumnElement[Any] = JOBS.c[column]
         if few or query.external_id is not None or query.sha256 is not None:
             leading = beside(leading)  # looked up by what few have, then sorted
         chosen = select(JOBS.c.id, JOBS.c[column]).where(

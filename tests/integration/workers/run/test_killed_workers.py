@@ -11,11 +11,10 @@ from sqlalchemy import create_engine, func, select
 from tests.fakes import KEY, SLOW_MS
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
-from tests.integration.workers.handing_in import kept_scores
+from tests.integration.workers.handing_in import kept_scores, submit
 from unmask import queues
 from unmask.messages import JobState
 from unmask.settings import Settings
-from workers.jobs.submit import submit
 from workers.run.local import LocalPipeline
 from workers.store import Store
 from workers.store.sql_tables import VERDICTS

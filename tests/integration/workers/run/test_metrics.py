@@ -14,10 +14,10 @@ from redis import Redis
 from tests.fakes import KEY
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
+from tests.integration.workers.handing_in import submit
 from unmask.errors import ConfigError
 from unmask.messages import JobState
 from unmask.settings import Settings
-from workers.jobs.submit import submit
 from workers.run.exposition import Exposition, causes
 from workers.run.queue_metrics import FAMILIES, QueueMetrics
 from workers.store import Store

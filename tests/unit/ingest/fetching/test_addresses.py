@@ -2,11 +2,12 @@
 
 import io
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from ingest.fetching.addresses import Allowance, answers, is_public, parse
+from ingest.fetching.addresses import Allowance, answers, is_public, parse, within
 from ingest.fetching.download import Bounds, download
 from unmask.errors import AddressRefused, FetchFailed, ReasonCode
 
