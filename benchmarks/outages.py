@@ -32,12 +32,12 @@ from tests.fakes import KEY, SLOW_MS, install_brightness
 from tests.integration.workers import crew as crews
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
+from tests.integration.workers.handing_in import submit
 from unmask import queues
 from unmask.errors import StoreError
 from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.system import logs
-from workers.jobs.submit import submit
 from workers.run.local import LocalPipeline
 from workers.run.supervisor import environment
 from workers.store import Store

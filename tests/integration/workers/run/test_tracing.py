@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from tests.fakes import KEY
 from tests.integration.workers.clips import pan
+from tests.integration.workers.handing_in import submit
 from tests.integration.workers.scoring.test_scoring import wait_for
 from unmask import queues
 from unmask.settings import Settings
@@ -22,7 +23,6 @@ from unmask.system import tracing
 from workers.broker.connect import connect
 from workers.jobs import entrypoints
 from workers.jobs.settle import enqueue_verdict, settle
-from workers.jobs.submit import submit
 from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
 from workers.store import Store
