@@ -41,7 +41,14 @@ def environment() -> jinja2.Environment:
 @lru_cache(maxsize=1)
 def stylesheet() -> str:
     """The one style sheet: inlined in reports, served to pages."""
-    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    parts = ("style.css", "player.css")
+    return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in parts)
+
+
+@lru_cache(maxsize=1)
+def player_script() -> str:
+    """The player's script: inlined in reports with a video, served to pages."""
+    return (_TEMPLATES / "player.js").read_text(encoding="utf-8")
 
 
 def render_report(verdict: Verdict, *, name: str, picture: Callable[[str], str | None]) -> str:

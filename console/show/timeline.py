@@ -1,12 +1,14 @@
-"""The timeline of a verdict as a drawing: one lane per face, plain numbers for an inline SVG.
+"""The timeline of a verdict as a drawing: one lane per person, plain numbers for an inline SVG.
 
 Everything in a lane is on one scale, the calibrated p of a window by itself. The thresholds are drawn at
 what one window must reach in this video: the more windows were looked at, the higher.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from unmask.verdict import Evidence, FramePoint, TrackVerdict, Verdict, Window
 from workers.verdicts.arithmetic.probability import logit, sigmoid
@@ -22,12 +24,16 @@ TOP = 22
 AXIS = 26
 #: More points than this are drawn as the highest of each column: a peak must never be lost.
 MAX_POINTS = 300
-#: More faces than this are listed in verdict.json and the table of faces, not drawn.
+#: Over all lanes, so that the page of a long video with many people stays one that loads at once.
+MAX_MARKS = 1800
+#: More people than this are listed in verdict.json and the table of faces, not drawn.
 MAX_LANES = 24
 _STEPS_MS = (
     *(100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000),
     *(60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000),
 )
+
+_Mark = TypeVar("_Mark", FramePoint, Window)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +62,10 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """One face track."""
+    """One person: the tracks that show the same face, where persons are told apart, else one track."""
 
-    track: TrackVerdict
+    tracks: tuple[TrackVerdict, ...]
+    """The strongest first."""
     top: float
     height: float
     bands: tuple[tuple[float, float], ...]
@@ -70,6 +77,20 @@ class Lane:
     segments: tuple[tuple[float, float], ...]
     """(x, width) of each stretch that reaches the threshold for suspicious."""
     thinned: bool
+
+    @property
+    def track(self) -> TrackVerdict:
+        """The one that the person's score comes from."""
+        return self.tracks[0]
+
+    @property
+    def name(self) -> str:
+        """Who it is, as the tables number them."""
+        numbers = ", ".join(str(n) for n in sorted(track.id for track in self.tracks)[:6])
+        if len(self.tracks) == 1:
+            return f"Face {numbers}"
+        more = f" and {len(self.tracks) - 6} more" if len(self.tracks) > 6 else ""
+        return f"Person {self.track.person} (faces {numbers}{more})"
 
     def y(self, p: float) -> float:
         """SVG y of a score."""
@@ -90,26 +111,31 @@ class Timeline:
     thresholds: tuple[tuple[str, float], ...]
     """(name, p that one window must reach here), suspicious first."""
     undrawn: int
-    """Tracks with scores that found no room."""
+    """People with scores that found no room."""
+    end_ms: int
+    """The time at `right`; `left` is 0."""
 
 
 def draw(verdict: Verdict) -> Timeline:
-    """Lay out the verdict's tracks, the strongest first, those not judged last. Pure."""
+    """Lay out the verdict's people, the strongest first, those not judged last. Pure."""
     end = _end_ms(verdict)
 
     def x(ms: int) -> float:
         return round(LEFT + (WIDTH - LEFT - RIGHT) * min(ms, end) / end, 1)
 
     lanes = []
-    scored = sorted(
-        (track for track in verdict.tracks if track.timeline),
-        key=lambda track: (track.p_fake is None, -(track.p_fake or 0.0), track.id),
-    )
-    lane_height = LANE_HEIGHT if len(scored) <= CROWDED else CROWDED_LANE_HEIGHT
-    for row, track in enumerate(scored[:MAX_LANES]):
+    people = _people(verdict)
+    shown = people[:MAX_LANES]
+    most = min(MAX_POINTS, MAX_MARKS // max(1, len(shown)))
+    lane_height = LANE_HEIGHT if len(people) <= CROWDED else CROWDED_LANE_HEIGHT
+    for row, tracks in enumerate(shown):
         top = TOP + row * (lane_height + LANE_GAP)
-        points = _thin(track.timeline, end)
-        pictured = _pictured(verdict.evidence, track.id)
+        ids = {track.id for track in tracks}
+        seen = sorted(point.pts_ms for track in tracks for point in track.timeline)
+        points = _highest([p for track in tracks for p in track.timeline], end, most)
+        windows = _highest([w for track in tracks for w in track.windows], end, most)
+        spans = sorted(span for track in tracks for span in track.segments_ms)
+        pictured = _pictured(verdict.evidence, ids)
         dots = [
             Dot(
                 x=x(point.pts_ms),
@@ -122,14 +148,11 @@ def draw(verdict: Verdict) -> Timeline:
         ]
         lanes.append(
             Lane(
-                track=track,
+                tracks=tracks,
                 top=top,
                 height=lane_height,
-                bands=tuple(
-                    (x(start), max(2.0, round(x(stop) - x(start), 1)))
-                    for start, stop in track.segments_ms
-                ),
-                lines=_lines(dots, track.segments_ms),
+                bands=_stretches([(x(a), x(b)) for a, b in spans], 2.0),
+                lines=_lines(dots, spans),
                 dots=tuple(dots),
                 windows=tuple(
                     Bar(
@@ -140,14 +163,15 @@ def draw(verdict: Verdict) -> Timeline:
                         start_ms=w.start_ms,
                         end_ms=w.end_ms,
                     )
-                    for w in _fewer(track.windows, end)
+                    for w in windows
                 ),
-                segments=tuple(
-                    (x(s.start_ms), max(3.0, round(x(s.end_ms) - x(s.start_ms), 1)))
-                    for s in verdict.segments
-                    if s.track_id == track.id
+                segments=_stretches(
+                    sorted(
+                        (x(s.start_ms), x(s.end_ms)) for s in verdict.segments if s.track_id in ids
+                    ),
+                    3.0,
                 ),
-                thinned=len(points) < len(track.timeline),
+                thinned=len(points) < len(seen),
             )
         )
     height = TOP + len(lanes) * (lane_height + LANE_GAP) - LANE_GAP + AXIS
@@ -160,8 +184,38 @@ def draw(verdict: Verdict) -> Timeline:
         lanes=tuple(lanes),
         ticks=ticks,
         thresholds=needed(verdict),
-        undrawn=len(scored) - len(lanes),
+        undrawn=len(people) - len(lanes),
+        end_ms=end,
     )
+
+
+def _people(verdict: Verdict) -> list[tuple[TrackVerdict, ...]]:
+    """Tracks with scores by person, the strongest first, those not judged last."""
+    scored = sorted(
+        (track for track in verdict.tracks if track.timeline),
+        key=lambda track: (track.p_fake is None, -(track.p_fake or 0.0), track.id),
+    )
+    people: dict[int, list[TrackVerdict]] = {}
+    for track in scored:
+        people.setdefault(-track.id if track.person is None else track.person, []).append(track)
+    return [tuple(tracks) for tracks in people.values()]
+
+
+def _stretches(
+    spans: Sequence[tuple[float, float]], least: float
+) -> tuple[tuple[float, float], ...]:
+    """(x, width) of spans in ascending order; those that touch on the screen are one.
+
+    >>> _stretches([(0.0, 10.0), (10.4, 20.0), (30.0, 30.1)], 2.0)
+    ((0.0, 20.0), (30.0, 2.0))
+    """
+    joined: list[list[float]] = []
+    for start, stop in spans:
+        if joined and start - joined[-1][1] < 1.0:
+            joined[-1][1] = max(joined[-1][1], stop)
+        else:
+            joined.append([start, stop])
+    return tuple((start, max(least, round(stop - start, 1))) for start, stop in joined)
 
 
 def needed(verdict: Verdict) -> tuple[tuple[str, float], ...]:
@@ -174,16 +228,20 @@ def needed(verdict: Verdict) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _fewer(windows: Sequence[Window], end_ms: int) -> list[Window]:
-    """Where there are more windows than columns, the highest of each column."""
-    if len(windows) <= MAX_POINTS:
-        return list(windows)
-    columns: dict[int, Window] = {}
-    for window in windows:
-        column = window.start_ms * MAX_POINTS // (end_ms + 1)
-        if column not in columns or window.p > columns[column].p:
-            columns[column] = window
+def _highest(items: Sequence[_Mark], end_ms: int, most: int) -> list[_Mark]:
+    """In order of time; where there are more than columns, the highest of each column."""
+    if len(items) <= most:
+        return sorted(items, key=_begins)
+    columns: dict[int, _Mark] = {}
+    for item in items:
+        column = _begins(item) * most // (end_ms + 1)
+        if column not in columns or item.p > columns[column].p:
+            columns[column] = item
     return [columns[column] for column in sorted(columns)]
+
+
+def _begins(item: FramePoint | Window) -> int:
+    return item.pts_ms if isinstance(item, FramePoint) else item.start_ms
 
 
 def _end_ms(verdict: Verdict) -> int:
@@ -201,22 +259,11 @@ def _y(top: float, height: float, p: float) -> float:
     return round(top + height * (1.0 - p), 1)
 
 
-def _thin(points: Sequence[FramePoint], end_ms: int) -> list[FramePoint]:
-    if len(points) <= MAX_POINTS:
-        return list(points)
-    columns: dict[int, FramePoint] = {}
-    for point in points:
-        column = point.pts_ms * MAX_POINTS // (end_ms + 1)
-        if column not in columns or point.p > columns[column].p:
-            columns[column] = point
-    return [columns[column] for column in sorted(columns)]
-
-
-def _pictured(evidence: Sequence[Evidence], track_id: int) -> dict[int, int]:
+def _pictured(evidence: Sequence[Evidence], tracks: AbstractSet[int]) -> dict[int, int]:
     """Frame index -> number of the first evidence picture taken on it."""
     numbers: dict[int, int] = {}
     for number, item in enumerate(evidence, start=1):
-        if item.track_id == track_id:
+        if item.track_id in tracks:
             numbers.setdefault(item.frame_index, number)
     return numbers
 

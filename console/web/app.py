@@ -19,7 +19,7 @@ from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.session_secret import session_secret
 from console.web.intake import bulk, submission
-from console.web.player import media_routes, rendition_routes
+from console.web.player import media_routes, rendition_routes, script_route
 from console.web.push import event_stream, webhook_routes
 from console.web.services import WebServices
 from unmask import __version__
@@ -81,6 +81,7 @@ def create_app(
         about,
         docs,
         page,
+        script_route,
         stream_page,
     ):
         app.include_router(part.router)

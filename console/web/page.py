@@ -15,6 +15,7 @@ from console.web.answers import Progress, shown_reasons
 from console.web.decisions import record
 from console.web.intake.bodies import form_of
 from console.web.intake.submission import by_upload
+from console.web.player.screen_of import screen_of
 from console.web.services import WebServices, WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
@@ -138,6 +139,7 @@ def _job_page(
         reasons=shown_reasons(row.job),
         drawing=drawing,
         picture=picture,
+        screen=screen_of(found, row.job, row.verdict) if row.verdict is not None else None,
         title=row.job.filename,
         refresh=row.unfinished,
         decisions=found.store.decisions.of(job_id),

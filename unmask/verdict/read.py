@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from pydantic import ValidationError
+
 from unmask.verdict.labels import VerdictLabel
 from unmask.verdict.whole import Verdict
 
@@ -14,9 +16,12 @@ def read_verdict(text: str | bytes) -> Verdict:
 
     A verdict of version 1 keeps its numbers; what version 1 did not say is absent or empty.
     """
-    values: Any = json.loads(text)
-    if not isinstance(values, dict) or values.get("schema_version") != "1":
+    try:
         return Verdict.model_validate_json(text)
+    except ValidationError:  # two hours of video are megabytes: the usual one is read once
+        values: Any = json.loads(text)
+        if not isinstance(values, dict) or values.get("schema_version") != "1":
+            raise
     label = str(values.get("verdict"))
     return Verdict.model_validate_json(
         json.dumps(values | {"schema_version": "2", "verdict": _LABELS_OF_V1.get(label, label)})

@@ -107,6 +107,10 @@ class Verdict(Frozen):
             return self.tracks
         return tuple(track for track in self.tracks if track.person is not None)
 
+    def turns(self) -> dict[int, int]:
+        """Track id -> degrees clockwise that its crops were turned, where they were."""
+        return {track.id: track.turned_deg for track in self.tracks if track.turned_deg}
+
     def people(self) -> int:
         """How many people were seen, as far as their tracks tell; each track one where none does."""
         return len({track.person or -track.id for track in self.faces()})

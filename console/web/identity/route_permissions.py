@@ -61,6 +61,7 @@ _TABLE: dict[str, dict[str, Permission | str]] = {
     "/logout": {"POST": "about.read"},
     "/static/style.css": {"GET": PUBLIC},
     "/static/refresh.js": {"GET": PUBLIC},
+    "/static/player.js": {"GET": PUBLIC},
     "/static/icon.svg": {"GET": PUBLIC},
 }
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
+from console.show.face_places import FacePlaces, places
 from console.web.described.examples import PROBLEMS
-from console.web.player.face_places import FacePlaces, places
 from console.web.player.kept_media import kept_media
 from console.web.player.sent_file import SentFile
 from console.web.services import WebServicesDep
@@ -67,7 +67,7 @@ def faces(
     found: WebServicesDep,
     start_ms: Annotated[int, Query(ge=0, description="Of the stretch.")] = 0,
     end_ms: Annotated[int | None, Query(ge=0, description="Of the stretch, included.")] = None,
-) -> FacePlaces:
+) -> Response:
     """Boxes of the faces that were scored, look by look, for a player to draw; no score is in it.
 
     At most 5000 looks in one answer: `next_ms` says where the next one begins. Verdicts from before
@@ -81,4 +81,6 @@ def faces(
             code=ReasonCode.NOT_FOUND,
             fix=f"Poll /v1/jobs/{job_id} until job_status is succeeded or failed.",
         )
-    return places(verdict, start_ms, end_ms)
+    # As text: FastAPI would look at each of thousands of boxes once more.
+    found_places = places(verdict, start_ms, end_ms)
+    return Response(found_places.model_dump_json(), media_type="application/json")

@@ -73,7 +73,7 @@ def test_every_anchor_of_the_timeline_has_its_evidence(make_verdict: Make) -> No
     page = _Page(report.render_report(make_verdict(), name="a.mp4", picture=_none))
     ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
     anchors = {ref[1:] for ref in page.references if ref.startswith("#")}
-    assert anchors == {"evidence-1", "evidence-2"}
+    assert anchors == {"evidence", "evidence-1", "evidence-2"}
     assert anchors <= ids
 
 
