@@ -8,6 +8,7 @@ from typing import Literal
 from ingest.decoding.decode import Finished, Opened
 from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
+from ingest.faces.scene import cuts_between
 from ingest.notes import file_notes, weak_detector
 from ingest.sources import PICTURES, Source
 from unmask.errors import InputError
@@ -66,6 +67,8 @@ class Record:
         """One for each video stream that is looked at."""
         self._finished: list[Finished] = []
         self._persons: dict[int, int] = {}
+        self._changes: list[tuple[int, float]] = []
+        """Time of each look at the shown stream, and how much the picture had changed."""
         self._tracks: dict[int, _TrackRecord] = defaultdict(_TrackRecord)
         self._scored = self._no_face = self._faces = self._too_small = self._left_out = 0
 
@@ -96,6 +99,8 @@ class Record:
     def seen(self, seen: Seen) -> None:
         """One sampled frame was looked at."""
         number = self.looked_at
+        if len(self._opened) <= 1:
+            self._changes.append((seen.pts_ms, seen.change))
         cropped = {meta.track_id for meta, _ in seen.crops}
         for face in seen.faces:
             track = self._tracks[face.track_id]
@@ -161,7 +166,11 @@ class Record:
                 )
                 for track_id, track in sorted(self._tracks.items())
             ),
-            cuts_ms=first.cuts_ms if first else (),
+            cuts_ms=cuts_between(
+                [time for time, _ in self._changes],
+                [change for _, change in self._changes],
+                first.cuts_ms if first else (),
+            ),
             face_detector=self._detector.name,
             notes=tuple(self._notes()),
             error=Reason(code=error.code, message=str(error)) if error else None,

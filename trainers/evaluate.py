@@ -40,7 +40,8 @@ from unmask.errors import ConfigError
 from unmask.plugin import Detector
 from unmask.settings import EngineName, Precision, Settings
 from workers.engines import best_engine
-from workers.engines.runtimes.base import Engine
+from workers.scoring.mirror import MirrorAverage
+from workers.scoring.scorer import Infers
 from workers.verdicts.arithmetic.track_score import METHODS
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 def evaluate(
     detector: Detector,
-    engine: Engine,
+    engine: Infers,
     shards: ShardSet,
     *,
     config_name: str = "",
@@ -96,7 +97,7 @@ def evaluate(
 
 
 def robustness(
-    shards: ShardSet, detector: Detector, engine: Engine, frames: int
+    shards: ShardSet, detector: Detector, engine: Infers, frames: int
 ) -> dict[str, list[float]]:
     """Frame AUC of each distortion at levels 1 to 5, and of the same crops undistorted.
 
@@ -268,12 +269,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     engine, reasons = best_engine(detector, device=args.device, settings=settings)
     for reason in reasons:
         print(f"note: {reason.message}")
+    # As the workers will have it: a calibration is of the scores that they write down.
+    judge: Infers = MirrorAverage(engine) if settings.mirror_average else engine
     trained_as = str(
         (detector.card.training if detector.card else {}).get("config", {}).get("name", "")
     )
     tree = evaluate(
         detector,
-        engine,
+        judge,
         ShardSet(*folders),
         config_name=args.config_name or trained_as,
         robustness_frames=args.robustness,

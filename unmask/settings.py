@@ -60,8 +60,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     """Inference threads; None: one per core."""
     batch_size: int = Field(default=8, ge=1, le=256)
-    mirror_average: bool = False
-    """Score every face as it is and mirrored, and take the mean: twice the inference."""
+    mirror_average: bool = True
+    """Score every face as it is and mirrored, and take the mean: twice the inference. What ships is
+    calibrated so; the engine's name in a verdict says which was done (`+mirror`)."""
     batch_delay_ms: int = Field(default=25, ge=0)
     """How long a part-filled batch waits for company."""
 

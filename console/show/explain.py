@@ -21,6 +21,9 @@ def how(verdict: Verdict) -> str:
     if deciding.calibrated != deciding.combined:
         steps.append(f"calibrated for all of them: {probability(deciding.calibrated)}")
     before = deciding.calibrated
+    if deciding.of_length is not None:
+        before = deciding.of_length
+        steps.append(f"for so short a stretch: {probability(before)}")
     if deciding.conditioned is not None:
         before = deciding.conditioned
         steps.append(f"beside faces of its size: {probability(before)}")

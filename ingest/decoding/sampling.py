@@ -5,7 +5,7 @@
     fps:F          F looks per second
     keyframes      the pictures that the encoder began anew at
     all            every frame
-    adaptive       two looks per second, more in a short video, and in each shot enough to judge it
+    adaptive       three looks per second, more in a short video, and in each shot enough to judge it
 
 None takes more looks than the caller allows: what is over is thinned, evenly in time.
 """
@@ -23,7 +23,7 @@ from unmask.messages import Looks
 _FIX = "Name adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all, for example uniform:32."
 #: adaptive: a video has so many looks however short it is; then so many per second.
 LEAST_LOOKS = 32
-LOOKS_PER_SECOND = 2
+LOOKS_PER_SECOND = 3
 #: adaptive: a shot has so many looks, some more than a track needs to be judged.
 SHOT_LOOKS = 8
 #: Looks that a limit in proportion to the length always allows: every frame of a short clip.

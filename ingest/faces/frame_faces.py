@@ -42,6 +42,8 @@ class Seen:
     """In order of track id."""
     crops: tuple[tuple[CropMeta, FaceCrop], ...]
     """Those large enough for a plugin and within the limit, in order of track id."""
+    change: float = 0.0
+    """Of the whole picture since the last look (scene.py)."""
     left_out: int = 0
     """Faces large enough, over the limits for one frame or one video."""
     passed_by: int = 0
@@ -115,6 +117,7 @@ class FaceFollower:
                 self._cut(frame, number, track_id, face)
                 for number, (track_id, face) in enumerate(kept)
             ),
+            change=change,
             left_out=len(large) - len(kept),
             passed_by=len(everybody) - len(found),
         )

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from research.heldout.stored.cut import SCALE
 from research.heldout.stored.packed_crops import unpacked
+from research.heldout.unseen_clips import COUNTED
 from trainers.bundles.load_bundle import load_from_folder
+from workers.scoring.mirror import mean_p
 
 
 def view(stored: NDArray[np.uint8], scale: float, side: int) -> NDArray[np.uint8]:
@@ -37,6 +39,13 @@ def view(stored: NDArray[np.uint8], scale: float, side: int) -> NDArray[np.uint8
 def read_plugin(folder: Path) -> str:
     """Whose bundle a folder holds."""
     return str(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["plugin"])
+
+
+def _both_ways(net: Any, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Averaged over the mirror image, as workers do by default."""
+    ways = (images, np.ascontiguousarray(images[..., ::-1]))
+    one, other = (np.asarray(next(iter(net(way).values())), np.float32).ravel() for way in ways)
+    return mean_p(one, other)
 
 
 def main() -> None:
@@ -76,8 +85,7 @@ def main() -> None:
             for r in lines
             if (not unseen or r["path"] in unseen)
             and r["step"] == -1
-            and r["moment"]
-            in {"found": (0, 2, 5), "crf23": (2,), "crf32": (2,)}.get(r["quality"], ())
+            and r["moment"] in COUNTED.get(r["quality"], ())
         ]
         for start in range(0, len(wanted), 32):
             part = wanted[start : start + 32]
@@ -89,7 +97,7 @@ def main() -> None:
                     .astype(np.float32)
                     / 255.0
                 )
-                found[plugin].append(np.asarray(next(iter(net(x).values()))).ravel())
+                found[plugin].append(_both_ways(net, x))
             rows += [
                 {k: r[k] for k in ("path", "label", "moment", "step", "quality", "face_px", "px")}
                 for r in part

@@ -23,6 +23,8 @@ from workers.verdicts.combine import Vote, combine
 SEEN_TOOLS = frozenset(
     {"Wav2Lip", "IP_LAP", "DiffDub", "PC-AVS", "DAE-Talker", "DeepFaceLive", "SadTalker", "DreamTalk", "EDTalk", "AniTalker", "StyleTalk"}
 )  # fmt: skip
+#: Moments of a clip that are scored, by quality.
+COUNTED: Mapping[str, tuple[int, ...]] = {"found": (0, 2, 5), "crf23": (2,), "crf32": (2,)}
 FIRST_LATER = "videos/real/3ddfa-obama.mp4"
 
 
@@ -38,6 +40,11 @@ def later_reals(data: Path) -> frozenset[str]:
     rows = csv.DictReader((data / "MANIFEST.csv").read_text(encoding="utf-8").splitlines())
     reals = [r["path"] for r in rows if r["path"].startswith("videos/real/")]
     return frozenset(reals[reals.index(FIRST_LATER) :])
+
+
+def is_unseen(file: Mapping[str, Any], path: str, later: frozenset[str]) -> bool:
+    """Whether none of the shipped weights saw its tool, or for a real clip, itself."""
+    return file["tool"] not in SEEN_TOOLS if file["label"] else path in later
 
 
 def judged(paths: Sequence[Path], files: Mapping[str, Any], data: Path) -> list[Judged]:
@@ -57,8 +64,7 @@ def judged(paths: Sequence[Path], files: Mapping[str, Any], data: Path) -> list[
     found = []
     for (path, quality), scores in sorted(frames.items()):
         file = files[path]
-        unseen = file["tool"] not in SEEN_TOOLS if file["label"] else path in later
-        if not unseen:
+        if not is_unseen(file, path, later):
             continue
         clip = Clip(
             path,

@@ -10,12 +10,16 @@ Start a new file for new weights. One thread; some 2 s per clip on a quiet core.
 
 import argparse
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import av
+import numpy as np
 from pydantic import TypeAdapter
 
 from detect_plugins.catalogue import load_catalogue
+from ingest.decoding.sampling import LEAST_LOOKS
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.memory_publisher import MemoryPublisher
 from ingest.pipeline import ingest_video
@@ -27,9 +31,19 @@ from unmask.frozen import Frozen
 from unmask.messages import CropMeta, FaceScore, IngestClosed, PluginRef, Submission
 from unmask.plugin import Detector, FaceCrop
 from unmask.settings import Settings
+from workers.scoring.mirror import mean_p
 
 SHIPPED = ("sola", "efficientnet_fpn", "generated_faces")
 _DIGITS = 5
+#: Looks per second of a clip: any rate up to this can be tried on the scores.
+DENSE = 5
+
+
+class Mirrored(Frozen):
+    """What a network says of the mirror image of a crop."""
+
+    p: float
+    ood: float | None
 
 
 class ScoredClip(Frozen):
@@ -38,14 +52,38 @@ class ScoredClip(Frozen):
     file: DataFile
     closed: IngestClosed
     scores: tuple[FaceScore, ...]
+    mirrored: tuple[Mirrored, ...] = ()
+    """Of the mirror images of the same crops, in the same order."""
 
 
 _LINE = TypeAdapter(ScoredClip)
 
 
-def read_scored(path: Path) -> list[ScoredClip]:
-    """The clips of a file that this command wrote."""
-    return [_LINE.validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_scored(path: Path, *, mirrored: bool = True) -> list[ScoredClip]:
+    """The clips of a file that this command wrote; `mirrored`: each score the mean over the mirror image,
+    as `UNMASK_MIRROR_AVERAGE` has it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    clips = (_LINE.validate_json(line) for line in lines)
+    return [_averaged(clip) if mirrored and clip.mirrored else clip for clip in clips]
+
+
+def _averaged(clip: ScoredClip) -> ScoredClip:
+    p = mean_p(
+        np.array([score.p for score in clip.scores], np.float32),
+        np.array([image.p for image in clip.mirrored], np.float32),
+    )
+    scores = tuple(
+        score.model_copy(
+            update={
+                "p": round(float(value), _DIGITS),
+                "ood": None
+                if score.ood is None or image.ood is None
+                else (score.ood + image.ood) / 2.0,
+            }
+        )
+        for score, image, value in zip(clip.scores, clip.mirrored, p, strict=True)
+    )
+    return clip.model_copy(update={"scores": scores, "mirrored": ()})
 
 
 class Judges:
@@ -69,7 +107,7 @@ class Judges:
                 job_id="frame-scores",
                 path=str(path),
                 filename=path.name,
-                sample=settings.sample,
+                sample=dense(path),
                 plugins=tuple(self.detectors),
                 crop_scale=self.crop_scale,
                 min_face_px=self.min_face_px,
@@ -84,32 +122,46 @@ class Judges:
             for meta, pixels in publisher.crops.values()
         ]
         found = [
-            score
+            pair
             for ref, detector in self.detectors.items()
-            for score in _scored(ref, detector, metas, faces)
+            for pair in _scored(ref, detector, metas, faces)
         ]
-        return closed, tuple(found)
+        return closed, tuple(score for score, _ in found), tuple(image for _, image in found)
 
 
-Judged = tuple[IngestClosed, tuple[FaceScore, ...]]
+Judged = tuple[IngestClosed, tuple[FaceScore, ...], tuple[Mirrored, ...]]
+
+
+def dense(path: Path) -> str:
+    """Looks enough for any rate up to DENSE a second to be thinned out of them."""
+    with av.open(str(path)) as media:
+        seconds = (media.duration or 0) / av.time_base
+    return f"uniform:{max(LEAST_LOOKS, math.ceil(seconds * DENSE) + 1)}"
 
 
 def _scored(
     ref: PluginRef, detector: Detector, metas: Sequence[CropMeta], faces: Sequence[FaceCrop]
-) -> Iterator[FaceScore]:
+) -> Iterator[tuple[FaceScore, Mirrored]]:
     if not faces:
         return
-    p, ood = scores_of(detector, faces)
-    for meta, value, strange in zip(metas, p, ood, strict=True):
-        yield FaceScore(
+    ways = zip(
+        metas, *scores_of(detector, faces), *scores_of(detector, faces, mirrored=True), strict=True
+    )
+    for meta, p, ood, mirrored_p, mirrored_ood in ways:
+        score = FaceScore(
             crop=meta,
             plugin=ref,
-            p=round(float(value), _DIGITS),
+            p=round(float(p), _DIGITS),
             map_height=1,
             map_width=1,
             entry_id="",
-            ood=None if strange is None else round(strange, 4),
+            ood=_rounded(ood),
         )
+        yield score, Mirrored(p=round(float(mirrored_p), _DIGITS), ood=_rounded(mirrored_ood))
+
+
+def _rounded(ood: float | None) -> float | None:
+    return None if ood is None else round(ood, 4)
 
 
 def chosen_clips(data: Path, also: Sequence[str]) -> list[DataFile]:
@@ -157,9 +209,9 @@ def main() -> None:
         for file in chosen_clips(args.research_data, args.also):
             if file.path in done:
                 continue
-            closed, found = judges.judge(args.research_data / file.path, finder, settings)
+            closed, found, mirrored = judges.judge(args.research_data / file.path, finder, settings)
             if closed.error is None:
-                clip = ScoredClip(file=file, closed=closed, scores=found)
+                clip = ScoredClip(file=file, closed=closed, scores=found, mirrored=mirrored)
                 out.write(_LINE.dump_json(clip).decode() + "\n")
                 out.flush()
             print(file.path, closed.error.code if closed.error else len(found), flush=True)

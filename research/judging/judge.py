@@ -23,6 +23,7 @@ from unmask.bundle import Aggregation
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, FaceCrop
 from unmask.policy import DEFAULT
+from workers.scoring.mirror import mean_p
 from workers.verdicts.arithmetic.track_score import METHODS
 
 BATCH = 16
@@ -87,7 +88,8 @@ def judge(
     qualities: Sequence[str] = (),
     aggregation: Aggregation | None = None,
 ) -> list[JudgedClip]:
-    """Every clip of the set, at these qualities (none named: all). `detector` None: blur alone.
+    """Every clip of the set, at these qualities (none named: all), averaged over the mirror image as
+    workers do by default. `detector` None: blur alone.
 
     `aggregation` None: as the detector's bundle says, or the default policy.
     """
@@ -97,7 +99,7 @@ def judge(
         if qualities and quality not in qualities:
             continue
         found = [crops.face_crop(member) for member in members]
-        p, ood = _blur(found) if detector is None else scores_of(detector, found)
+        p, ood = _blur(found) if detector is None else both_ways(detector, found)
         faces = tuple(
             JudgedFace(track=m.meta.track_id, p=round(float(a), 5), ood=b)
             for m, a, b in zip(members, p, ood, strict=True)
@@ -131,16 +133,30 @@ def _sizes(members: Sequence[JudgedCrop]) -> dict[int, float]:
 
 
 def scores_of(
-    detector: Detector, found: Sequence[FaceCrop]
+    detector: Detector, found: Sequence[FaceCrop], *, mirrored: bool = False
 ) -> tuple[NDArray[np.float32], list[float | None]]:
-    """Frame scores of these crops, and how strange each is; in order."""
+    """Frame scores of these crops, or of their mirror images, and how strange each is; in order."""
     p: list[NDArray[np.float32]] = []
     ood: list[float | None] = []
     for start in range(0, len(found), BATCH):
-        raw = detector.infer(detector.prepare(found[start : start + BATCH]).images)
+        images = detector.prepare(found[start : start + BATCH]).images
+        raw = detector.infer(np.ascontiguousarray(images[..., ::-1]) if mirrored else images)
         p.append(raw.p)
         ood += [None] * len(raw.p) if raw.ood is None else [float(v) for v in raw.ood]
     return np.concatenate(p), ood
+
+
+def both_ways(
+    detector: Detector, found: Sequence[FaceCrop]
+) -> tuple[NDArray[np.float32], list[float | None]]:
+    """As `scores_of`, averaged over the mirror image."""
+    p, ood = scores_of(detector, found)
+    mirrored_p, mirrored_ood = scores_of(detector, found, mirrored=True)
+    strange = [
+        None if one is None or other is None else (one + other) / 2.0
+        for one, other in zip(ood, mirrored_ood, strict=True)
+    ]
+    return mean_p(p, mirrored_p), strange
 
 
 def _blur(found: Sequence[FaceCrop]) -> tuple[NDArray[np.float32], list[float | None]]:

@@ -5,16 +5,19 @@
 
 SCORES.jsonl is what `research.judging.frame_scores` wrote for these very bundles; nothing is judged here.
 
-1. The calibration of the plugins together, on the clips as ingest cut them, windows and all.
+1. The calibration of the plugins together, on the clips as ingest cut them, by tracks and long windows.
 2. `per_windows`: by how much the worst window of a minute, and of five, of one real person lies above
-   that person's clip, in logits per ln(windows); of the half who score highest. `per_tracks`: the mean
-   excess of real people over their median and their third quartile, which is what an exponential tail
-   adds per ln(people). `most`: what an hour with a panel of people needs.
+   that person's clip, in logits per ln(windows); of the half who score highest. `short`: how much more
+   the worst short window does, the most over 10 s, a minute and five. `per_tracks`: the mean excess of
+   real people over their median and their third quartile, which is what an exponential tail adds per
+   ln(people). `most`: what an hour with a panel of people needs.
 3. Thresholds of the policy: p_fake of real clips, at 5 % and 1 % false alarms.
 
 Then the table: spliced videos (splice_scores.py) of 10 s to an hour, real ones and the same with a
-forged stretch in them; cross-fitted, so that nobody is judged by numbers fitted on them. `--write` puts
-the fit into the combinations file and prints the two thresholds for `unmask.policy.DEFAULT`.
+forged stretch in them; cross-fitted, so that nobody is judged by numbers fitted on them. Footage is of
+one person throughout with a cut at every joint (`one`), the same without any cut or other hint
+(`seamless`), or of another person at every cut (`many`). `--write` puts the fit into the combinations
+file and prints the two thresholds for `unmask.policy.DEFAULT`.
 """
 
 import argparse
@@ -36,18 +39,26 @@ from trainers.evaluation.scores import VideoScore
 from unmask.bundle import read_card
 from unmask.policy import DEFAULT, Policy
 from unmask.verdict import Verdict
+from workers.verdicts import combine
 from workers.verdicts.aggregate import aggregate
 from workers.verdicts.arithmetic.correction import LengthFit
 from workers.verdicts.arithmetic.probability import logit
-from workers.verdicts.combine import Combination
+from workers.verdicts.combine import Combination, ShortFit
 
 LENGTHS_S = (10, 60, 600, 3600)
 STRETCHES_S = (2, 4, 8, 16)
+FOOTAGE = ("seamless", "one", "many")
 _NONE = LengthFit(per_tracks=0.0, per_windows=0.0, most=0.0)
+#: Nothing comes of short windows.
+_LONG_ALONE = ShortFit(slope=1.0, intercept=-50.0)
 _SHOT_MS = 8000
+#: Of what is fitted to windows of two lengths.
+VERSION = "3"
 #: The correction grows no further than for so many people with so many windows each: an hour of a panel.
 _MOST_PEOPLE, _MOST_WINDOWS = 12, 120
-_PARTS = 2
+#: Lengths of footage of one real person, for how the worst of it grows.
+_GROWTH_S = (10, 60, 300)
+_PARTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +76,16 @@ class Court:
         self.cards = cards
         self.members = tuple(sorted(members))
 
-    def judge(self, parts: Sequence[Part], combination: Combination, policy: Policy) -> Verdict:
+    def judge(
+        self,
+        parts: Sequence[Part],
+        combination: Combination,
+        policy: Policy,
+        *,
+        seamless: bool = False,
+    ) -> Verdict:
         """The verdict on these parts in a row."""
-        closed, results = joined(parts, self.cards)
+        closed, results = joined(parts, self.cards, seamless=seamless)
         return aggregate(closed, results, policy, combinations=[combination])
 
     def plain(self, slope: float = 1.0, intercept: float = 0.0, **fields: object) -> Combination:
@@ -78,8 +96,9 @@ class Court:
                 "slope": slope,
                 "intercept": intercept,
                 "fitted_on": "",
-                "version": "2",
+                "version": VERSION,
                 "length": _NONE,
+                "short": _LONG_ALONE,
                 **fields,
             }
         )
@@ -90,18 +109,20 @@ def whole(clip: ScoredClip) -> list[Part]:
     return [Part(clip=clip, start_ms=0, length_ms=whole_ms(clip))]
 
 
-def fit(court: Court, clips: Sequence[ScoredClip], name: str) -> Fit:
-    """All of it, on these clips. Raises ConfigError where scores point the wrong way."""
-    plain = court.plain()
-    before = [(clip, court.judge(whole(clip), plain, DEFAULT)) for clip in clips]
-    judged = [(clip, v.deciding.combined) for clip, v in before if v.deciding is not None]
-    calibration = fit_platt(
-        [p for _, p in judged], [clip.file.label for clip, _ in judged], fitted_on=name
-    )
-    own = court.plain(calibration.slope, calibration.intercept, fitted_on=name)
+def fit(
+    court: Court, clips: Sequence[ScoredClip], name: str, kept: Combination | None = None
+) -> Fit:
+    """All of it, on these clips; of `kept` the calibration and the operating points stay, and the default
+    policy does. Raises ConfigError where scores point the wrong way."""
+    if kept is None:
+        own = _calibrated(court, clips, name)
+    else:
+        own = kept.model_copy(update={"length": _NONE, "short": _LONG_ALONE, "version": VERSION})
     reals = [clip for clip in clips if clip.file.label == 0]
-    length = _length(court, reals, own, name)
-    combination = own.model_copy(update={"length": length})
+    length, short = _length(court, reals, own, name)
+    combination = own.model_copy(update={"length": length, "short": short})
+    if kept is not None:
+        return Fit(combination=combination, policy=DEFAULT)
     videos = [
         VideoScore(
             key=clip.file.path,
@@ -127,52 +148,96 @@ def fit(court: Court, clips: Sequence[ScoredClip], name: str) -> Fit:
     return Fit(combination=combination, policy=policy)
 
 
-def _length(court: Court, reals: Sequence[ScoredClip], own: Combination, name: str) -> LengthFit:
-    """How the worst grows with the number of windows, and with the number of people."""
+def _calibrated(court: Court, clips: Sequence[ScoredClip], name: str) -> Combination:
+    plain = court.plain()
+    before = [(clip, court.judge(whole(clip), plain, DEFAULT)) for clip in clips]
+    judged = [(clip, v.deciding.combined) for clip, v in before if v.deciding is not None]
+    calibration = fit_platt(
+        [p for _, p in judged], [clip.file.label for clip, _ in judged], fitted_on=name
+    )
+    return court.plain(calibration.slope, calibration.intercept, fitted_on=name)
+
+
+def _length(
+    court: Court, reals: Sequence[ScoredClip], own: Combination, name: str
+) -> tuple[LengthFit, ShortFit]:
+    """How the worst grows with the number of windows, with their being short, and with people."""
     rng = random.Random(0)
-    alone = [(clip, x) for clip in reals if (x := _worst(court.judge(whole(clip), own, DEFAULT)))]
+    judged = [(clip, court.judge(whole(clip), own, DEFAULT).p_fake) for clip in reals]
+    alone = sorted(((logit(p), clip) for clip, p in judged if p is not None), key=lambda a: a[0])
     # Those who score high of themselves are the ones that a threshold meets.
-    alone.sort(key=lambda found: found[1][0])
     upper = alone[len(alone) // 2 :]
-    growths = []
-    for seconds in (60, 300):
-        long = [
-            _worst(court.judge(footage([c], seconds, "one", rng), own, DEFAULT)) for c, _ in upper
-        ]
-        pairs = [(x, a) for x, (_, a) in zip(long, upper, strict=True) if x is not None]
-        above = float(np.mean([x[0] - a[0] for x, a in pairs]))
-        growths.append(above / math.log(median(x[1] for x, _ in pairs)))
-    per_windows = max(0.0, *growths)
+    grown = {seconds: _grown(court, upper, own, seconds, rng) for seconds in _GROWTH_S}
+    per_windows = max(
+        0.0,
+        *(grown[s].long / math.log(grown[s].windows) for s in _GROWTH_S[1:]),
+        *(
+            (grown[s].short - grown[_GROWTH_S[0]].short)
+            / math.log(grown[s].windows / grown[_GROWTH_S[0]].windows)
+            for s in _GROWTH_S[1:]
+        ),
+    )
+    above = max(g.short - per_windows * math.log(g.windows) for g in grown.values())
     # The tail of an exponential: its mean excess over any point of it.
-    logits = np.array([x for _, (x, _) in alone])
+    logits = np.array([x for x, _ in alone])
     per_tracks = max(
         float(np.mean(logits[logits > point] - point)) for point in np.quantile(logits, (0.5, 0.75))
     )
     hour = per_tracks * math.log(_MOST_PEOPLE) + per_windows * math.log(_MOST_WINDOWS)
-    return LengthFit(
+    length = LengthFit(
         per_tracks=round(per_tracks, 3),
         per_windows=round(per_windows, 3),
         most=round(hour, 3),
         fitted_on=name,
     )
+    return length, ShortFit(slope=1.0, intercept=-round(max(0.0, above), 3))
 
 
-def _worst(verdict: Verdict) -> tuple[float, int] | None:
-    """Logit of the worst stretch before any correction, and how many windows there were."""
-    if verdict.p_fake is None or verdict.correction is None:
-        return None
-    return logit(verdict.p_fake), verdict.correction.windows
+@dataclass(frozen=True, kw_only=True)
+class _Grown:
+    """What footage of one length shows beyond the clips that it is made of, in logits, on average."""
+
+    long: float
+    short: float
+    windows: float
+    """Median number."""
+
+
+def _grown(
+    court: Court,
+    upper: Sequence[tuple[float, ScoredClip]],
+    own: Combination,
+    seconds: int,
+    rng: random.Random,
+) -> _Grown:
+    found = []
+    bare = own.model_copy(update={"short": None})
+    for before, clip in upper:
+        verdict = court.judge(
+            footage([clip], seconds, "seamless", rng), bare, DEFAULT, seamless=True
+        )
+        windows = [w for track in verdict.tracks for w in track.windows]
+        worst = [
+            max((logit(w.p) for w in windows if w.short is short), default=before)
+            for short in (False, True)
+        ]
+        found.append((worst[0] - before, worst[1] - before, max(2, len(windows))))
+    return _Grown(
+        long=float(np.mean([f[0] for f in found])),
+        short=float(np.mean([f[1] for f in found])),
+        windows=float(median(f[2] for f in found)),
+    )
 
 
 def footage(
     reals: Sequence[ScoredClip], seconds: int, people: str, rng: random.Random
 ) -> list[Part]:
-    """Real footage of so many seconds: of one person throughout, or of another at every cut."""
+    """Real footage of so many seconds: of one person throughout, or (`many`) of another at every cut."""
     parts: list[Part] = []
     one = rng.choice(reals)
     left = seconds * 1000
     while left > 0:
-        clip = one if people == "one" else rng.choice(reals)
+        clip = rng.choice(reals) if people == "many" else one
         length = min(_SHOT_MS, left)
         span = whole_ms(clip)
         parts.append(Part(clip=clip, start_ms=rng.randrange(span), length_ms=length))
@@ -214,17 +279,22 @@ def row(
     reals = [clip for clip in clips if clip.file.label == 0]
     fakes = [clip for clip in clips if clip.file.label == 1]
     tally = Tally([], defaultdict(list), defaultdict(list))
+    seamless = people == "seamless"
 
     def called(verdict: Verdict) -> bool:
         return verdict.p_fake is not None and verdict.p_fake >= fitted.policy.suspicious_at
 
-    for _ in range(rounds):
-        clean = footage(reals, seconds, people, rng)
-        tally.alarms.append(called(court.judge(clean, fitted.combination, fitted.policy)))
-        for length in STRETCHES_S:
-            fake = rng.choice(fakes)
+    # Everybody in turn: of few people a draw would count some twice.
+    order = [rng.sample(kind, len(kind)) for kind in (reals, fakes)]
+    for number in range(rounds):
+        real = order[0][number % len(reals)]
+        clean = footage(reals if people == "many" else [real], seconds, people, rng)
+        alarm = court.judge(clean, fitted.combination, fitted.policy, seamless=seamless)
+        tally.alarms.append(called(alarm))
+        for place, length in enumerate(STRETCHES_S):
+            fake = order[1][(number + place) % len(fakes)]
             parts, begins = with_stretch(clean, fake, length, rng)
-            verdict = court.judge(parts, fitted.combination, fitted.policy)
+            verdict = court.judge(parts, fitted.combination, fitted.policy, seamless=seamless)
             tally.found[length].append(
                 any(
                     s.start_ms < begins + 1000 * length and s.end_ms > begins
@@ -244,29 +314,35 @@ def table(
     name: str,
     rounds: Sequence[int],
     lengths_s: Sequence[int] = LENGTHS_S,
+    *,
+    kept: Combination | None = None,
 ) -> Iterator[str]:
-    """Lines of Markdown: false alarms and stretches found by length; each half of the people by the other half's fit."""
-    halves: list[list[ScoredClip]] = [[] for _ in range(_PARTS)]
+    """Lines of Markdown: false alarms and stretches found by length; nobody by a fit on them."""
+    parts: list[list[ScoredClip]] = [[] for _ in range(_PARTS)]
     for clip in clips:
-        halves[_half(clip)].append(clip)
-    fits = [fit(court, half, name) for half in halves]
+        parts[_part(clip)].append(clip)
+    # Fitted on all people but those judged.
+    fits = [
+        fit(court, [c for other in parts if other is not part for c in other], name, kept)
+        for part in parts
+    ]
     heads = " | ".join(f"{s} s found (alone)" for s in STRETCHES_S)
     yield f"| footage | length | videos | false alarms | {heads} |"
     yield "|---|---|---|---|" + "---|" * len(STRETCHES_S)
-    for people in ("one", "many"):
+    for people in FOOTAGE:
         for seconds, count in zip(lengths_s, rounds, strict=True):
             if count < _PARTS:
                 continue
             tallies = [
                 row(
                     court,
-                    fits[1 - half],
-                    halves[half],
+                    fits[number],
+                    parts[number],
                     seconds=seconds,
                     people=people,
                     rounds=count // _PARTS,
                 )
-                for half in range(_PARTS)
+                for number in range(_PARTS)
             ]
             alarms = [a for t in tallies for a in t.alarms]
             cells = []
@@ -280,7 +356,7 @@ def table(
             )
 
 
-def _half(clip: ScoredClip) -> int:
+def _part(clip: ScoredClip) -> int:
     return random.Random("|".join(clip.file.people)).randrange(_PARTS)
 
 
@@ -297,25 +373,35 @@ def main() -> None:
     parser.add_argument("--bundle", action="append", default=[], metavar="PLUGIN=FOLDER")
     parser.add_argument("--combinations", type=Path)
     parser.add_argument("--rounds", type=int, nargs=4, default=(200, 100, 30, 10))
+    parser.add_argument("--unmirrored", action="store_true", help="as with UNMASK_MIRROR_AVERAGE=0")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="the file's calibration and operating points, and the default policy's thresholds; fit "
+        "what follows them alone",
+    )
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     cards = {plugin: read_card(path, plugin) for plugin, path in bundles_of(args.bundle).items()}
     members = [f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items()]
-    clips = [clip for clip in read_scored(args.scores) if clip.scores]
+    read = read_scored(args.scores, mirrored=not args.unmirrored)
+    clips = [clip for clip in read if clip.scores]
     reals = sum(clip.file.label == 0 for clip in clips)
-    name = f"clips of unseen people, as found: {reals} real and {len(clips) - reals} forged"
+    how = "" if args.unmirrored else ", averaged over the mirror image"
+    name = f"clips of unseen people, as found{how}: {reals} real and {len(clips) - reals} forged"
     court = Court(cards, members)
-    fitted = fit(court, clips, name)
+    known = json.loads(args.combinations.read_text(encoding="utf-8")) if args.combinations else []
+    kept = combine.find(members, map(Combination.model_validate, known)) if args.keep else None
+    fitted = fit(court, clips, name, kept)
     print(f"{name}\n\n{fitted.combination.model_dump_json(indent=2)}\n")
     print(f"suspicious_at={fitted.policy.suspicious_at}, fake_at={fitted.policy.fake_at}\n")
     if args.write and args.combinations:
-        known = json.loads(args.combinations.read_text(encoding="utf-8"))
         others = [c for c in known if sorted(c["members"]) != sorted(members)]
         found = fitted.combination.model_dump(mode="json")
         args.combinations.write_text(
             json.dumps([*others, found], indent=2) + "\n", encoding="utf-8"
         )
-    for line in table(court, clips, name, args.rounds):
+    for line in table(court, clips, name, args.rounds, kept=kept):
         print(line, flush=True)
 
 

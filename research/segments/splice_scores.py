@@ -7,11 +7,12 @@ fitted and tried on them. `research.segments.spliced` makes such videos in truth
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from ingest.decoding.sampling import LEAST_LOOKS, LOOKS_PER_SECOND, SHOT_LOOKS
+from ingest.decoding.sampling import LEAST_LOOKS, LOOKS_PER_SECOND, SHOT_LOOKS, evenly
 from research.judging.frame_scores import ScoredClip
 from unmask.bundle import BundleCard
 from unmask.messages import FaceScore, IngestClosed, TrackSummary
@@ -40,23 +41,31 @@ def whole_ms(clip: ScoredClip) -> int:
     return max(1, round(1000 * seconds_of(clip)))
 
 
-def joined(parts: Sequence[Part], cards: Cards) -> tuple[IngestClosed, tuple[PluginScores, ...]]:
-    """One video of these parts in order: ingest's closing message, and every plugin's scores."""
+def joined(
+    parts: Sequence[Part], cards: Cards, *, seamless: bool = False
+) -> tuple[IngestClosed, tuple[PluginScores, ...]]:
+    """One video of these parts in order: ingest's closing message, and every plugin's scores.
+
+    `seamless`: nothing tells of a joint. There is one track, of each part's longest, and no cut: so a
+    forged stretch of the very same footage comes.
+    """
     alone = len(parts) == 1
     if alone and parts[0].start_ms == 0 and parts[0].length_ms == whole_ms(parts[0].clip):
-        return parts[0].clip.closed, _results(parts[0].clip.scores, cards)  # as it was judged
+        return parts[0].clip.closed, _results(_as_looked_at(parts[0].clip), cards)
     at_ms, next_track, next_frame = 0, 1, 0
     scores: list[FaceScore] = []
     cuts: list[int] = []
     persons: dict[str, int] = {}
     person_of: dict[int, int] = {}
     for part in parts:
-        if at_ms:
+        if at_ms and not seamless:
             cuts.append(at_ms)
-        looks = math.ceil(part.length_ms * LOOKS_PER_SECOND / 1000)
-        looks = max(looks, LEAST_LOOKS if alone else SHOT_LOOKS)
-        person = persons.setdefault("|".join(part.clip.file.people), len(persons) + 1)
+        looks = _looks(part.length_ms, LEAST_LOOKS if alone else 0 if seamless else SHOT_LOOKS)
+        who = "" if seamless else "|".join(part.clip.file.people)
+        person = persons.setdefault(who, len(persons) + 1)
         moved = _moved(part, looks, at_ms, next_track, next_frame)
+        if seamless:
+            moved = _one_track(moved)
         scores += moved
         for track in {s.crop.track_id for s in moved}:
             person_of[track] = person
@@ -64,6 +73,28 @@ def joined(parts: Sequence[Part], cards: Cards) -> tuple[IngestClosed, tuple[Plu
         next_frame += looks
         at_ms += part.length_ms
     return _closed(parts[0].clip, scores, cuts, at_ms, person_of), _results(scores, cards)
+
+
+def _looks(length_ms: int, least: int) -> int:
+    return max(least, math.ceil(length_ms * LOOKS_PER_SECOND / 1000))
+
+
+def _as_looked_at(clip: ScoredClip) -> list[FaceScore]:
+    """Of a clip that was looked at more closely, the scores at the looks that the default policy takes."""
+    known = sorted({s.crop.pts_ms for s in clip.scores})
+    kept = {known[i] for i in evenly(known, _looks(whole_ms(clip), LEAST_LOOKS))}
+    return [s for s in clip.scores if s.crop.pts_ms in kept]
+
+
+def _one_track(scores: Sequence[FaceScore]) -> list[FaceScore]:
+    """Those of the longest track, as the only one."""
+    faces = Counter(s.crop.track_id for s in scores)
+    longest = max(faces, key=lambda track: (faces[track], -track), default=0)
+    return [
+        s.model_copy(update={"crop": s.crop.model_copy(update={"track_id": 1})})
+        for s in scores
+        if s.crop.track_id == longest
+    ]
 
 
 def _moved(

@@ -19,6 +19,8 @@ class Window(Frozen):
     p: Probability
     """Calibrated as if this window were all of the video; `correction` turns it into p_fake."""
     kind: Kind | None = None
+    short: bool = False
+    """Of the shorter of the two lengths that windows have."""
 
 
 class Segment(Frozen):
@@ -42,6 +44,8 @@ class LengthCorrection(Frozen):
 
     name: str
     version: str
+    people: int = 1
+    """On those tracks, where persons are told apart; else as many as tracks."""
     tracks: int
     """Tracks judged."""
     windows: int
@@ -75,6 +79,8 @@ class Deciding(Frozen):
     """Votes of the likelier kind, averaged in logits by weight."""
     calibrated: Probability
     """After the calibration of these plugins together, where there is one."""
+    of_length: Probability | None = None
+    """After the calibration for short windows, where this is one and that was fitted."""
     conditioned: Probability | None = None
     """After the policy's `conditions`, where they moved it."""
     p_fake: Probability

@@ -105,4 +105,5 @@ def _correction(
     heard = [track for track in judged if track.whole is not None]
     persons = {t.track.person or f"track {t.track.id}" for t in heard}
     fit = calibration.length if calibration and calibration.length else UNFITTED
-    return correction_of(len(persons), sum(len(track.windows) for track in heard), fit)
+    windows = sum(len(track.windows) for track in heard)
+    return correction_of(len(persons), len(heard), windows, fit)

@@ -27,6 +27,13 @@ COMBINATION = Named(name="likeliest-kind", version="1")
 COMBINATIONS_FILE = "combinations.json"
 
 
+class ShortFit(Frozen):
+    """From the p of a short window to one that stands beside longer ones: a Platt calibration."""
+
+    slope: float = Field(gt=0.0)
+    intercept: float
+
+
 class Combination(Frozen):
     """A calibration of several plugins together, fitted on the held-out set that it names."""
 
@@ -38,6 +45,8 @@ class Combination(Frozen):
     version: str
     thresholds: dict[str, float] = Field(default_factory=dict)
     """Operating points of all members together, named as a bundle's are."""
+    short: ShortFit | None = None
+    """Of windows of the shorter length; None where it was not fitted."""
     length: LengthFit | None = None
     """What the number of windows takes off; None where it was not fitted for these plugins."""
 

@@ -1,5 +1,6 @@
 """One track: judged whole and window by window, then corrected for all that was looked at. Pure."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class JudgedTrack:
                     faces=w.faces,
                     p=w.p,
                     kind=w.kind,
+                    short=w.span.short,
                 )
                 for w in self.windows
             ),
@@ -129,7 +131,7 @@ def _windows(
             if track.id in opinion.tracks and (p := opinion.of(track.id, span)) is not None
         }
         if said:
-            faces = sum(span.start_ms <= time <= span.end_ms for time in times)
+            faces = bisect_right(times, span.end_ms) - bisect_left(times, span.start_ms)
             found.append(panel.judge(span, faces, track.median_face_px, said))
     return tuple(found)
 
@@ -150,6 +152,7 @@ def _deciding(
         kind=stretch.kind,
         combined=stretch.combined,
         calibrated=stretch.calibrated,
+        of_length=stretch.of_length,
         conditioned=stretch.conditioned,
         p_fake=round(corrected(stretch.p, shift), DIGITS),
     )

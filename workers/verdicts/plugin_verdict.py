@@ -1,5 +1,6 @@
 """What one plugin makes of a video: its scores by track, judged, or the reason why not. Pure."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class PluginVerdict:
     silent: Mapping[int, Reason]
     """Why it says nothing of each other track it saw."""
     by_track: Mapping[int, tuple[FaceScore, ...]] = field(default_factory=dict)
-    """Its scores, by track."""
+    """Its scores, by track, in order of time."""
     policy: Policy | None = None
     """None where nothing was scored."""
 
@@ -74,11 +75,9 @@ class PluginVerdict:
         of it was scored, or most of it is strange to this plugin.
         """
         assert self.policy is not None  # noqa: S101 - it scored something
-        inside = [
-            s
-            for s in self.by_track.get(track_id, ())
-            if span.start_ms <= s.crop.pts_ms <= span.end_ms
-        ]
+        ours = self.by_track.get(track_id, ())
+        first = bisect_left(ours, span.start_ms, key=_at_ms)
+        inside = ours[first : bisect_right(ours, span.end_ms, key=_at_ms)]
         if len(inside) < self.policy.min_track_faces or _strangers(self.result, inside):
             return None
         aggregate = _way(self.result, self.policy)[1]
@@ -147,7 +146,11 @@ def _by_track(scores: tuple[FaceScore, ...]) -> dict[int, list[FaceScore]]:
     found: dict[int, list[FaceScore]] = defaultdict(list)
     for score in scores:
         found[score.crop.track_id].append(score)
-    return found
+    return {track_id: sorted(scores, key=_at_ms) for track_id, scores in found.items()}
+
+
+def _at_ms(score: FaceScore) -> int:
+    return score.crop.pts_ms
 
 
 def _silence(

@@ -22,14 +22,17 @@ def segments_of(
     p_whole = round(corrected(whole.p, correction.track_shift), DIGITS)
     ps = [round(corrected(window.p, correction.shift), DIGITS) for window in windows]
     runs: list[list[int]] = []
+    run_ends = -1
     for place, p in enumerate(ps):
         if p < suspicious_at:
             continue
-        last = runs[-1][-1] if runs else None
-        if last is not None and windows[place].span.start_ms <= windows[last].span.end_ms:
+        span = windows[place].span
+        if runs and span.start_ms <= run_ends:
             runs[-1].append(place)
         else:
             runs.append([place])
+            run_ends = span.end_ms
+        run_ends = max(run_ends, span.end_ms)  # a short window may end before the long one it is in
     if p_whole >= suspicious_at:
         inside = [place for run in runs for place in run]
         worst = max([(p_whole, whole), *((ps[i], windows[i]) for i in inside)], key=lambda w: w[0])

@@ -8,6 +8,7 @@ from unmask.policy import Policy
 from unmask.verdict import Kind, PluginVote
 from workers.verdicts import combine
 from workers.verdicts.arithmetic.conditions import Condition, condition_of
+from workers.verdicts.arithmetic.probability import platt
 from workers.verdicts.plugin_verdict import PluginVerdict
 from workers.verdicts.windows import Span
 
@@ -22,13 +23,16 @@ class Stretch:
     kind: Kind | None
     combined: float
     calibrated: float
+    of_length: float | None
     conditioned: float | None
     condition: Condition | None
 
     @property
     def p(self) -> float:
         """Before the correction for length."""
-        return self.calibrated if self.conditioned is None else self.conditioned
+        if self.conditioned is not None:
+            return self.conditioned
+        return self.calibrated if self.of_length is None else self.of_length
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +50,9 @@ class Panel:
         # The calibration is for all of them together, and so are the operating points.
         whole = len(said) == len(self.counting)
         calibrated = round(combine.apply(combined, self.calibration if whole else None), DIGITS)
-        condition = condition_of(face_px, self._points()) if whole else None
-        if self.policy.conditions != "face_px":
-            condition = None
+        of_length = self._of_length(calibrated) if span.short and whole else None
+        obeyed = whole and self.policy.conditions == "face_px"
+        condition = condition_of(face_px, self._points()) if obeyed else None
         return Stretch(
             span=span,
             faces=faces,
@@ -64,9 +68,17 @@ class Panel:
             kind=None if kind == "any" else kind,
             combined=round(combined, DIGITS),
             calibrated=calibrated,
-            conditioned=None if condition is None else round(condition.moved(calibrated), DIGITS),
+            of_length=of_length,
+            conditioned=None
+            if condition is None
+            else round(condition.moved(calibrated if of_length is None else of_length), DIGITS),
             condition=condition,
         )
+
+    def _of_length(self, p: float) -> float | None:
+        """Of few faces chance makes more; None where nobody fitted how much."""
+        short = self.calibration.short if self.calibration else None
+        return None if short is None else round(platt(p, short.slope, short.intercept), DIGITS)
 
     def _points(self) -> Mapping[str, float]:
         """Those measured for exactly the plugins that count: of the one, or of all together."""

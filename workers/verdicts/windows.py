@@ -1,7 +1,9 @@
 """Cut a track's faces into windows of a few seconds: named, versioned. Pure.
 
-A window is five seconds of one track within one shot, or as much longer as it takes to hold the faces
-that a track needs to be judged. Windows overlap by half, so that no short forgery falls between two.
+Two lengths, side by side: five seconds, whose score is steady, and two, so that a short forgery is not
+talked down by the real looks beside it. A window lies within one shot, and is as much longer as it takes
+to hold the faces that a track needs to be judged. Windows overlap by half: what is as long as one and a
+half of them has one for itself.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,9 +13,9 @@ from typing import NamedTuple
 
 from unmask.verdict import Named
 
-WINDOWS = Named(name="windows-5s", version="1")
+WINDOWS = Named(name="windows-5s-2s", version="1")
 SPAN_MS = 5000
-_STEP_MS = SPAN_MS / 2
+SHORT_MS = 2000
 
 
 class Span(NamedTuple):
@@ -21,18 +23,21 @@ class Span(NamedTuple):
 
     start_ms: int
     end_ms: int
+    short: bool = False
+    """Of the shorter length, which has a calibration of its own."""
 
 
 def windows_of(times_ms: Sequence[int], cuts_ms: Sequence[int], least: int) -> tuple[Span, ...]:
     """The windows of a track whose faces were seen at these times, in order of their start.
 
     `times_ms`: ascending. `cuts_ms`: ascending; a face at a cut belongs to the new shot. `least`: faces
-    that a window must hold; a shot with fewer is judged with the one beside it.
+    that a window must hold; a shot with fewer is judged with the one beside it. What is a window of
+    either length is a long one.
 
-    >>> windows_of(range(0, 10_000, 1000), (), 5)
-    (Span(start_ms=0, end_ms=4000), Span(start_ms=3000, end_ms=7000), Span(start_ms=5000, end_ms=9000))
-    >>> windows_of(range(0, 10_000, 1000), (5000,), 5)
-    (Span(start_ms=0, end_ms=4000), Span(start_ms=5000, end_ms=9000))
+    >>> [tuple(span) for span in windows_of(range(0, 8000, 1000), (), 2) if not span.short]
+    [(0, 4000, False), (3000, 7000, False)]
+    >>> [span[:2] for span in windows_of(range(0, 8000, 1000), (4000,), 2) if span.short][:3]
+    [(0, 1000), (1000, 2000), (2000, 3000)]
     """
     bounds = [0]
     for cut in cuts_ms:
@@ -44,23 +49,29 @@ def windows_of(times_ms: Sequence[int], cuts_ms: Sequence[int], least: int) -> t
     bounds.append(len(times_ms))
     found: list[Span] = []
     for start, stop in pairwise(bounds):
-        found += _of_shot(times_ms[start:stop], least)
-    return tuple(found)
+        shot = times_ms[start:stop]
+        long = _of_shot(shot, least, SPAN_MS)
+        known = set(long)
+        found += [Span(*span) for span in long]
+        found += [
+            Span(*span, short=True) for span in _of_shot(shot, least, SHORT_MS) if span not in known
+        ]
+    return tuple(sorted(found))
 
 
-def _of_shot(times_ms: Sequence[int], least: int) -> list[Span]:
+def _of_shot(times_ms: Sequence[int], least: int, length_ms: int) -> list[tuple[int, int]]:
     total = len(times_ms)
-    found: list[Span] = []
+    found: list[tuple[int, int]] = []
     first = 0
     while total - first >= least:
-        stop = max(bisect_left(times_ms, times_ms[first] + SPAN_MS), first + least)
+        stop = max(bisect_left(times_ms, times_ms[first] + length_ms), first + least)
         if stop >= total:
             # The last window ends with the shot, and reaches back for what it lacks.
-            whole = bisect_right(times_ms, times_ms[-1] - SPAN_MS)
+            whole = bisect_right(times_ms, times_ms[-1] - length_ms)
             first, stop = min(first, whole, total - least), total
-        found.append(Span(times_ms[first], times_ms[stop - 1]))
+        found.append((times_ms[first], times_ms[stop - 1]))
         if stop == total:
             break
-        first = max(first + 1, bisect_left(times_ms, times_ms[first] + _STEP_MS))
+        first = max(first + 1, bisect_left(times_ms, times_ms[first] + length_ms / 2))
         first = min(first, total - least)
     return found

@@ -13,6 +13,7 @@ import csv
 import hashlib
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import cv2
 import numpy as np
 
 from research.heldout.stored.cut import Image, cut, encoded, square, stored, stretches
+from research.heldout.stored.pack import files_of
+from research.heldout.unseen_clips import COUNTED, is_unseen, later_reals
 
 MOMENTS = 6
 RUNS = (1, 4)
@@ -61,6 +64,11 @@ def main() -> None:
     parser.add_argument("--research-data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--part", default="0/1")
+    parser.add_argument(
+        "--unseen",
+        action="store_true",
+        help="only the clips and the moments that `research.heldout.measure` counts",
+    )
     args = parser.parse_args()
     data = args.research_data
     cv2.setNumThreads(1)
@@ -70,13 +78,21 @@ def main() -> None:
     writer = Writer(args.out)
     part, parts = map(int, args.part.split("/"))
     rows = {r["path"]: r for r in csv.DictReader((data / "MANIFEST.csv").open(encoding="utf-8"))}
+    if args.unseen:
+        later = later_reals(data)
+        known = files_of(data)
+        rows = {
+            path: row
+            for path, row in rows.items()
+            if path.startswith("videos/") and is_unseen(known[path], path, later)
+        }
     names = sorted(rows, key=lambda p: hashlib.sha256(p.encode()).digest())
     for number, name in enumerate(names):
         if number % parts != part or name in writer.done or name.startswith("photos/"):
             continue
         try:
             if name.startswith("videos/"):
-                clip(writer, data, rows[name], net)
+                clip(writer, data, rows[name], net, COUNTED if args.unseen else None)
             else:
                 still(writer, data, rows[name], net)
         except Exception as error:
@@ -103,13 +119,20 @@ def face(net: Any, image: Image) -> tuple[list[float], list[list[float]], float]
     return [x, y, x + w, y + h], (row[4:14].reshape(5, 2) / factor).tolist(), float(row[14])
 
 
-def clip(writer: Writer, data: Path, row: dict[str, str], net: Any) -> None:
-    """Every moment of one clip, at every quality."""
+def clip(
+    writer: Writer,
+    data: Path,
+    row: dict[str, str],
+    net: Any,
+    counted: Mapping[str, Sequence[int]] | None = None,
+) -> None:
+    """Every moment of one clip, at every quality; or those of `counted`, by quality."""
     rng = random.Random(row["path"])
     forged = row["label"] == "fake"
     pair = data / row["pair_of"] if row["pair_of"] else None
+    wanted = range(MOMENTS) if counted is None else {m for of in counted.values() for m in of}
     for moment, (start, frames) in enumerate(stretches(data / row["path"], MOMENTS)):
-        found = face(net, frames[-1])
+        found = face(net, frames[-1]) if moment in wanted else None
         if found is None:
             continue
         box, points, score = found
@@ -128,6 +151,16 @@ def clip(writer: Writer, data: Path, row: dict[str, str], net: Any) -> None:
                 for p in points
             ],
         }
+        if counted is not None:
+            for quality in (q for q, moments in counted.items() if moment in moments):
+                writer.add(
+                    stored(_at_quality(squares, quality)),
+                    **base,
+                    quality=quality,
+                    step=-1,
+                    mask=None,
+                )
+            continue
         mask, original = None, None
         if pair is not None:
             other = at_frame(pair, start + len(frames) - 1)
@@ -167,6 +200,13 @@ def clip(writer: Writer, data: Path, row: dict[str, str], net: Any) -> None:
                 writer.add(
                     stored(back), **{**base, "label": 0}, quality="partner", step=-1, mask=None
                 )
+
+
+def _at_quality(squares: Sequence[Image], quality: str) -> Image:
+    """The last of these, as found or re-encoded."""
+    if quality == "found":
+        return squares[-1]
+    return encoded(list(squares), int(quality.removeprefix("crf")))[-1]
 
 
 _cache: dict[str, list[Image]] = {}

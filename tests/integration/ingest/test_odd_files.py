@@ -20,6 +20,7 @@ from unmask.arrays import Images
 from unmask.errors import MediaRefused, ReasonCode
 from unmask.messages import IngestClosed, PluginRef, Streams, Submission
 from unmask.settings import Settings
+from workers.verdicts.windows import windows_of
 
 SETTINGS = Settings()
 SOLA = PluginRef(key="sola", weights="0123456789ab")
@@ -270,6 +271,26 @@ def test_of_a_crowd_so_many_are_cropped_and_the_others_counted(tmp_path: Path) -
     few, publisher = ingested(clip, Crowd(), sample="all", max_crops=50)
     assert len(publisher.crops) == few.crops == 50
     assert few.coverage.scored == 8  # no look goes without
+
+
+def test_a_face_for_most_of_the_time_is_judged_though_most_frames_show_none(tmp_path: Path) -> None:
+    """A screen recording: a minute with a face at half a frame per second, ten seconds without at 60."""
+
+    class Bright(Anywhere):
+        def detect(self, rgb: Images) -> list[Face]:
+            return super().detect(rgb) if rgb.mean() > 128 else []
+
+    pictures = [np.full((96, 128, 3), 200 - 3 * (i % 2), np.uint8) for i in range(30)]
+    pictures += [np.full((96, 128, 3), 30, np.uint8)] * 600
+    times = [2000 * i for i in range(30)] + [60_000 + round(i * 1000 / 60) for i in range(600)]
+    clip = write_clip(tmp_path / "vfr.mp4", pictures, times_ms=times)
+    closed, _ = ingested(clip, Bright(), sample="adaptive")
+    (track,) = closed.tracks
+    assert track.crops == closed.coverage.scored == 30
+    assert closed.media is not None and closed.media.duration_ms is not None
+    assert 69_900 <= closed.media.duration_ms <= 70_100
+    spans = windows_of([2000 * i for i in range(30)], closed.cuts_ms, 5)
+    assert spans and (spans[0].start_ms, max(s.end_ms for s in spans)) == (0, 58_000)
 
 
 def test_every_frame_of_very_many_is_bounded_by_the_policy(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_data_set_becomes_a_verdict(key, tmp_path, capsys):
     words = ["--bundle", checkpoint, "--shards", test_shards, "--out", tmp_path / "evaluation"]
     evaluate.main([*map(str, words), "--engine", "torch", "--threads", "1", "--bootstrap", "20"])
     tree_json = json.loads((tmp_path / "evaluation/evaluation.json").read_text())
-    assert tree_json["engine"] == "torch-fp32"
+    assert tree_json["engine"] == "torch-fp32+mirror"
     assert {row["label"] for row in tree_json["videos"]} == {0, 1}
     assert (tmp_path / "evaluation/evaluation.png").stat().st_size > 10_000
 

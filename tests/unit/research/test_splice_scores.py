@@ -1,14 +1,16 @@
 """Long videos put together from judged clips, and what is fitted to them."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ingest.decoding.sampling import LEAST_LOOKS, SHOT_LOOKS
-from research.judging.frame_scores import ScoredClip
+from research.judging.frame_scores import Mirrored, ScoredClip, read_scored
 from research.pools.research_data import DataFile
 from research.segments.fit_segments import (
+    FOOTAGE,
     Court,
     Fit,
     fit,
@@ -19,8 +21,10 @@ from research.segments.fit_segments import (
     with_stretch,
 )
 from research.segments.splice_scores import Part, joined
-from research.segments.spliced import Outcome, plan
+from research.segments.spliced import Outcome, bases
+from research.segments.spliced import footage as made_footage
 from research.segments.spliced import table as made_table
+from research.segments.spliced import with_stretch as made_with_stretch
 from tests.fakes import KEY, make_card
 from tests.unit.workers.making import MEDIA, REF, at_seconds, closed
 from unmask.messages import PluginRef
@@ -80,7 +84,7 @@ def test_parts_follow_each_other_with_a_cut_between_and_the_looks_that_fall_to_e
     assert video.cuts_ms == (8000, 10_000)
     assert video.media is not None and video.media.duration_ms == 18_000
     assert [track.person for track in video.tracks] == [1, 2, 1]
-    assert [track.crops for track in video.tracks] == [16, SHOT_LOOKS, 16]
+    assert [track.crops for track in video.tracks] == [24, SHOT_LOOKS, 24]
     assert [r.ref for r in results] == [REF, OTHER]
     for result in results:
         places = [(s.crop.pts_ms, s.crop.frame_index) for s in result.scores]
@@ -144,37 +148,81 @@ def test_a_long_video_is_hardly_likelier_to_be_accused_and_a_stretch_is_found_in
 def test_the_table_has_a_row_per_length_and_kind_of_footage(
     fitted: tuple[Fit, list[ScoredClip]],
 ) -> None:
-    lines = list(table(COURT, fitted[1], "test", (2, 2), lengths_s=(10, 20)))
-    assert len(lines) == 2 + 2 * 2
+    lines = list(table(COURT, fitted[1], "test", (4, 4), lengths_s=(10, 20)))
     assert [line.split(" | ")[:3] for line in lines[2:]] == [
-        [f"| {people}", f"{seconds} s", "2"] for people in ("one", "many") for seconds in (10, 20)
+        [f"| {people}", f"{seconds} s", "4"] for people in FOOTAGE for seconds in (10, 20)
     ]
+
+
+def test_where_nothing_tells_of_a_joint_there_is_one_track_and_no_cut() -> None:
+    one, two = clip("a", 0, [0.1] * 32), clip("b", 1, [0.9] * 32)
+    parts = [
+        Part(clip=one, start_ms=0, length_ms=8000),
+        Part(clip=two, start_ms=0, length_ms=4000),
+        Part(clip=one, start_ms=3000, length_ms=8000),
+    ]
+    video, results = joined(parts, CARDS, seamless=True)
+    assert video.cuts_ms == () and [track.id for track in video.tracks] == [1]
+    hot = [s.crop.pts_ms for s in results[0].scores if s.p == 0.9]
+    assert len(hot) == 12 and all(8000 <= time < 12_000 for time in hot)
+
+
+def test_scores_are_averaged_over_the_mirror_image_unless_asked_otherwise(tmp_path: Path) -> None:
+    one = clip("a", 0, [0.5] * 4)
+    images = tuple(Mirrored(p=0.9, ood=None) for _ in one.scores)
+    kept = tmp_path / "scores.jsonl"
+    kept.write_text(one.model_copy(update={"mirrored": images}).model_dump_json() + "\n")
+    (plain,), (averaged,) = read_scored(kept, mirrored=False), read_scored(kept)
+    assert {s.p for s in plain.scores} == {0.5}
+    assert {s.p for s in averaged.scores} == {0.75}  # half of the logit of .9
 
 
 def test_made_videos_are_planned_alike_each_time_with_the_stretch_in_its_place() -> None:
     reals = [clip(name, 0, [0.1] * 32).file for name in "abc"]
-    fake = clip("f", 1, [0.9] * 32).file
-    parts, place = plan(reals, fake, 60, 4, people="one", seed="x")
-    assert (parts, place) == plan(reals, fake, 60, 4, people="one", seed="x")
-    assert parts[place].path == fake.path and parts[place].seconds == 4
-    assert len({part.path for part in parts}) == 2
+    clean = made_footage(reals, 60, people="one", seed="x")
+    assert clean == made_footage(reals, 60, people="one", seed="x")
+    assert {part.path for part in clean} == {"videos/a.mp4"}
+    parts, place = made_with_stretch(clean, "videos/f.mp4", 4, 6.0, "x")
+    assert parts[place].path == "videos/f.mp4" and parts[place].seconds == 4
     assert sum(part.seconds for part in parts) == 64
-    many, _ = plan(reals, fake, 600, 4, people="many", seed="x")
-    assert len({part.path for part in many}) == 4
+    many = made_footage(reals, 600, people="many", seed="x")
+    assert len({part.path for part in many}) == 3
+
+
+def test_a_forgery_of_the_very_footage_goes_on_where_it_stopped() -> None:
+    real = clip("a", 0, [0.1] * 32).file
+    fake = clip("f", 1, [0.9] * 32).file.model_copy(update={"pair_of": real.path})
+    other = clip("g", 1, [0.9] * 32).file
+    assert bases([real, fake, other], "same") == [(real, [fake])]
+    clean = made_footage([real], 60, people="same", seed="x")
+    before, forged, after = made_with_stretch(clean, fake.path, 4, 6.0, "x")[0]
+    assert forged.path == fake.path and before.seconds + after.seconds == 56
+    assert forged.start_s == pytest.approx(before.seconds % 6.0)
+    assert after.start_s == pytest.approx((before.seconds + 4) % 6.0)
 
 
 def test_the_table_of_made_videos_counts_by_length_and_stretch() -> None:
-    def said(what: str, verdict: str, *, found: bool) -> Outcome:
-        return Outcome(
-            seconds=60, stretch_s=4, what=what, verdict=verdict, p_fake=0.5, found=found, cpu_s=8.0
+    def said(what: str, verdict: str, *, found: bool = False, stretch_s: int = 4) -> Outcome:
+        return Outcome.model_validate(
+            {
+                "round": 0,
+                "seconds": 60,
+                "stretch_s": stretch_s,
+                "what": what,
+                "verdict": verdict,
+                "p_fake": 0.5,
+                "found": found,
+                "cpu_s": 9.0,
+            }
         )
 
     text = made_table(
         [
             said("forged", "fake", found=True),
-            said("forged", "no_sign_found", found=False),
-            said("clean", "suspicious", found=False),
+            said("forged", "no_sign_found"),
             said("alone", "fake", found=True),
+            said("clean", "suspicious", stretch_s=0),
+            said("clean", "no_sign_found", stretch_s=0),
         ]
     )
-    assert "| 60 s | 4 s | 2 | 1 | 1 | 1 of 1 | 0.125 |" in text
+    assert text.splitlines()[-1] == "| 60 s | 4 s | 2 | 1 | 1 | 1 of 2 | 0.150 |"

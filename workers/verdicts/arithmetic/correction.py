@@ -2,9 +2,12 @@
 
 The worst of many windows is high by chance alone. In logits, the tail of what real footage scores falls
 off exponentially, so the worst of n independent windows lies higher than one by ln(n) times a constant.
-Windows of one person are far from independent: their number counts less than the number of tracks.
+Windows of either length count alike.
+Stretches of one person are far from independent: their number counts less than the number of people.
 
-    shift = per_tracks * ln(tracks) + per_windows * ln(windows / tracks), at most `most`
+    shift = per_tracks * ln(people) + per_windows * ln(stretches / people), at most `most`
+
+where stretches are all windows, or for a whole track all tracks.
 
 The limit keeps a crowd or a long video from being a place where nothing can be found.
 """
@@ -17,7 +20,7 @@ from unmask.frozen import Frozen
 from unmask.verdict import LengthCorrection
 from workers.verdicts.arithmetic.probability import logit, sigmoid
 
-NAME, VERSION = "worst-of-n", "1"
+NAME, VERSION = "worst-of-n", "2"
 
 
 class LengthFit(Frozen):
@@ -34,22 +37,28 @@ class LengthFit(Frozen):
 UNFITTED = LengthFit(per_tracks=0.5, per_windows=0.1, most=2.0)
 
 
-def correction_of(tracks: int, windows: int, fit: LengthFit) -> LengthCorrection:
-    """What is taken off, for so many judged tracks with so many windows in all; both at least 1.
+def correction_of(people: int, tracks: int, windows: int, fit: LengthFit) -> LengthCorrection:
+    """What is taken off, for so many people on so many judged tracks with so many windows in all.
 
-    >>> correction_of(1, 1, UNFITTED).shift, correction_of(1, 1, UNFITTED).track_shift
+    >>> correction_of(1, 1, 1, UNFITTED).shift, correction_of(1, 1, 1, UNFITTED).track_shift
     (0.0, 0.0)
     """
-    tracks, windows = max(1, tracks), max(tracks, windows, 1)
-    of_tracks = fit.per_tracks * math.log(tracks)
-    shift = of_tracks + fit.per_windows * math.log(windows / tracks)
+    people = max(1, people)
+    tracks = max(people, tracks)
+    windows = max(tracks, windows)
+
+    def shift(stretches: int) -> float:
+        of_all = fit.per_tracks * math.log(people) + fit.per_windows * math.log(stretches / people)
+        return round(min(of_all, fit.most), 5)
+
     return LengthCorrection(
         name=NAME,
         version=VERSION,
+        people=people,
         tracks=tracks,
         windows=windows,
-        track_shift=round(min(of_tracks, fit.most), 5),
-        shift=round(min(shift, fit.most), 5),
+        track_shift=shift(tracks),
+        shift=shift(windows),
     )
 
 

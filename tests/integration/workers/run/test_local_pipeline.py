@@ -54,7 +54,7 @@ def test_a_clip_of_a_face_becomes_a_verdict_with_evidence(
         verdict = verdict_of(outcome)
         assert outcome.job_status is JobState.SUCCEEDED
         assert verdict.p_fake is not None and verdict.calibrated
-        assert verdict.plugins[0].engine == "own-fp32"
+        assert verdict.plugins[0].engine == "own-fp32+mirror"
         coverage = verdict.coverage
         assert coverage.sampled == 8
         assert coverage.sampled == coverage.scored + coverage.no_face + coverage.failed
@@ -121,7 +121,7 @@ def test_no_engine_is_built_for_inputs_without_a_face(
         outcomes = list(pipeline.judge_all([tmp_path / "gone.mp4", wall(tmp_path / "wall.mp4")]))
         assert pipeline.engines == {KEY: None}
         pipeline.wait_ready()
-        assert pipeline.engines == {KEY: "own-fp32"}
+        assert pipeline.engines == {KEY: "own-fp32+mirror"}
     assert [outcome.job_status.value for outcome in outcomes] == ["failed", "succeeded"]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from unmask.plugin import Floats, RawOutput
-from workers.scoring.mirror import MirrorAverage
+from workers.scoring.mirror import MirrorAverage, mean_p
 
 
 class OneSided:
@@ -34,9 +34,18 @@ def test_a_picture_and_its_mirror_image_are_scored_alike_to_the_last_bit() -> No
 def test_it_is_the_mean_and_says_so_in_its_name() -> None:
     pictures = np.random.default_rng(4).random((2, 3, 8, 8), dtype=np.float32)
     alone = OneSided()
-    expected = (alone.infer(pictures).p + alone.infer(pictures[..., ::-1]).p) / 2
-    assert np.allclose(MirrorAverage(alone).infer(pictures).p, expected)
+    ways = (alone.infer(pictures), alone.infer(pictures[..., ::-1]))
+    logits = [np.log(raw.p / (1 - raw.p)) for raw in ways]
+    both = MirrorAverage(alone).infer(pictures)
+    assert np.allclose(both.p, 1 / (1 + np.exp(-(logits[0] + logits[1]) / 2)))
+    assert np.allclose(both.maps, (ways[0].maps + ways[1].maps[..., ::-1]) / 2)
     assert MirrorAverage(alone).name == "torch+mirror"
+
+
+def test_certain_scores_stay_certain_and_finite() -> None:
+    sure = np.array([0.0, 1.0, 1.0], np.float32)
+    found = mean_p(sure, np.array([0.0, 1.0, 0.0], np.float32))
+    assert np.allclose(found, [0.0, 1.0, 0.5], atol=1e-3)
 
 
 def test_an_engine_without_an_opinion_on_strangeness_keeps_none() -> None:

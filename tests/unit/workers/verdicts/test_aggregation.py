@@ -68,7 +68,7 @@ def test_the_video_is_its_most_suspicious_track_calibrated_after_aggregation() -
     verdict = aggregate(closed({1: 6, 2: 5}), [result(found)], DEFAULT)
     alone = [round(platt(p, 2.0, 0.5), 5) for p in (0.2, 0.7)]
     assert [track.windows[0].p for track in verdict.tracks] == alone
-    assert verdict.correction == correction_of(2, 2, UNFITTED)  # two were looked at
+    assert verdict.correction == correction_of(2, 2, 2, UNFITTED)  # two were looked at
     assert verdict.correction.shift == pytest.approx(UNFITTED.per_tracks * log(2), abs=1e-5)
     expected = [round(corrected(p, verdict.correction.shift), 5) for p in alone]
     assert [track.p_fake for track in verdict.tracks] == expected

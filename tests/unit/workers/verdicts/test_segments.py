@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from tests.fakes import make_card
 from tests.unit.workers.making import closed, result, score
-from unmask.messages import FaceScore, IngestClosed, TrackSummary
+from unmask.messages import FaceScore, IngestClosed, PluginRef, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Verdict, VerdictLabel
 from workers.verdicts.aggregate import aggregate
 from workers.verdicts.arithmetic.correction import LengthFit, corrected, correction_of
-from workers.verdicts.windows import SPAN_MS, windows_of
+from workers.verdicts.combine import Combination, ShortFit
+from workers.verdicts.windows import SHORT_MS, SPAN_MS, windows_of
 
 POLICY = Policy(id="test", version="1", suspicious_at=0.5, fake_at=0.8)
 PLAIN: dict[str, Any] = {"calibration": None, "abstention": None}
@@ -50,18 +51,69 @@ def test_windows_hold_enough_faces_and_every_face_is_in_one_however_many_cuts_th
             before = [t for t in times if max(e for e in edges if e < cut) <= t < cut]
             after = [t for t in times if cut <= t < min(e for e in [*edges, 10**9] if e > cut)]
             assert min(len(before), len(after)) < least
-        # Longer than five seconds only where it takes that to hold enough.
-        assert span.end_ms - span.start_ms < SPAN_MS or len(inside) == least
-        covered.update(inside)
+        # Longer than it should be only where it takes that to hold enough.
+        length = SHORT_MS if span.short else SPAN_MS
+        assert span.end_ms - span.start_ms < length or len(inside) == least
+        if not span.short:
+            covered.update(inside)
     assert covered == set(times) if len(times) >= least else not covered
-    assert [s.start_ms for s in spans] == sorted(s.start_ms for s in spans)
+    assert list(spans) == sorted(set(spans))
+    assert len({span[:2] for span in spans}) == len(spans)  # nothing is counted twice
 
 
-def test_a_short_clip_is_one_window_and_keeps_its_probability() -> None:
-    verdict = long_video([0.7] * 32, step_ms=120)
-    assert [(w.p, w.faces) for w in verdict.tracks[0].windows] == [(0.7, 32)]
+def test_a_clip_of_two_seconds_is_one_window_and_keeps_its_probability() -> None:
+    verdict = long_video([0.7] * 32, step_ms=60)
+    assert [(w.p, w.faces, w.short) for w in verdict.tracks[0].windows] == [(0.7, 32, False)]
     assert verdict.correction is not None and verdict.correction.shift == 0.0
     assert verdict.p_fake == 0.7
+
+
+def test_a_forged_stretch_within_one_shot_of_the_same_face_is_found() -> None:
+    """No cut, no other face: 4 s of .9 in ten minutes of .2, three looks per second.
+
+    Five seconds hold three real looks beside twelve forged ones, wherever they begin.
+    """
+    ps = [0.2] * 1800
+    ps[907:919] = [0.9] * 12
+    verdict = long_video(ps, step_ms=333)
+    assert verdict.deciding is not None
+    worst = [w for w in verdict.tracks[0].windows if w.p == 0.9]
+    assert worst and all(w.short for w in worst)
+    assert verdict.p_fake is not None and verdict.p_fake >= POLICY.suspicious_at
+    (segment,) = verdict.segments
+    assert segment.start_ms <= 333 * 910 and segment.end_ms >= 333 * 916
+
+
+def test_a_short_window_is_calibrated_as_one_where_that_was_fitted() -> None:
+    refs = [PluginRef(key=key, weights="1" * 12) for key in ("one", "two")]
+    found = [
+        result(
+            tuple(
+                _at(score(p, i, face=0), 400 * i).model_copy(update={"plugin": ref})
+                for i, p in enumerate([0.1] * 30 + [0.9] * 6 + [0.1] * 30)
+            ),
+            ref=ref,
+            card=make_card(plugin=ref.key, **PLAIN),
+        )
+        for ref in refs
+    ]
+    combination = Combination(
+        members=tuple(ref.slug for ref in refs),
+        slope=1.0,
+        intercept=0.0,
+        fitted_on="test",
+        version="1",
+        short=ShortFit(slope=1.0, intercept=-0.5),
+        length=LengthFit(per_tracks=0.5, per_windows=0.1, most=2.0),
+    )
+    verdict = aggregate(_closed(66, ()), found, POLICY, combinations=[combination])
+    deciding, correction = verdict.deciding, verdict.correction
+    assert deciding is not None and correction is not None
+    assert (deciding.combined, deciding.calibrated) == (0.9, 0.9)
+    assert deciding.of_length == round(corrected(0.9, 0.5), 5)
+    assert verdict.p_fake == round(corrected(deciding.of_length, correction.shift), 5)
+    (peak,) = {w.p for w in verdict.tracks[0].windows if w.short and w.p > 0.8}
+    assert peak == deciding.of_length
 
 
 def test_a_forged_stretch_of_a_long_video_is_found_where_it_is() -> None:
@@ -135,9 +187,10 @@ def test_the_more_is_looked_at_the_more_one_stretch_must_show(
     p: float, tracks: int, windows: int, more: int
 ) -> None:
     fit = LengthFit(per_tracks=0.6, per_windows=0.2, most=2.5)
-    few = correction_of(tracks, tracks + windows, fit)
-    many = correction_of(tracks + more, tracks + more + windows, fit)
-    longer = correction_of(tracks, tracks + windows + more, fit)
+    few = correction_of(tracks, tracks, tracks + windows, fit)
+    many = correction_of(tracks + more, tracks + more, tracks + more + windows, fit)
+    longer = correction_of(tracks, tracks, tracks + windows + more, fit)
+    assert few.track_shift <= correction_of(tracks, tracks + more, tracks, fit).track_shift
     assert few.shift <= many.shift + 1e-5 or few.shift <= fit.most
     assert few.shift <= longer.shift <= fit.most
     assert few.track_shift <= many.track_shift <= fit.most
@@ -157,7 +210,8 @@ def test_tracks_of_one_person_are_one_look_at_that_person() -> None:
     )
     two = aggregate(closed({1: 6, 2: 6}), [result(found, card=make_card(**PLAIN))], POLICY)
     assert one.correction is not None and two.correction is not None
-    assert (one.correction.tracks, two.correction.tracks) == (1, 2)
+    assert (one.correction.people, two.correction.people) == (1, 2)
+    assert one.correction.track_shift < two.correction.track_shift
     assert one.p_fake is not None and two.p_fake is not None and one.p_fake > two.p_fake
     assert {segment.person for segment in one.segments} == {1}
 
