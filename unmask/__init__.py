@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 #: Name -> the module that defines it.
 _PLACES = {
     "ApiError": "console.client",
+    "AsyncClient": "console.client",
     "BundleCard": "unmask.bundle",
     "Client": "console.client",
     "Decision": "unmask.verdict.decision",

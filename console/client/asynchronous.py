@@ -1,72 +1,87 @@
-"""The same client for programs that await: each call in a thread of its own, the loop stays free."""
+"""The same client for programs that await: requests run in threads of its own, the loop stays free."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from console.client.client import Client
-from console.client.shapes import Decision, Job, Receipt
-from unmask.verdict import Verdict
+from console.client.call import Call, Conversation, Feed, Items, Listing
+from console.client.connection import Connection
+from console.client.operations import Operations
+from console.client.shapes import StreamedEvent
 
-_Item = TypeVar("_Item")
+_T = TypeVar("_T")
+#: Requests under way at once; more wait.
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class AsyncClient:
-    """Awaits what Client does; `AsyncClient(Client("http://127.0.0.1:8080"))`."""
+class AsyncClient(Operations, Connection):
+    """Awaits what Client does: `AsyncClient("http://127.0.0.1:8080", key="unmask_...")`."""
 
-    client: Client
+    is_async: bool = field(default=True, init=False, repr=False)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "unmask-client"),
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
-    async def submit(self, path: Path, **options: Any) -> Job:
-        """As Client.submit."""
-        return await asyncio.to_thread(self.client.submit, path, **options)
+    async def one(self, call: Call[_T]) -> _T:
+        """Carry out one request."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.ask, call)
 
-    async def submit_url(self, url: str, **options: Any) -> Job:
-        """As Client.submit_url."""
-        return await asyncio.to_thread(self.client.submit_url, url, **options)
+    async def talk(self, conversation: Conversation[_T]) -> _T:
+        """Carry out several."""
+        answer: Any = None
+        while True:
+            try:
+                call = conversation.send(answer)
+            except StopIteration as end:
+                result: _T = end.value
+                return result
+            answer = await self.one(call)
 
-    async def job(self, job_id: str, *, wait_s: float = 0) -> Job:
-        """As Client.job."""
-        return await asyncio.to_thread(self.client.job, job_id, wait_s=wait_s)
+    async def each(self, listing: Listing[_T]) -> AsyncIterator[_T]:
+        """Carry out as many as it takes; what they give, one by one."""
+        answer: Any = None
+        while True:
+            try:
+                step = listing.send(answer)
+            except StopIteration:
+                return
+            answer = None
+            if isinstance(step, Items):
+                for item in step.items:
+                    yield item
+            else:
+                answer = await self.one(step)
 
-    async def jobs(self, **filters: Any) -> AsyncIterator[Job]:
-        """As Client.jobs."""
-        async for job in _awaited(self.client.jobs(**filters)):
-            yield job
+    async def follow(self, feed: Feed) -> AsyncIterator[StreamedEvent]:
+        """Events as they come, from a thread of their own, which ends soon after nobody listens."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Queue[StreamedEvent | Exception | None] = asyncio.Queue()
+        left = threading.Event()
 
-    async def verdict(self, job_id: str, *, generation: int | None = None) -> Verdict:
-        """As Client.verdict."""
-        return await asyncio.to_thread(self.client.verdict, job_id, generation=generation)
+        def tell(what: StreamedEvent | Exception | None) -> None:
+            if not left.is_set():
+                loop.call_soon_threadsafe(told.put_nowait, what)
 
-    async def wait(self, job_id: str, timeout_s: float | None = None) -> Verdict:
-        """As Client.wait."""
-        return await asyncio.to_thread(self.client.wait, job_id, timeout_s)
+        def pump() -> None:
+            try:
+                for event in self.listen(feed, left.is_set):
+                    tell(event)
+                tell(None)
+            except Exception as error:
+                tell(error)
 
-    async def cancel(self, job_id: str) -> Job:
-        """As Client.cancel."""
-        return await asyncio.to_thread(self.client.cancel, job_id)
-
-    async def rerun(self, job_id: str, **options: Any) -> Job:
-        """As Client.rerun."""
-        return await asyncio.to_thread(self.client.rerun, job_id, **options)
-
-    async def erase(self, job_id: str) -> Receipt:
-        """As Client.erase."""
-        return await asyncio.to_thread(self.client.erase, job_id)
-
-    async def decide(self, job_id: str, finding: str, **said: Any) -> Decision:
-        """As Client.decide."""
-        return await asyncio.to_thread(self.client.decide, job_id, finding, **said)
-
-    async def decisions(self, after: int = 0) -> AsyncIterator[Decision]:
-        """As Client.decisions."""
-        async for decision in _awaited(self.client.decisions(after)):
-            yield decision
-
-
-async def _awaited(items: Iterator[_Item]) -> AsyncIterator[_Item]:
-    end = object()
-    while (item := await asyncio.to_thread(next, items, end)) is not end:
-        yield item  # type: ignore[misc]
+        threading.Thread(target=pump, name="unmask-events", daemon=True).start()
+        try:
+            while (event := await told.get()) is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            left.set()

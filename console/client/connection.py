@@ -2,22 +2,25 @@
 
 import http.client
 import json
-import os
+import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from itertools import takewhile
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from console.client.call import Call, Feed
+from console.client.event_lines import read_events
+from console.client.shapes import StreamedEvent
 from unmask.errors import ReasonCode, UnmaskError
 
-_CHUNK = 1 << 20
+_T = TypeVar("_T")
 _AGAIN = {429, 502, 503, 504}
 _WAITS_S = (0.5, 2.0, 5.0)
 _LONGEST_WAIT_S = 60.0
-
-Body = Callable[[], Iterator[bytes]]
+_ONE_MOMENT_S = 1.0
 
 
 class ApiError(UnmaskError):
@@ -41,111 +44,138 @@ class Connection:
     retries: int = 3
     """A request that may be sent twice is, so often, where the server is away or busy."""
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-        content: Any = None,
-    ) -> bytes:
-        """The answer's bytes. `content` is sent as JSON, `body` as it is. Raises ApiError."""
-        sent = dict(headers or {})
-        if content is not None:
-            data = json.dumps(content).encode()
-            sent |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
-
-            def body() -> Iterator[bytes]:
-                return iter((data,))
-
-        may_repeat = method in {"GET", "DELETE"} or "Idempotency-Key" in sent
+    def ask(self, call: Call[_T]) -> _T:
+        """What the server answers. Raises ApiError."""
+        may_repeat = call.again or call.method in {"GET", "DELETE"}
         for made in range(self.retries + 1):
             last = not may_repeat or made == self.retries
             try:
-                answer, found = self._once(method, path, sent, body)
+                answer, found = self._once(call)
             except ApiError:
                 if last:
                     raise
-                time.sleep(_WAITS_S[min(made, len(_WAITS_S) - 1)])
+                time.sleep(_pause(made))
                 continue
             if answer.status < 400:
-                return found
+                return self._understood(call, found)
             if last or answer.status not in _AGAIN:
-                raise self._refusal(answer.status, found)
+                raise self._refusal(answer, found)
             told = answer.headers.get("Retry-After", "")
-            wait_s = float(told) if told.isdigit() else _WAITS_S[min(made, len(_WAITS_S) - 1)]
-            time.sleep(min(wait_s, _LONGEST_WAIT_S))
+            time.sleep(min(float(told), _LONGEST_WAIT_S) if told.isdigit() else _pause(made))
         raise AssertionError("unreachable")
 
-    def _once(
-        self, method: str, path: str, headers: Mapping[str, str], body: Body | None
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        with_connection, prefix = self.open()
+    def listen(
+        self, feed: Feed, is_over: Callable[[], bool] = lambda: False
+    ) -> Iterator[StreamedEvent]:
+        """Events as they come. A connection that is lost is made again, and none is missed.
+
+        `is_over` is asked at each sign of life, every 15 s at the latest.
+        """
+        after, failures = feed.after, 0
+        while not is_over():
+            try:
+                with closing(self._heard(feed.path, after, is_over)) as heard:
+                    for event in heard:
+                        failures = 0
+                        after = event["id"] if event["id"] is not None else after
+                        yield event
+                        if event["type"] == "end":
+                            return
+            except _Lost as lost:
+                failures += 1
+                if failures > self.retries:
+                    raise self.away(lost) from lost
+                time.sleep(_pause(failures - 1))
+            else:
+                time.sleep(
+                    _ONE_MOMENT_S
+                )  # the server ended it: it is restarted, or the job is gone
+
+    def _heard(
+        self, path: str, after: int | None, is_over: Callable[[], bool]
+    ) -> Generator[StreamedEvent, None, None]:
+        headers = {"Accept": "text/event-stream", **self._login()}
+        if after is not None:
+            headers["Last-Event-ID"] = str(after)
+        connection, prefix = self._open()
+        with closing(connection):
+            try:
+                connection.request("GET", prefix + path, headers=headers)
+                answer = connection.getresponse()
+                if answer.status in _AGAIN:
+                    raise _Lost(f"it answered {answer.status}")
+                if answer.status >= 400:
+                    raise self._refusal(answer, answer.read())
+                yield from read_events(takewhile(lambda _: not is_over(), answer))
+            except (OSError, http.client.HTTPException) as error:
+                raise _Lost(str(error)) from error
+
+    def _once(self, call: Call[Any]) -> tuple[http.client.HTTPResponse, bytes]:
+        connection, prefix = self._open(self.timeout_s + call.waits_s)
         try:
-            with_connection.request(
-                method,
-                prefix + path,
-                body=None if body is None else body(),
-                headers={**self.login(), **headers},
+            connection.request(
+                call.method,
+                prefix + call.path,
+                body=None if call.body is None else call.body(),
+                headers={**self._login(), **call.headers},
             )
-            answer = with_connection.getresponse()
+            answer = connection.getresponse()
             return answer, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise self.away(error) from error
         finally:
-            with_connection.close()
+            connection.close()
 
-    def open(self) -> tuple[http.client.HTTPConnection, str]:
+    def _open(self, timeout_s: float | None = None) -> tuple[http.client.HTTPConnection, str]:
         """A connection, and what every path begins with."""
         parts = urlsplit(self.server)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in {"http", "https"} or not parts.hostname or port == -1:
             raise ApiError(f"{self.server!r} is no address.", fix="Give http://HOST:PORT.")
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        made = kinds[parts.scheme](parts.hostname, parts.port, timeout=self.timeout_s)
+        made = kinds[parts.scheme](parts.hostname, port, timeout=timeout_s or self.timeout_s)
         return made, parts.path.rstrip("/")
 
-    def login(self) -> dict[str, str]:
+    def _login(self) -> dict[str, str]:
         """The header that says who is asking."""
         return {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
 
     def away(self, error: Exception) -> ApiError:
         """What to raise where nobody answers."""
+        cause = "it did not answer in time" if isinstance(error, socket.timeout) else error
         return ApiError(
-            f"no answer from {self.server} ({error}).",
+            f"no answer from {self.server} ({cause}).",
             fix="Start it with `unmask serve`, or name it with --server or UNMASK_SERVER.",
         )
 
-    def _refusal(self, status: int, content: bytes) -> ApiError:
+    def _understood(self, call: Call[_T], content: bytes) -> _T:
         try:
-            problem = json.loads(content)
-            return ApiError(problem["detail"], fix=problem.get("fix", ""), problem=problem)
+            return call.read(content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._no_unmask("with what no Unmask server answers") from error
+
+    def _refusal(self, answer: http.client.HTTPResponse, content: bytes) -> ApiError:
+        kind = answer.headers.get("Content-Type", "")
+        try:
+            problem = json.loads(content) if kind.startswith("application/problem+json") else None
+            if problem is not None:
+                return ApiError(problem["detail"], fix=problem.get("fix", ""), problem=problem)
         except (ValueError, KeyError, TypeError):
-            return ApiError(
-                f"{self.server} answered {status}.", fix="Is that address an Unmask server?"
-            )
+            pass
+        return self._no_unmask(str(answer.status))
+
+    def _no_unmask(self, what: str) -> ApiError:
+        return ApiError(
+            f"{self.server} answered {what}.", fix="Is that address an Unmask server's?"
+        )
 
 
-def form(filename: str, fields: Mapping[str, str], boundary: str) -> tuple[bytes, bytes]:
-    """What goes before and after the file's bytes."""
-    name = os.fsencode(filename).decode("utf-8", "replace")
-    for character, code in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
-        name = name.replace(character, code)
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
-        for key, value in fields.items()
-    ]
-    parts.append(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-        "Content-Type: application/octet-stream\r\n\r\n"
-    )
-    return "".join(parts).encode(), f"\r\n--{boundary}--\r\n".encode()
+class _Lost(Exception):
+    """The connection of an event stream."""
 
 
-def stream(head: bytes, path: Path, tail: bytes) -> Iterator[bytes]:
-    """A form around a file, read from disk as it is sent."""
-    yield head
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-    yield tail
+def _pause(made: int) -> float:
+    return _WAITS_S[min(made, len(_WAITS_S) - 1)]

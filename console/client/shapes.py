@@ -79,6 +79,106 @@ class NewWebhook(Webhook):
     secret: str
 
 
+class Attempt(TypedDict):
+    """One try to deliver one event."""
+
+    id: int
+    event_id: str
+    event_type: str
+    job_id: str | None
+    status: int | None
+    error: str
+    took_ms: int
+    created_at: str
+
+
+class Key(TypedDict):
+    """A key without its secret."""
+
+    id: str
+    tenant: str
+    name: str
+    role: str
+    scopes: list[str]
+    rate: str | None
+    created_by: str
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    last_used_at: str | None
+
+
+class NewKey(Key):
+    """With the secret, which is shown this once."""
+
+    secret: str
+
+
+class Me(TypedDict):
+    """Who the server takes a caller for."""
+
+    actor: str
+    name: str
+    tenant: str
+    role: str
+    permissions: list[str]
+    csrf_token: str | None
+
+
+class BulkAnswer(TypedDict, total=False):
+    """What became of one line: a job, or a problem with `code`, `detail` and `fix`."""
+
+    created: bool
+    job: Job
+    problem: dict[str, str]
+
+
+class Stream(TypedDict):
+    """A live stream, as GET /v1/streams/{id} shows it."""
+
+    id: str
+    url: str
+    state: str
+    """connecting, live, stalled, reconnecting, ended or failed."""
+    reason: str
+    stopping: bool
+    rolling: dict[str, Any] | None
+    windows: int
+    watched_ms: int
+    runs: int
+    verdict_url: str | None
+    created_at: str
+    updated_at: str
+
+
+class StreamWindow(TypedDict):
+    """A few seconds of a stream, judged."""
+
+    index: int
+    start_ms: int
+    end_ms: int
+    started_at: str
+    stream_start_ms: int | None
+    stream_end_ms: int | None
+    program_at_ms: int | None
+    label: str
+    p_fake: float | None
+    reasons: list[dict[str, Any]]
+    faces: list[dict[str, Any]]
+    accounted: dict[str, Any]
+    rolling: dict[str, Any]
+    latency_ms: int
+
+
+class StreamedEvent(TypedDict):
+    """What a stream of events tells."""
+
+    id: int | None
+    """To go on from with `after`; None of what is not kept, such as progress."""
+    type: str
+    data: dict[str, Any]
+
+
 class Event(TypedDict):
     """What a webhook or an event stream tells."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Response
 from redis.exceptions import RedisError
 
@@ -14,6 +15,7 @@ from unmask.errors import UnmaskError
 from workers.broker.lifesigns import roles_alive, served
 from workers.jobs.selection import select
 
+log = structlog.get_logger(__name__)
 router = APIRouter()
 
 
@@ -60,6 +62,7 @@ _NOT_YET: dict[int | str, dict[str, Any]] = {
     "/health/startup",
     tags=["health"],
     summary="Can this process take requests?",
+    operation_id="get_startup",
     response_model=Readiness,
     responses=_NOT_YET,
 )
@@ -92,7 +95,7 @@ def _database(found: WebServices) -> Part:
     try:
         found.store.jobs(limit=1)
     except UnmaskError as error:
-        return Part(name="database", state="bad", detail=str(error))
+        return _away("database", error)
     return Part(name="database", state="ok", detail="answers")
 
 
@@ -100,8 +103,14 @@ def _redis(found: WebServices) -> Part:
     try:
         found.redis.ping()
     except RedisError as error:
-        return Part(name="redis", state="bad", detail=str(error))
+        return _away("redis", error)
     return Part(name="redis", state="ok", detail="answers")
+
+
+def _away(name: str, error: Exception) -> Part:
+    """Everybody may ask for health: where the servers lie is said in the log alone."""
+    log.error("health.bad", part=name, error=str(error))
+    return Part(name=name, state="bad", detail="does not answer; the server's log says more")
 
 
 def _roles(found: WebServices) -> tuple[Part, ...]:
@@ -109,7 +118,7 @@ def _roles(found: WebServices) -> tuple[Part, ...]:
     try:
         alive = roles_alive(found.redis, names)
     except RedisError as error:
-        return tuple(Part(name=name, state="bad", detail=str(error)) for name in names)
+        return tuple(_away(name, error) for name in names)
     return tuple(
         Part(name=name, state="ok", detail="at least one worker")
         if alive[name]
@@ -123,7 +132,9 @@ def _scorers(found: WebServices) -> Part:
     try:
         asked = [ref.slug for ref in select(load_catalogue(), found.settings).scoring]
         known = served(found.redis, asked)
-    except (RedisError, UnmaskError) as error:
+    except RedisError as error:
+        return _away("scoring", error)
+    except UnmaskError as error:
         return Part(name="scoring", state="bad", detail=str(error))
     alive = ", ".join(sorted(slug for slug, is_alive in known.items() if is_alive))
     missing = ", ".join(slug for slug in asked if not known[slug])

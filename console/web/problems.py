@@ -7,10 +7,11 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from unmask.errors import ReasonCode, UnmaskError
+from unmask.errors import BrokerError, ReasonCode, UnmaskError
 from unmask.frozen import Frozen
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,11 @@ _STATUS = {
     ReasonCode.NETWORK_UNAVAILABLE: 503,
     ReasonCode.DEVICE_UNAVAILABLE: 503,
 }
+
+
+#: Where these lie is no caller's business.
+_INSIDE = {ReasonCode.STORE_UNAVAILABLE: "The database", ReasonCode.BROKER_UNAVAILABLE: "Redis"}
+_LATER = "Try again in a moment."
 
 
 class Refusal(Exception):
@@ -100,6 +106,7 @@ def problem(
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
     app.add_exception_handler(UnmaskError, _ours)
+    app.add_exception_handler(RedisError, _redis_away)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(RequestValidationError, _validation)
@@ -110,16 +117,23 @@ def install(app: FastAPI) -> None:
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, UnmaskError)  # noqa: S101 - registered for this type alone
     status = _STATUS.get(error.code, 500)
+    detail, fix = error.message, error.fix
     if status >= 500:
         log.error("api.failed", code=error.code.value, error=error.message)
+    if error.code in _INSIDE:
+        detail, fix = f"{_INSIDE[error.code]} does not answer; the server's log says more.", _LATER
     return problem(
         request,
         status=status,
         code=error.code.value,
         title=error.code.value.replace("_", " ").capitalize(),
-        detail=error.message,
-        fix=error.fix,
+        detail=detail,
+        fix=fix,
     )
+
+
+async def _redis_away(request: Request, error: Exception) -> JSONResponse:
+    return await _ours(request, BrokerError(str(error)))
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

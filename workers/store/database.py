@@ -66,10 +66,11 @@ def _use_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def unreachable(error: Exception) -> StoreError:
-    """The error to raise in the place of the driver's."""
+def unreachable(error: Exception, url: str) -> StoreError:
+    """The error to raise in the place of the driver's; it names the address, without its password."""
     cause = str(getattr(error, "orig", None) or error)
+    shown = make_url(url).render_as_string(hide_password=True)
     return StoreError(
-        f"the database cannot be used: {cause}.",
+        f"the database {shown} cannot be used: {cause}.",
         fix="Check UNMASK_DATABASE_URL, or that UNMASK_DATA_DIR can be written to.",
     )

@@ -69,7 +69,7 @@ class Store:
             self._engine = open_database(url)
             self._upgrade()
         except (SQLAlchemyError, OSError) as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self.url) from error
 
     def _upgrade(self) -> None:
         try:
@@ -101,7 +101,7 @@ class Store:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self.url) from error
 
     def create_job(
         self,
@@ -167,7 +167,7 @@ class Store:
                 )
             ).first()
         if found is None:
-            raise unreachable(error) from error
+            raise unreachable(error, self.url) from error
         if found.body_sha256 != body_sha256:
             raise IdempotencyConflict(
                 f"the Idempotency-Key {key!r} was used before with another body.",

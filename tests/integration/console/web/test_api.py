@@ -457,4 +457,9 @@ def test_a_job_handed_in_while_redis_is_away_is_kept(
     answer = client.get(f"/v1/jobs/{job_id}")
     assert answer.status_code == 200
     assert answer.json()["progress"]["phase"] == "unknown"
-    assert client.get("/health/ready").status_code == 503
+    ready = client.get("/health/ready")
+    assert ready.status_code == 503
+    refused = client.post(f"/v1/jobs/{job_id}/cancel")
+    assert (refused.status_code, refused.json()["code"]) == (503, "broker_unavailable")
+    for said in (ready.text, refused.text):  # everybody may read it: not where Redis lies
+        assert "/tmp" not in said and ".sock" not in said
