@@ -140,6 +140,12 @@ def scan(
         Path | None,
         typer.Option("--out", help="Write reports here: index.html and a folder per video."),
     ] = None,
+    embed_clips: Annotated[
+        bool,
+        typer.Option(
+            "--embed-clips", help="Have each report carry what is suspicious as a small video."
+        ),
+    ] = False,
     allow_untrained: AllowUntrained = False,
 ) -> None:
     """Judge videos on this machine; no server is needed.
@@ -159,6 +165,7 @@ def scan(
         recursive=recursive,
         jobs=jobs,
         skip_done=skip_done,
+        embed_clips=embed_clips,
     )
     raise typer.Exit(code)
 

@@ -42,6 +42,7 @@ def run_scan(
     recursive: bool = False,
     jobs: int = 2,
     skip_done: bool = False,
+    embed_clips: bool = False,
 ) -> int:
     """Judge every input in order; 1 where some could not be judged for a technical reason."""
     # Bars and tables share the terminal with the log: warnings only, unless more was asked for.
@@ -59,7 +60,10 @@ def run_scan(
     inputs = Inputs(arguments, settings, recursive=recursive, done=done)
     # Standard output belongs to the JSON where that was asked for.
     console = Console(stderr=to_stdout)
-    delivery = ReportFolder(out, keep=skip_done) if out is not None else None
+    if embed_clips and out is None:
+        raise ConfigError("--embed-clips without reports.", fix="Add --out FOLDER.")
+    clips = settings if embed_clips else None
+    delivery = ReportFolder(out, keep=skip_done, clips=clips) if out is not None else None
     table = _table()
     unjudged, said = False, ""
     with (

@@ -1,6 +1,7 @@
 """A verdict as one self-contained HTML file, and an index over many."""
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from console.show import explain, timeline, wording
+from console.show.screen import Screen
 from unmask import __version__
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
@@ -51,11 +53,21 @@ def player_script() -> str:
     return (_TEMPLATES / "player.js").read_text(encoding="utf-8")
 
 
-def render_report(verdict: Verdict, *, name: str, picture: Callable[[str], str | None]) -> str:
+def render_report(
+    verdict: Verdict,
+    *,
+    name: str,
+    picture: Callable[[str], str | None],
+    screen: Screen | None = None,
+) -> str:
     """The report of one video.
 
-    `picture` turns a relative evidence URL into what <img> gets; None where it is gone.
+    `picture` turns a relative evidence URL into what <img> gets; None where it is gone. `screen`
+    holds a clip to play: without one there is no script in the report, with one the player's own,
+    which the report's policy knows by its hash.
     """
+    script = player_script()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     return (
         environment()
         .get_template("report.html")
@@ -64,6 +76,10 @@ def render_report(verdict: Verdict, *, name: str, picture: Callable[[str], str |
             name=name,
             drawing=timeline.draw(verdict),
             picture=picture,
+            screen=screen,
+            # Our own file: escaped, it would be another script.
+            script=Markup(script),  # noqa: S704
+            script_hash=f"sha256-{digest}",
         )
     )
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.show import report
+from console.show.clips import clip_of, screen_with
 from console.show.lines import shown_path
 from unmask.errors import ConfigError
 from unmask.messages import JobState, Reason
+from unmask.settings import Settings
 from unmask.verdict import read_verdict
 from workers.run.local import ScanResult
 
@@ -23,6 +25,8 @@ class ReportFolder:
     out: Path
     keep: bool = False
     """Whether reports that lie there already stand in the index too, and keep their names."""
+    clips: Settings | None = None
+    """What to decode by where reports are to carry a clip of what is suspicious."""
     rows: list[report.IndexRow] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
 
@@ -42,7 +46,7 @@ class ReportFolder:
         folder = None
         if outcome.verdict is not None:
             folder = self.out / self._name(Path(outcome.input.name))
-            write_verdict(folder, outcome)
+            write_verdict(folder, outcome, clips=self.clips)
         reasons: tuple[Reason, ...] = outcome.reasons
         self.rows.append(
             report.IndexRow(
@@ -101,8 +105,11 @@ def folder_name(path: Path) -> str:
     return clean or "video"
 
 
-def write_verdict(folder: Path, outcome: ScanResult) -> None:
-    """One video's folder: verdict.json, its evidence pictures, and the report that shows both."""
+def write_verdict(folder: Path, outcome: ScanResult, *, clips: Settings | None = None) -> None:
+    """One video's folder: verdict.json, its evidence pictures, and the report that shows both.
+
+    With `clips`, the report carries the worst suspicious segment as a small video.
+    """
     verdict = outcome.verdict
     if verdict is None:
         return
@@ -118,7 +125,11 @@ def write_verdict(folder: Path, outcome: ScanResult) -> None:
             with suppress(FileNotFoundError):
                 shutil.copyfile(outcome.evidence_dir / name, evidence / name)
     (folder / "verdict.json").write_text(verdict.canonical_json(), encoding="utf-8")
+    clip = clip_of(outcome.input.media, verdict, clips) if clips is not None else None
     html = report.render_report(
-        verdict, name=shown_path(outcome.input.name), picture=report.embedded(evidence)
+        verdict,
+        name=shown_path(outcome.input.name),
+        picture=report.embedded(evidence),
+        screen=screen_with(clip, verdict) if clip is not None else None,
     )
     (folder / "report.html").write_text(html, encoding="utf-8")

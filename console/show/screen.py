@@ -54,6 +54,13 @@ class Screen:
     note: str = ""
     """What a person should know of it: that it ends early, or why there is nothing to see."""
 
+    def holds(self, start_ms: int, end_ms: int | None = None) -> bool:
+        """Whether some of a stretch can be seen here: a clip is a part of the video alone."""
+        last = start_ms if end_ms is None else end_ms
+        is_clip = any(source.url.startswith("data:") for source in self.sources)
+        inside = last >= self.start_ms and start_ms <= self.end_ms
+        return bool(self.sources) and (inside or not is_clip)
+
     def at(self, start_ms: int, end_ms: int | None = None) -> str:
         """Where a link to a stretch leads, with no script."""
         return self.sources[0].at(start_ms, end_ms) if self.sources else "#watch"
