@@ -6,7 +6,7 @@ after a crash finds which crops are in the stream already and adds the others.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -104,6 +104,10 @@ class RedisPublisher:
         member = f"{submission.job_id}:{submission.generation}"
         self._redis.hset(queues.ACTIVE, member, json.dumps(self._slugs))
         self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)
+
+    def let_go(self, keys: Iterable[str]) -> None:
+        """These crops are done with, and will not be asked about again."""
+        self._keys.difference_update(keys)
 
     def publish(self, batch: CropBatch, pixels: Sequence[Images]) -> None:
         """Add one entry. Waits while the slowest of the job's plugins owes too much.

@@ -101,13 +101,13 @@ class Record:
         number = self.looked_at
         if len(self._opened) <= 1:
             self._changes.append((seen.pts_ms, seen.change))
-        cropped = {meta.track_id for meta, _ in seen.crops}
+        cropped = sum(face.cropped for face in seen.faces)
         for face in seen.faces:
             track = self._tracks[face.track_id]
             track.sizes.append(face.face_px)
             track.turns[face.turns] += 1
             track.doubts += face.doubtful
-            track.crops += face.track_id in cropped
+            track.crops += face.cropped
             if track.segments and track.last_seen == number - 1:
                 track.segments[-1] = (track.segments[-1][0], seen.pts_ms)
             else:
@@ -115,8 +115,8 @@ class Record:
             track.last_seen = number
         self._faces += len(seen.faces) + seen.passed_by
         self._left_out += seen.left_out + seen.passed_by
-        self._too_small += len(seen.faces) - len(seen.crops) - seen.left_out
-        if seen.crops:
+        self._too_small += len(seen.faces) - cropped - seen.left_out
+        if cropped:
             self._scored += 1
         else:
             self._no_face += 1

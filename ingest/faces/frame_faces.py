@@ -1,5 +1,6 @@
 """One sampled frame at a time: find its faces, follow them, turn and cut those large enough."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ingest.decoding.decode import Frame
@@ -30,6 +31,8 @@ class SeenFace:
     """Quarter turns against the clock after which it stands upright."""
     doubtful: bool
     """Whether that could not be told."""
+    cropped: bool = False
+    """Whether it was cut out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +65,16 @@ class FaceFollower:
         min_face_px: float,
         limit: CropLimit | None = None,
         first_track: int = 1,
+        most_tracks: int | None = None,
     ) -> None:
-        """`limit`: how many faces are cropped; None: all. `first_track`: the first track's id."""
+        """`limit`: how many faces are cropped; None: all. `first_track`: the first track's id.
+
+        `most_tracks`: of how many it is remembered who they are; None: of all.
+        """
         self._searcher = DirectedSearch(face_detector)
         self._tracker = Tracker(first_track)
         self._scene = Scene()
-        self._people = People()
+        self._people = People(most_tracks)
         self._crop_scale = crop_scale
         self._cap_px = cap_px
         self._min_face_px = min_face_px
@@ -83,9 +90,9 @@ class FaceFollower:
         """The id that the next new face gets."""
         return self._tracker.next_id
 
-    def persons(self) -> dict[int, int]:
+    def persons(self, among: Collection[int] | None = None) -> dict[int, int]:
         """Track id -> number of the person, from 1; tracks that are nobody are not in it."""
-        return self._people.persons()
+        return self._people.persons(among)
 
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
@@ -101,6 +108,7 @@ class FaceFollower:
         able = {track_id: _side(face.box) for track_id, face in large}
         taken = set(able) if self._limit is None else self._limit.take(able)
         kept = [pair for pair in large if pair[0] in taken]
+        cropped = {track_id for track_id, _ in kept}
         return Seen(
             frame_index=frame.index,
             pts_ms=frame.pts_ms,
@@ -110,6 +118,7 @@ class FaceFollower:
                     face_px=_side(face.box),
                     turns=face.turns,
                     doubtful=face.doubtful,
+                    cropped=track_id in cropped,
                 )
                 for track_id, face in tracked
             ),

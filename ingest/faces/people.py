@@ -6,11 +6,13 @@ people one is worse. A box that shows up once or twice where many looks show not
 finder imagined a face.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.faces.tracks import Look, unlikeness
 
@@ -28,44 +30,64 @@ _CUT = 0.5
 
 @dataclass
 class _Seen:
-    frames: set[int] = field(default_factory=set)
-    """Numbers of the looks that show it."""
-    looks: list[Look] = field(default_factory=list)
+    """What is kept of one track: little, for a live stream goes on for days."""
 
-    @property
-    def mean(self) -> Look:
-        mean: Look = np.mean(self.looks, axis=0)
-        return mean
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """Numbers of the looks that show it, first and last of each unbroken row."""
+    sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    count: int = 0
+
+    def add(self, number: int, look: Look) -> None:
+        """Seen again, on look `number`."""
+        if self.runs and self.runs[-1][1] == number - 1:
+            self.runs[-1] = (self.runs[-1][0], number)
+        else:
+            self.runs.append((number, number))
+        self.sum = look.astype(np.float64) if self.count == 0 else self.sum + look
+        self.count += 1
+
+    def meets(self, other: "_Seen") -> bool:
+        """Whether both are on one frame."""
+        return any(a <= d and c <= b for a, b in self.runs for c, d in other.runs)
 
 
 class People:
-    """Remembers every look at every track of one video, and groups the tracks in the end."""
+    """Remembers how each track of one video looks on average, and groups the tracks in the end."""
 
-    def __init__(self) -> None:
-        self._times_ms: list[int] = []
-        self._shots: list[int] = []
+    def __init__(self, most_tracks: int | None = None) -> None:
+        """`most_tracks`: of more, those that were seen last are remembered; None: all."""
+        self._times_ms = array("q")
+        self._shots = array("q")
         """Number of the shot of each look."""
-        self._tracks: dict[int, _Seen] = defaultdict(_Seen)
+        self._tracks: dict[int, _Seen] = {}
+        self._most_tracks = most_tracks
 
     def look(self, pts_ms: int, ids: Sequence[int], looks: Sequence[Look], change: float) -> None:
         """One look at a frame: the tracks on it, one descriptor each (tracks.describe)."""
         shot = self._shots[-1] + (change > _CUT) if self._shots else 0
         for track_id, look in zip(ids, looks, strict=True):
-            self._tracks[track_id].frames.add(len(self._times_ms))
-            self._tracks[track_id].looks.append(look)
+            seen = self._tracks.pop(track_id, None) or _Seen()
+            seen.add(len(self._times_ms), look)
+            self._tracks[track_id] = seen  # the last seen is the last in order
+        while self._most_tracks is not None and len(self._tracks) > self._most_tracks:
+            del self._tracks[next(iter(self._tracks))]
         self._times_ms.append(pts_ms)
         self._shots.append(shot)
 
-    def persons(self) -> dict[int, int]:
-        """Track id -> number of the person, from 1 in order of appearance. Phantoms are not in it."""
+    def persons(self, among: Collection[int] | None = None) -> dict[int, int]:
+        """Track id -> number of the person, from 1 in order of appearance. Phantoms are not in it.
+
+        `among`: the tracks that are asked about; None: all.
+        """
         persons: list[list[int]] = []
         for track_id, seen in sorted(self._tracks.items()):
-            if self._phantom(seen):
+            if (among is not None and track_id not in among) or self._phantom(seen):
                 continue
+            mean = self._mean([track_id])
             near = [
-                (unlikeness(self._mean(person), seen.mean), number)
+                (unlikeness(self._mean(person), mean), number)
                 for number, person in enumerate(persons)
-                if not any(self._tracks[other].frames & seen.frames for other in person)
+                if not any(self._tracks[other].meets(seen) for other in person)
             ]
             distance, number = min(near, default=(1.0, -1))
             if distance <= _SURE:
@@ -75,18 +97,18 @@ class People:
         return {track: number for number, ids in enumerate(persons, 1) for track in ids}
 
     def _mean(self, person: list[int]) -> Look:
-        looks = [look for track_id in person for look in self._tracks[track_id].looks]
-        mean: Look = np.mean(looks, axis=0)
-        return mean
+        tracks = [self._tracks[track_id] for track_id in person]
+        return _mean(np.sum([t.sum for t in tracks], axis=0), sum(t.count for t in tracks))
 
     def _phantom(self, seen: _Seen) -> bool:
-        if len(seen.frames) > _FEW:
+        if seen.count > _FEW:
             return False
-        first, last = min(seen.frames), max(seen.frames)
-        around = [
-            number
-            for number, (time, shot) in enumerate(zip(self._times_ms, self._shots, strict=True))
-            if self._times_ms[first] - _AROUND_MS <= time <= self._times_ms[last] + _AROUND_MS
-            and self._shots[first] <= shot <= self._shots[last]
-        ]
-        return len(around) - len(seen.frames) >= _LOOKS_PER_SIGHTING * len(seen.frames)
+        first, last = seen.runs[0][0], seen.runs[-1][1]
+        times, shots = self._times_ms, self._shots
+        begin = max(bisect_left(times, times[first] - _AROUND_MS), bisect_left(shots, shots[first]))
+        end = min(bisect_right(times, times[last] + _AROUND_MS), bisect_right(shots, shots[last]))
+        return end - begin - seen.count >= _LOOKS_PER_SIGHTING * seen.count
+
+
+def _mean(total: NDArray[np.float64], count: int) -> Look:
+    return (total / count).astype(np.float32)

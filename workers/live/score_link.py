@@ -85,6 +85,7 @@ class ScoreLink:
         gone = list(keys)
         if not gone:
             return
+        self._publisher.let_go(gone)
         job = (self._submission.job_id, self._submission.generation)
         held: Any = self._redis.hmget(queues.published(*job), gone)
         entries = {entry for entry in held if entry is not None}

@@ -1,19 +1,19 @@
 """From what was seen and scored to verdicts: of one window, and of the whole stream at its end."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from pathlib import Path
 
 from ingest.faces import FaceDetector
 from ingest.faces.frame_faces import Seen
 from ingest.live.frames import LiveFrame
-from ingest.live.ledger import Account
 from ingest.live.opening.source import StreamSource
 from ingest.live.session import LiveSession
 from ingest.summary import Record
 from unmask.messages import IngestClosed, MediaInfo, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict
+from workers.live.kept_windows import KeptWindow, folded, thinned
 from workers.live.score_link import ScoreLink
 from workers.live.window import OpenWindow
 from workers.verdicts import combine
@@ -21,10 +21,6 @@ from workers.verdicts.aggregate import aggregate
 from workers.verdicts.drawing import pictures
 from workers.verdicts.drawing.evidence import choose
 from workers.verdicts.plugin_verdict import PluginScores
-
-#: Scores of so many crops are kept for the final verdict: the newest, and those of the worst windows.
-_KEPT_SCORES = 20_000
-_WORST_WINDOWS = 64
 
 
 class StreamRecord:
@@ -50,24 +46,30 @@ class StreamRecord:
         self._link = link
         self._session = session
         self._allow_untrained = allow_untrained
-        self._whole = Record(submission, face_detector)
+        self._counts: Counter[str] = Counter()
+        """What every look came to, in the words of a verdict's coverage."""
         self._size: tuple[int, int] | None = None
         self._last_ms = 0
-        self._crops = 0
-        self._newest: deque[tuple[int, tuple[PluginScores, ...]]] = deque()
-        self._worst: list[tuple[float, int, tuple[PluginScores, ...]]] = []
+        self._kept: list[KeptWindow] = []
         self._held: deque[tuple[int, list[str]]] = deque()
 
     def seen(self, seen: Seen, frame: LiveFrame) -> None:
         """One frame was looked at."""
-        self._whole.seen(seen)
+        cropped = sum(face.cropped for face in seen.faces)
+        self._counts.update(
+            scored=cropped > 0,
+            no_face=cropped == 0,
+            faces_found=len(seen.faces) + seen.passed_by,
+            faces_left_out=seen.left_out + seen.passed_by,
+            faces_too_small=len(seen.faces) - cropped - seen.left_out,
+        )
         self._size = self._size or (frame.rgb.shape[1], frame.rgb.shape[0])
         self._last_ms = frame.pts_ms
-        self._crops += len(seen.crops)
 
-    def persons(self, persons: dict[int, int]) -> None:
-        """Who the tracks are; at the end."""
-        self._whole.persons(persons)
+    @property
+    def tracks(self) -> set[int]:
+        """Those that the last verdict will speak of."""
+        return {face.track_id for w in self._kept for seen in w.seen for face in seen.faces}
 
     def judge_window(self, window: OpenWindow) -> Verdict:
         """The window by itself, as if it were all of the video."""
@@ -76,11 +78,10 @@ class StreamRecord:
             record.seen(seen)
         results = self._link.scores(window.keys)
         window_closed = self._closed(record, len(window.keys))
-        self._remember(window, results)
         verdict = self._aggregate(window_closed, results)
-        if verdict.p_fake is not None:
-            self._worst.append((verdict.p_fake, window.index, results))
-            self._worst = sorted(self._worst, key=lambda entry: -entry[0])[:_WORST_WINDOWS]
+        self._kept = thinned(
+            [*self._kept, folded(window.index, verdict.p_fake, window.seen, results)]
+        )
         return verdict
 
     def keep(self, window: OpenWindow, verdict: Verdict, evidence_ms: int) -> None:
@@ -89,12 +90,22 @@ class StreamRecord:
         while self._held and self._held[0][0] < window.end_ms - evidence_ms:
             self._link.let_go(self._held.popleft()[1])
 
-    def verdict(self, total: Account, evidence_dir: Path | None) -> Verdict | None:
-        """Of the whole stream; None where no frame came."""
+    def verdict(self, persons: dict[int, int], evidence_dir: Path | None) -> Verdict | None:
+        """Of the whole stream; None where no frame came. `persons`: who the tracks are."""
         if self._size is None:
             return None
+        record = Record(self._submission, self._detector)
+        for window in self._kept:
+            for seen in window.seen:
+                record.seen(seen)
+        record.persons(persons)
         results = self._joined()
-        closed = self._closed(self._whole, self._crops)
+        closed = self._closed(
+            record, max((len(r.scores) + len(r.failures) for r in results), default=0)
+        )
+        closed = closed.model_copy(
+            update={"coverage": closed.coverage.model_copy(update=self._all_looks())}
+        )
         verdict = self._aggregate(closed, results)
         if evidence_dir is None:
             return verdict
@@ -111,16 +122,13 @@ class StreamRecord:
         )
         return verdict.model_copy(update={"evidence": evidence})
 
-    def _remember(self, window: OpenWindow, results: tuple[PluginScores, ...]) -> None:
-        self._newest.append((window.index, results))
-        count = sum(len(r.scores) for _, kept in self._newest for r in kept)
-        while count > _KEPT_SCORES and len(self._newest) > 1:
-            count -= sum(len(r.scores) for r in self._newest.popleft()[1])
+    def _all_looks(self) -> dict[str, int]:
+        """Coverage counts every look, also those whose scores were let go."""
+        return {**self._counts, "sampled": self._counts["scored"] + self._counts["no_face"]}
 
     def _joined(self) -> tuple[PluginScores, ...]:
         """The kept windows' scores, per plugin, each once and in order."""
-        kept = {index: results for _, index, results in self._worst} | dict(self._newest)
-        windows = [kept[index] for index in sorted(kept)]
+        windows = [window.unfolded() for window in self._kept]
         if not windows:
             return self._link.scores([])
         return tuple(

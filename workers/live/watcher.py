@@ -35,6 +35,8 @@ _GRACE_MS = 400
 #: For scores; a window whose scores come later is judged by what came.
 _SCORES_MS = 15_000
 _ENDLESS = 1 << 62
+#: Of so many tracks it is remembered how they look, to know who comes back.
+_MOST_TRACKS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,7 @@ class Watcher:
             cap_px=settings.crop_cap_px,
             min_face_px=submission.min_face_px,
             limit=CropLimit(submission.max_faces, _ENDLESS),
+            most_tracks=_MOST_TRACKS,
         )
         self._buffer = FrameBuffer(
             options.buffer_frames, options.policy, on_drop=self._drop, on_pace=self._set_pace
@@ -142,8 +145,8 @@ class Watcher:
             while self._waiting:
                 yield from self._reports()
         yield from self._states()
-        self._record.persons(self._follower.persons())
-        verdict = self._record.verdict(self._total, self._evidence_dir)
+        persons = self._follower.persons(self._record.tracks)
+        verdict = self._record.verdict(persons, self._evidence_dir)
         self._link.close()
         last = self._last_event
         yield Final(state=last.state, reason=last.reason, accounted=self._total, verdict=verdict)
