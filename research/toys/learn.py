@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from detect_plugins.layers.timm_model import Pretrained
 from detect_plugins.sola.network import Sola
-from research.toys.pictures import Drawn
+from research.toys.drawn_tasks import Drawn
 from trainers.training.losses import LossConfig, Truth, loss_for
 from trainers.training.validation import auc
 
