@@ -69,3 +69,16 @@ def test_the_shipped_weights_tell_the_two_clips_apart(
     assert real["reliable"]
     assert real["verdict"] == "no_sign_found"
     assert forged["verdict"] in ("suspicious", "fake")
+    # Its mirror image: the same crops have the same scores, and faces are found a little elsewhere.
+    clip, mirrored = out / "clips" / "forged.mp4", installation.folder / "mirrored.mp4"
+    lossless = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "4")
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", clip, "-vf", "hflip", *lossless, mirrored], check=True
+    )
+    subprocess.run(
+        [sys.executable, "-m", "console.cli", "demo", "--out", "other", "--video", mirrored],
+        env=environment, cwd=installation.folder, timeout=280, check=True,
+    )  # fmt: skip
+    other = _complete(installation.folder / "other", "mirrored")
+    assert other["verdict"] == forged["verdict"]
+    assert abs(float(str(other["p_fake"])) - float(str(forged["p_fake"]))) < 0.06
