@@ -25,6 +25,7 @@ from console.client.shapes import (
     Attempt,
     BulkAnswer,
     Decision,
+    FacePlaces,
     Job,
     Key,
     Me,
@@ -200,6 +201,17 @@ def picture(job_id: str, url: str) -> Call[bytes]:
     return Call(
         method="GET", path=address("/v1/jobs/{job_id}/evidence/{name}", job_id, name), read=bytes
     )
+
+
+def media(job_id: str) -> Call[bytes]:
+    """The video that was judged, whole, in memory: of a large one, ask its address in ranges."""
+    return Call(method="GET", path=address("/v1/jobs/{job_id}/media", job_id), read=bytes)
+
+
+def faces(job_id: str, *, start_ms: int = 0, end_ms: int | None = None) -> Call[FacePlaces]:
+    """Where the faces of a stretch are; `next_ms` says where to go on, None where nothing follows."""
+    options = _given({"start_ms": start_ms, "end_ms": end_ms})
+    return Call(method="GET", path=address("/v1/jobs/{job_id}/faces", job_id, **options))
 
 
 def cancel(job_id: str) -> Call[Job]:

@@ -17,6 +17,8 @@ class Operations:
     wait = Talks(describe.wait)
     verdict = Asks(describe.verdict)
     picture = Asks(describe.picture)
+    media = Asks(describe.media)
+    faces = Asks(describe.faces)
     cancel = Asks(describe.cancel)
     rerun = Asks(describe.rerun)
     erase = Asks(describe.erase)

@@ -13,6 +13,14 @@ class Headline(TypedDict):
     reasons: list[str]
 
 
+class FacePlaces(TypedDict):
+    """Where the faces of a stretch are."""
+
+    looks: list[tuple[int, int, list[float]]]
+    """(milliseconds, number of the face, x0 y0 x1 y1 as shares of the frame)."""
+    next_ms: int | None
+
+
 class Job(TypedDict):
     """A job, as GET /v1/jobs/{id} shows it."""
 

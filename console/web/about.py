@@ -81,7 +81,12 @@ def startup(found: WebServicesDep, response: Response) -> Readiness:
 )
 def ready(found: WebServicesDep, response: Response) -> Readiness:
     """Database, Redis, a worker of each role, and one for every plugin that a job would ask for."""
-    return _answer(response, (_database(found), _redis(found), *_roles(found), _scorers(found)))
+    return _answer(response, ready_parts(found))
+
+
+def ready_parts(found: WebServices) -> tuple[Part, ...]:
+    """What a new job needs, each with its state, and the fix where it is bad."""
+    return (_database(found), _redis(found), *_roles(found), _scorers(found))
 
 
 def _answer(response: Response, parts: tuple[Part, ...]) -> Readiness:

@@ -8,7 +8,7 @@ from redis import Redis
 from starlette.middleware.sessions import SessionMiddleware
 
 from console.web import about, control, decisions, jobs, keys, page, problems, stream_page, streams
-from console.web.described import docs
+from console.web.described import docs, server_pages
 from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
 from console.web.door.guard import Guard
@@ -82,6 +82,7 @@ def create_app(
         docs,
         page,
         script_route,
+        server_pages,
         stream_page,
     ):
         app.include_router(part.router)

@@ -51,6 +51,8 @@ _TABLE: dict[str, dict[str, Permission | str]] = {
     # The page
     "/": {"GET": "jobs.read", "POST": "jobs.submit"},
     "/undecided": {"GET": "jobs.read"},
+    "/detectors": {"GET": "about.read"},
+    "/health": {"GET": "about.read"},
     "/streams": {"GET": "jobs.read"},
     "/streams/{stream_id}": {"GET": "verdicts.read"},
     "/jobs/{job_id}": {"GET": "verdicts.read"},

@@ -38,9 +38,9 @@ def test_every_address_of_the_api_has_its_call(platform: Platform) -> None:
         for method in methods
         if address.startswith("/v1/")
     }
-    # The page's player asks for these three; the schema is in the client itself.
-    beside = {("GET", f"/v1/jobs/{{job_id}}/{part}") for part in ("media", "rendition", "faces")}
-    assert offered - beside - {("GET", "/v1/schema/verdict")} == described
+    # The page's player asks for a rendition; the schema is in the client itself.
+    beside = {("GET", "/v1/jobs/{job_id}/rendition"), ("GET", "/v1/schema/verdict")}
+    assert offered - beside == described
 
 
 def test_both_clients_offer_every_description() -> None:
@@ -73,6 +73,7 @@ def test_the_client_does_what_the_api_does(platform: Platform, client: Client, v
     made = client.decide(job["id"], "fake", rationale="seen")
     assert made in list(client.decisions())
     assert client.rerun(job["id"])["generation"] == 1
+    assert client.media(job["id"]) == video.read_bytes()
     assert client.cancel(job["id"])["job_status"] == "cancelled"
     assert client.verdict(job["id"], generation=0) == verdict
     assert client.erase(job["id"]) == client.erase(job["id"])
@@ -94,6 +95,7 @@ async def _awaited(client: Client, job_id: str, stream_id: str) -> dict[str, Any
     found["job"] = await many.job(job_id)
     found["verdict"] = await many.wait(job_id)
     found["on job"] = await many.decisions_on(job_id)
+    found["faces"] = await many.faces(job_id, start_ms=100)
     found["events"] = [event["type"] async for event in many.job_events(job_id)]
     found["stream"] = await many.stream(stream_id)
     found["windows"] = [each["index"] async for each in many.stream_windows(stream_id)]
@@ -110,6 +112,7 @@ def _asked(client: Client, job_id: str, stream_id: str) -> dict[str, Any]:
         "job": client.job(job_id),
         "verdict": client.wait(job_id),
         "on job": client.decisions_on(job_id),
+        "faces": client.faces(job_id, start_ms=100),
         "events": [event["type"] for event in client.job_events(job_id)],
         "stream": client.stream(stream_id),
         "windows": [each["index"] for each in client.stream_windows(stream_id)],
@@ -137,6 +140,7 @@ def test_awaited_answers_are_those_of_the_blocking_client(
     assert awaited == asked
     assert asked["events"] == ["job.succeeded", "decision.made", "end"]
     assert asked["windows"] == [0, 1, 2]
+    assert asked["faces"] == {"looks": [], "next_ms": None}
     assert [i for i in asked["told"] if i is not None][-1] == 2
     assert [set(each) for each in asked["status"]] == [{"job"}, {"problem"}]
     assert len(asked["jobs"]) == 2

@@ -1,0 +1,58 @@
+"""/detectors and /health for people: what judges here, and whether a new video would be worked on."""
+
+from contextlib import suppress
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from redis.exceptions import RedisError
+
+from console.show.listing import describe
+from console.web.about import ready_parts
+from console.web.page import html
+from console.web.services import WebServices, WebServicesDep
+from detect_plugins.catalogue import load_catalogue
+from unmask.errors import UnmaskError
+from workers.broker.lifesigns import served
+from workers.jobs.removal.retention import described
+from workers.jobs.selection import select
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/detectors")
+def detectors(found: WebServicesDep) -> HTMLResponse:
+    """Each detector: what it looks for, by which paper, with which weights, and who serves it."""
+    rows = [describe(entry, found.settings) for entry in load_catalogue().entries]
+    return html(
+        found,
+        "detectors.html",
+        title="Detectors",
+        rows=sorted(rows, key=lambda row: (row["state"] != "ready", row["key"])),
+        serving=_serving(found),
+        refresh=False,
+    )
+
+
+@router.get("/health")
+def health(found: WebServicesDep) -> HTMLResponse:
+    """What a new job needs, part by part; and how long what is kept."""
+    parts = ready_parts(found)
+    return html(
+        found,
+        "health.html",
+        title="Health",
+        parts=parts,
+        ready=all(part.state == "ok" for part in parts),
+        broken=[f"{entry.key}: {entry.error}" for entry in load_catalogue().broken()],
+        kept=described(found.settings),
+        refresh=False,
+    )
+
+
+def _serving(found: WebServices) -> dict[str, bool]:
+    """Key of each plugin that a job would ask for -> whether a scoring worker has its weights."""
+    with suppress(RedisError, UnmaskError):
+        asked = select(load_catalogue(), found.settings).scoring
+        alive = served(found.redis, [ref.slug for ref in asked])
+        return {ref.key: alive[ref.slug] for ref in asked}
+    return {}
