@@ -7,8 +7,8 @@ from detect_plugins.focus.detector import FocusDetector
 from detect_plugins.llsm.detector import LlsmDetector
 from detect_plugins.lrl.detector import LrlDetector
 from detect_plugins.sola.detector import SolaDetector
-from research.toys.learn import Pupil, Task
 from research.toys.drawn_tasks import cue, odd_part
+from research.toys.learn import Pupil, Task
 from trainers.config import FocusLoss, LlsmLoss, LrlLoss, SolaLoss
 from trainers.training.starts.imagenet import ImageNet
 

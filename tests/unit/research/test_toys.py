@@ -6,8 +6,8 @@ import torch
 
 from detect_plugins.focus.detector import FocusDetector
 from research.toys.__main__ import orderings
-from research.toys.learn import Learnt, Pupil, examine, teach
 from research.toys.drawn_tasks import Drawn, cue, odd_part
+from research.toys.learn import Learnt, Pupil, examine, teach
 from research.toys.questions import QUESTIONS
 from trainers.config import FocusLoss
 
