@@ -413,6 +413,7 @@ def schema() -> None:
 
 @keys_app.command("create", epilog="Example: unmask keys create --name backend --role submitter")
 def keys_create(
+    *,
     name: Annotated[str, typer.Option(help="Whose it is; decisions made with it carry this.")],
     role: Annotated[str, typer.Option(help="submitter, reader, moderator or admin.")],
     tenant: Annotated[str, typer.Option(help="Whose jobs it may see.")] = "default",
@@ -421,14 +422,27 @@ def keys_create(
         typer.Option(help="A permission such as jobs.submit, to give fewer than the role's."),
     ] = None,
     days: Annotated[float | None, typer.Option(help="It ends after so many.", min=0)] = None,
+    jobs_per_day: Annotated[
+        int | None, typer.Option(help="Jobs it may hand in within a day.", min=0)
+    ] = None,
+    bytes_per_day: Annotated[
+        int | None, typer.Option(help="Bytes it may hand in within a day.", min=0)
+    ] = None,
 ) -> None:
     """Make a key and print it, this once: only its hash is kept."""
     from console.commands.keys import run_create  # noqa: PLC0415
+    from unmask.requests.tenant_rules import Quota  # noqa: PLC0415
 
-    settings = load_settings()
-    scopes = tuple(scope or ())
     raise typer.Exit(
-        run_create(settings, tenant=tenant, name=name, role=role, scopes=scopes, days=days)
+        run_create(
+            load_settings(),
+            tenant=tenant,
+            name=name,
+            role=role,
+            scopes=tuple(scope or ()),
+            days=days,
+            quota=Quota(jobs=jobs_per_day, bytes=bytes_per_day),
+        )
     )
 
 

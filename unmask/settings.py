@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from unmask.errors import ConfigError
+from unmask.requests.tenant_rules import Kind, Quota, TenantRules
 
 EngineName = Literal["auto", "torch", "openvino", "onnxruntime", "tensorrt", "inductor"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -42,6 +43,12 @@ class Settings(BaseSettings):
     """A job is erased whole so long after it ended, and a receipt is kept."""
     decision_retention_hours: float = Field(default=math.inf, ge=0, allow_inf_nan=True)
     """Moderators' decisions are deleted so long after they were made."""
+    jobs_per_day: int | None = Field(default=None, ge=0)
+    """Jobs that one tenant may hand in within a day. None: any number."""
+    bytes_per_day: int | None = Field(default=None, ge=0)
+    """Bytes of uploads, and of media named by path, that one tenant may hand in within a day."""
+    tenants: dict[str, TenantRules] = Field(default_factory=dict)
+    """By name: what is otherwise for that tenant, of the seven settings above."""
 
     face_detector: str = "auto"
     """auto, retinaface, mtcnn, haar, or onnx:PATH."""
@@ -149,6 +156,22 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database_url or f"sqlite:///{self.data_dir / 'unmask.sqlite3'}"
+
+    def kept_hours(self, kind: Kind, tenant: str | None = None) -> float:
+        """How long a kind of data is kept, of that tenant or of everybody else."""
+        name = f"{kind}_retention_hours"
+        own = getattr(self.tenants.get(tenant or ""), name, None)
+        hours: float = getattr(self, name) if own is None else own
+        return hours
+
+    def quota(self, tenant: str) -> Quota:
+        """What a tenant may hand in within a day."""
+        own = self.tenants.get(tenant, TenantRules())
+        jobs, size = own.jobs_per_day, own.bytes_per_day
+        return Quota(
+            jobs=self.jobs_per_day if jobs is None else jobs,
+            bytes=self.bytes_per_day if size is None else size,
+        )
 
     def uploads(self) -> Path:
         """The folder that the API writes uploads to, and nobody else."""

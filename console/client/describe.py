@@ -398,9 +398,19 @@ def create_key(
     scopes: Sequence[str] = (),
     days: float | None = None,
     rate: str | None = None,
+    jobs_per_day: int | None = None,
+    bytes_per_day: int | None = None,
 ) -> Call[NewKey]:
     """A new key of one's own tenant; the answer holds its secret, this once."""
-    content = {"name": name, "role": role, "scopes": list(scopes), "days": days, "rate": rate}
+    content = {
+        "name": name,
+        "role": role,
+        "scopes": list(scopes),
+        "days": days,
+        "rate": rate,
+        "jobs_per_day": jobs_per_day,
+        "bytes_per_day": bytes_per_day,
+    }
     return Call(method="POST", path=address("/v1/keys"), **as_json(_given(content)))
 
 

@@ -109,6 +109,8 @@ class Key(TypedDict):
     role: str
     scopes: list[str]
     rate: str | None
+    jobs_per_day: int | None
+    bytes_per_day: int | None
     created_by: str
     created_at: str
     expires_at: str | None

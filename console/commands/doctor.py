@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -30,6 +31,7 @@ from unmask.bundle import read_card, verify_weights
 from unmask.errors import UnmaskError
 from unmask.frozen import Frozen
 from unmask.policy import load_policy
+from unmask.requests.tenant_rules import Kind
 from unmask.settings import Settings
 from unmask.system.requirements import install
 from workers.engines.manage import list_engines, runtimes
@@ -71,6 +73,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from _disk(settings)
     yield from _rules(settings)
     yield from _retention(settings)
+    yield from _quotas(settings)
 
 
 def run_doctor(settings: Settings, *, as_json: bool) -> int:
@@ -390,8 +393,26 @@ def _rules(settings: Settings) -> Iterator[Check]:
 
 def _retention(settings: Settings) -> Iterator[Check]:
     """How long each kind is kept; the sweeper deletes what is over."""
-    for kind in ("upload", "evidence", "score", "verdict", "decision"):
-        hours: float = getattr(settings, f"{kind}_retention_hours")
-        kept = "kept for ever" if math.isinf(hours) else f"kept for {hours:g} h"
-        yield Check(part="Retention", name=f"{kind}s", state=State.OK, detail=kept)
+    for kind in get_args(Kind):
+        kept = [f"kept {_for(settings.kept_hours(kind))}"]
+        for tenant, rules in sorted(settings.tenants.items()):
+            if getattr(rules, f"{kind}_retention_hours") is not None:
+                kept.append(f"{tenant}: {_for(settings.kept_hours(kind, tenant))}")
+        yield Check(part="Retention", name=f"{kind}s", state=State.OK, detail="; ".join(kept))
     yield Check(part="Retention", name="crops", state=State.OK, detail="kept until the verdict")
+
+
+def _for(hours: float) -> str:
+    return "for ever" if math.isinf(hours) else f"for {hours:g} h"
+
+
+def _quotas(settings: Settings) -> Iterator[Check]:
+    """What a tenant may hand in within a day; keys may have limits of their own."""
+    for unit in ("jobs", "bytes"):
+        everybody = getattr(settings, f"{unit}_per_day")
+        said = ["no limit" if everybody is None else f"{everybody} a day"]
+        for tenant, rules in sorted(settings.tenants.items()):
+            own = getattr(rules, f"{unit}_per_day")
+            if own is not None:
+                said.append(f"{tenant}: {own} a day")
+        yield Check(part="Quotas", name=unit, state=State.OK, detail="; ".join(said))

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from unmask.errors import ConfigError
 from unmask.requests.permissions import PERMISSIONS, ROLES
+from unmask.requests.tenant_rules import Quota
 from unmask.settings import Settings
 from workers.store import Store
 from workers.store.keys import expiry
@@ -20,6 +21,7 @@ def run_create(
     role: str,
     scopes: tuple[str, ...],
     days: float | None,
+    quota: Quota,
 ) -> int:
     """Print the new key's secret alone on standard output. Raises ConfigError, StoreError."""
     known = next((r for r in ROLES if r == role), None)
@@ -38,6 +40,7 @@ def run_create(
         scopes=wanted,
         expires_at=expiry(days),
         created_by="command line",
+        quota=quota,
     )
     store.close()
     sys.stdout.write(secret + "\n")

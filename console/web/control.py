@@ -71,16 +71,18 @@ def rerun_job(
     check_policy(found, wanted.policy)
     if wanted.sample is not None:
         parse_policy(wanted.sample)
-    job = rerun(
-        found.store,
-        found.redis,
-        found.settings,
-        job_id,
-        plugins=wanted.plugins,
-        policy=wanted.policy,
-        sample=wanted.sample,
-        actor=found.actor.id,
-    )
+    with found.quotas.charged(found.actor, 0) as charge:
+        job = rerun(
+            found.store,
+            found.redis,
+            found.settings,
+            job_id,
+            plugins=wanted.plugins,
+            policy=wanted.policy,
+            sample=wanted.sample,
+            actor=found.actor.id,
+        )
+        charge.kept = True
     view = JobView.of(job, found.progress(job))
     return JSONResponse(view.model_dump(mode="json"), status_code=202)
 

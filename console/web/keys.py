@@ -12,6 +12,7 @@ from console.web.services import WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.requests.permissions import Permission, Role
+from unmask.requests.tenant_rules import Quota
 from workers.store.keys import ApiKey, expiry
 
 router = APIRouter(prefix="/v1", tags=["identity"])
@@ -30,6 +31,9 @@ class KeyWanted(Frozen):
     """It ends after so many; null: never."""
     rate: str | None = Field(default=None, max_length=64)
     """Such as 100/minute."""
+    jobs_per_day: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    """What it may hand in within a day, beside what the tenant may."""
+    bytes_per_day: int | None = Field(default=None, ge=0, le=2**62)
 
 
 class KeyMade(ApiKey):
@@ -63,6 +67,7 @@ def create(wanted: KeyWanted, found: WebServicesDep) -> JSONResponse:
         scopes=wanted.scopes,
         expires_at=expiry(wanted.days),
         rate=wanted.rate,
+        quota=Quota(jobs=wanted.jobs_per_day, bytes=wanted.bytes_per_day),
         created_by=found.actor.id,
     )
     found.store.actions.add(

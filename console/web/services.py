@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from console.web.answers import Progress
 from console.web.identity.actor import OPEN, Actor
+from console.web.identity.quotas import Quotas
 from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
@@ -32,6 +33,11 @@ class WebServices:
     def root(self) -> str:
         """The path under which a reverse proxy shows this server; empty, or without a final /."""
         return self.settings.root_path.rstrip("/")
+
+    @property
+    def quotas(self) -> Quotas:
+        """How much may be handed in."""
+        return Quotas(self.redis, self.settings)
 
     def job(self, job_id: str) -> JobRow:
         """The job. Raises InputError (not_found) for an unknown id, and for another tenant's."""

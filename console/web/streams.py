@@ -121,12 +121,14 @@ def create_stream(wanted: StreamSubmission, found: WebServicesDep) -> JSONRespon
     check_policy(found, wanted.policy)
     source = source_of(wanted.url, found.settings, transport=wanted.transport)
     permitted(source, found.settings)
-    row = found.store.streams.create(
-        found.actor.tenant,
-        places.shown(wanted.url),
-        StreamWanted(address=wanted.url, **wanted.model_dump(exclude={"url"})),
-        found.actor.id,
-    )
+    with found.quotas.charged(found.actor, 0) as charge:
+        row = found.store.streams.create(
+            found.actor.tenant,
+            places.shown(wanted.url),
+            StreamWanted(address=wanted.url, **wanted.model_dump(exclude={"url"})),
+            found.actor.id,
+        )
+        charge.kept = True
     _noted(found, "stream.create", row.id)
     return JSONResponse(
         StreamView.of(row).model_dump(mode="json"),

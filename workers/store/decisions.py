@@ -10,6 +10,7 @@ from unmask.verdict.decision import Decision, DecisionGiven, Stance
 from workers.store.clock import now, stamp
 from workers.store.outgoing.outbox import DECISION_MADE, write_event
 from workers.store.sql_tables import DECISIONS, JOBS
+from workers.store.whose import EVERYBODY, Whose
 
 _CHUNK = 500
 
@@ -56,10 +57,13 @@ class DecisionLog:
             write_event(connection, job.tenant, DECISION_MADE, job_id, data)
         return made
 
-    def delete(self, made_before: datetime) -> int:
+    def delete(self, made_before: datetime, *, whose: Whose = EVERYBODY) -> int:
         """Retention: delete what was decided before then; how many."""
+        theirs = select(JOBS.c.id).where(whose.jobs())
         with self._begin() as connection:
-            old = delete(DECISIONS).where(DECISIONS.c.created_at < stamp(made_before))
+            old = delete(DECISIONS).where(
+                DECISIONS.c.created_at < stamp(made_before), DECISIONS.c.job_id.in_(theirs)
+            )
             return connection.execute(old).rowcount
 
     def page(self, tenant: str, after: int = 0, limit: int = 100) -> list[Decision]:

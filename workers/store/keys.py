@@ -15,6 +15,7 @@ from sqlalchemy import Connection, insert, select, update
 from unmask.errors import ConfigError
 from unmask.frozen import Frozen
 from unmask.requests.permissions import ALLOWED, Permission, Role
+from unmask.requests.tenant_rules import Quota
 from workers.store.clock import now, stamp
 from workers.store.sql_tables import API_KEYS
 
@@ -35,6 +36,9 @@ class ApiKey(Frozen):
     """Fewer permissions than the role's; empty for all of them."""
     rate: str | None
     """Requests it may make, such as "100/minute", in the place of the settings' limit."""
+    jobs_per_day: int | None = None
+    """What it may hand in within a day, beside what its tenant may."""
+    bytes_per_day: int | None = None
     created_by: str
     created_at: str
     expires_at: str | None
@@ -65,6 +69,7 @@ class KeyRing:
         scopes: Sequence[Permission] = (),
         expires_at: datetime | None = None,
         rate: str | None = None,
+        quota: Quota | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key and its secret, which nobody can read again.
 
@@ -88,6 +93,8 @@ class KeyRing:
             "role": role,
             "scopes": json.dumps(list(scopes)),
             "rate": rate,
+            "jobs_per_day": quota and quota.jobs,
+            "bytes_per_day": quota and quota.bytes,
             "secret_sha256": _hash(secret),
             "created_by": created_by,
             "created_at": now(),

@@ -4,6 +4,7 @@ Every frame score is kept, however small: filtering happens on read.
 """
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -144,6 +145,8 @@ API_KEYS = Table(
     Column("role", String(16), nullable=False),
     Column("scopes", Text, nullable=False),  # JSON [permission]; empty: all of the role's
     Column("rate", String(64), nullable=True),  # its own limit in the place of the settings'
+    Column("jobs_per_day", Integer, nullable=True),  # NULL: as many as its tenant may
+    Column("bytes_per_day", BigInteger, nullable=True),
     Column("secret_sha256", String(64), nullable=False),
     Column("created_by", String(200), nullable=False),
     Column("created_at", String(32), nullable=False),

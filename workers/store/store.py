@@ -43,6 +43,7 @@ from workers.store.rows import (
 )
 from workers.store.sql_tables import FRAME_SCORES, JOB_FACETS, JOBS, VERDICTS
 from workers.store.streams import StreamTable
+from workers.store.whose import EVERYBODY, Whose
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500
@@ -271,7 +272,9 @@ class Store:
                     connection.execute(insert(JOB_FACETS), facets)
         return self.job(job_id) if changed else None
 
-    def release_uploads(self, ended_before: datetime, limit: int = 500) -> list[str]:
+    def release_uploads(
+        self, ended_before: datetime, limit: int = 500, *, whose: Whose = EVERYBODY
+    ) -> list[str]:
         """Give up uploads whose jobs all ended before then; their names, for the caller to delete.
 
         From then on no job of theirs can be re-run. What one call returns, no other does.
@@ -284,7 +287,12 @@ class Store:
             others.c.upload_deleted_at.is_(None),
             others.c.state.in_(_OPEN) | (others.c.updated_at >= stamp(ended_before)),
         )
-        due = select(JOBS.c.upload).where(*over, *held, ~used.exists()).distinct().limit(limit)
+        due = (
+            select(JOBS.c.upload)
+            .where(*over, *held, whose.jobs(), ~used.exists())
+            .distinct()
+            .limit(limit)
+        )
         released = []
         with self._begin() as connection:
             names = connection.execute(due).scalars().all()
@@ -303,16 +311,30 @@ class Store:
                     connection.rollback()
         return released
 
-    def ended(self, before: datetime, limit: int = 500) -> list[tuple[str, str]]:
+    def ended(
+        self, before: datetime, limit: int = 500, *, whose: Whose = EVERYBODY
+    ) -> list[tuple[str, str]]:
         """Jobs that ended before then, with their tenants."""
-        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(before))
+        over = (whose.jobs(), JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(before))
         query = select(JOBS.c.id, JOBS.c.tenant).where(*over).limit(limit)
         with self._begin() as connection:
             return [(row.id, row.tenant) for row in connection.execute(query)]
 
-    def delete_scores(self, ended_before: datetime, limit: int = 500) -> int:
+    def tenants_of(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """The tenants of those of the jobs that there are."""
+        found: dict[str, str] = {}
+        with self._begin() as connection:
+            for start in range(0, len(job_ids), _CHUNK):
+                some = job_ids[start : start + _CHUNK]
+                query = select(JOBS.c.id, JOBS.c.tenant).where(JOBS.c.id.in_(some))
+                found |= {row.id: row.tenant for row in connection.execute(query)}
+        return found
+
+    def delete_scores(
+        self, ended_before: datetime, limit: int = 500, *, whose: Whose = EVERYBODY
+    ) -> int:
         """Retention: delete frame scores of up to `limit` jobs that ended before then; how many."""
-        over = (JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(ended_before))
+        over = (whose.jobs(), JOBS.c.state.not_in(_OPEN), JOBS.c.updated_at < stamp(ended_before))
         some = select(FRAME_SCORES.c.job_id).join(JOBS, JOBS.c.id == FRAME_SCORES.c.job_id)
         with self._begin() as connection:
             ids = connection.execute(some.where(*over).distinct().limit(limit)).scalars().all()

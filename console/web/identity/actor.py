@@ -5,6 +5,7 @@ from typing import Literal
 from unmask.frozen import Frozen
 from unmask.requests.job_details import DEFAULT_TENANT
 from unmask.requests.permissions import ALLOWED, Role
+from unmask.requests.tenant_rules import Quota
 
 
 class Actor(Frozen):
@@ -20,6 +21,8 @@ class Actor(Frozen):
     how: Literal["key", "session", "open"]
     rate: str | None = None
     """Its own rate limit."""
+    quota: Quota = Quota()
+    """What a key may hand in, beside what its tenant may."""
     csrf: str = ""
     """What a session's own page must send along with every change."""
 

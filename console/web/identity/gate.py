@@ -12,6 +12,7 @@ from console.web.identity.rates import RateLimits
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from console.web.problems import Refusal
 from unmask.requests.permissions import ALLOWED, ROLES
+from unmask.requests.tenant_rules import Quota
 from workers.store import Store
 from workers.store.keys import ApiKey
 
@@ -96,6 +97,7 @@ def actor_of_key(key: ApiKey) -> Actor:
         permissions=key.permissions,
         how="key",
         rate=key.rate,
+        quota=Quota(jobs=key.jobs_per_day, bytes=key.bytes_per_day),
     )
 
 

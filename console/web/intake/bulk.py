@@ -13,6 +13,7 @@ from console.web.answers import JobView, PathSubmission
 from console.web.described.examples import PROBLEMS
 from console.web.intake.bodies import short_body
 from console.web.intake.submission import submit_reference
+from console.web.problems import Refusal
 from console.web.services import WebServices, WebServicesDep
 from unmask.errors import InputError, ReasonCode, UnmaskError
 
@@ -132,6 +133,8 @@ def _tried(one: Callable[[str], dict[str, Any]], line: str) -> dict[str, Any]:
         return one(line)
     except UnmaskError as error:
         problem = {"code": error.code.value, "detail": error.message, "fix": error.fix}
+    except Refusal as error:
+        problem = {"code": error.code, "detail": error.detail, "fix": error.fix}
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "line"

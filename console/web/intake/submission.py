@@ -169,6 +169,9 @@ def submit_reference(
 
 async def by_upload(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:
     """Stream the form's file to disk and submit it; it is removed where a job has it already."""
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else 0
+    await run_in_threadpool(found.quotas.expect, found.actor, size)
     upload = await receive(request, found.settings.uploads(), found.settings.max_bytes)
     created = False
     try:
@@ -205,20 +208,23 @@ def _submit(
         known = None if sha256 is None else _same_bytes(found, sha256)
         if known is not None:
             return known, False
-    job, created = create(
-        found.store,
-        found.settings,
-        media,
-        filename=name,
-        plugins=options.plugins,
-        policy=options.policy,
-        sample=options.sample,
-        idempotency_key=key,
-        body_sha256=sha256,
-        tenant=found.actor.tenant,
-        details=options.details,
-        submitted_by=found.actor.id if found.actor.is_known else None,
-    )
+    size = media.stat().st_size if isinstance(media, Path) else 0
+    with found.quotas.charged(found.actor, size) as charge:
+        job, created = create(
+            found.store,
+            found.settings,
+            media,
+            filename=name,
+            plugins=options.plugins,
+            policy=options.policy,
+            sample=options.sample,
+            idempotency_key=key,
+            body_sha256=sha256,
+            tenant=found.actor.tenant,
+            details=options.details,
+            submitted_by=found.actor.id if found.actor.is_known else None,
+        )
+        charge.kept = created
     if created:
         try:
             enqueue_ingest(found.redis, job.submission, priority=job.details.priority)

@@ -12,11 +12,13 @@ import structlog
 from redis import Redis
 
 from unmask.errors import InputError
+from unmask.requests.tenant_rules import Kind
 from unmask.settings import Settings
 from workers.jobs.removal.erase import erase, purge_erased
-from workers.jobs.removal.upload_retention import delete_old_uploads, upload_name
+from workers.jobs.removal.upload_retention import delete_old_uploads, groups, upload_name
 from workers.jobs.renditions.shelf import Shelf
 from workers.store import JobRow, Store
+from workers.store.whose import Whose
 
 log = structlog.get_logger(__name__)
 
@@ -31,19 +33,31 @@ def delete_expired(store: Store, redis: "Redis", settings: Settings) -> Counter[
     """
     done: Counter[str] = Counter()
     done["uploads_deleted"] = delete_old_uploads(store, settings)
-    done["evidence_deleted"] = _delete_evidence(settings)
+    done["evidence_deleted"] = _delete_evidence(store, settings)
     done["renditions_deleted"] = _delete_renditions(store, settings)
-    if (before := _cutoff(settings.score_retention_hours)) is not None:
-        done["scores_deleted"] = store.delete_scores(before, _AT_ONCE)
-    if (before := _cutoff(settings.decision_retention_hours)) is not None:
-        done["decisions_deleted"] = store.decisions.delete(before)
-    if (before := _cutoff(settings.verdict_retention_hours)) is not None:
-        for job_id, tenant in store.ended(before, _AT_ONCE):
+    for whose in groups(settings):
+        done += _delete_rows(store, redis, settings, whose)
+    done["late_keys_deleted"] = purge_erased(store, redis, settings)
+    return +done
+
+
+def _delete_rows(store: Store, redis: "Redis", settings: Settings, whose: Whose) -> Counter[str]:
+    """What of it lies in the database."""
+    done: Counter[str] = Counter()
+
+    def cutoff(kind: Kind) -> datetime | None:
+        return _cutoff(settings.kept_hours(kind, whose.only))
+
+    if (before := cutoff("score")) is not None:
+        done["scores_deleted"] = store.delete_scores(before, _AT_ONCE, whose=whose)
+    if (before := cutoff("decision")) is not None:
+        done["decisions_deleted"] = store.decisions.delete(before, whose=whose)
+    if (before := cutoff("verdict")) is not None:
+        for job_id, tenant in store.ended(before, _AT_ONCE, whose=whose):
             with suppress(InputError):  # somebody else erased it meanwhile
                 erase(store, redis, settings, job_id, tenant=tenant, actor="retention")
                 done["jobs_erased"] += 1
-    done["late_keys_deleted"] = purge_erased(store, redis, settings)
-    return +done
+    return done
 
 
 def _delete_renditions(store: Store, settings: Settings) -> int:
@@ -87,16 +101,24 @@ def _cutoff(hours: float) -> datetime | None:
     return None if hours * 3600 > now_s else datetime.fromtimestamp(now_s - hours * 3600, UTC)
 
 
-def _delete_evidence(settings: Settings) -> int:
-    before = _cutoff(settings.evidence_retention_hours)
-    if before is None:
+def _delete_evidence(store: Store, settings: Settings) -> int:
+    hours = [settings.kept_hours("evidence", whose.only) for whose in groups(settings)]
+    first = _cutoff(min(hours))
+    if first is None:
         return 0
-    gone = 0
+    old: dict[Path, float] = {}
     for folder in (settings.data_dir / "evidence").glob("*/*"):
         with suppress(FileNotFoundError):
-            if folder.stat().st_mtime < before.timestamp():
-                shutil.rmtree(folder, ignore_errors=True)
-                gone += 1
-                with suppress(OSError):
-                    folder.parent.rmdir()  # the last generation's went
+            written_s = folder.stat().st_mtime
+            if written_s < first.timestamp():
+                old[folder] = written_s
+    tenants = store.tenants_of(sorted({folder.parent.name for folder in old}))
+    gone = 0
+    for folder, written_s in old.items():
+        own = _cutoff(settings.kept_hours("evidence", tenants.get(folder.parent.name)))
+        if own is not None and written_s < own.timestamp():
+            shutil.rmtree(folder, ignore_errors=True)
+            gone += 1
+            with suppress(OSError):
+                folder.parent.rmdir()  # the last generation's went
     return gone

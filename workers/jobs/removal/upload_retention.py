@@ -3,6 +3,7 @@
 import re
 import stat
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import structlog
 
 from unmask.settings import Settings
 from workers.store import Store
+from workers.store.whose import Whose
 
 log = structlog.get_logger(__name__)
 
@@ -33,12 +35,23 @@ def delete_old_uploads(store: Store, settings: Settings) -> int:
     A job that is re-run holds on to its upload, and the time counts anew from its end.
     Raises StoreError; what the file system refuses is logged, and tried again as a stray.
     """
-    folder, kept_s = settings.uploads(), settings.upload_retention_hours * 3600
-    now_s = time.time()
-    names = set(_strays(store, folder, now_s - max(STRAY_AFTER_S, kept_s)))
-    if kept_s <= now_s:
-        names |= set(store.release_uploads(datetime.fromtimestamp(now_s - kept_s, UTC)))
+    folder, now_s = settings.uploads(), time.time()
+    names: set[str] = set()
+    longest_s = STRAY_AFTER_S
+    for whose in groups(settings):
+        kept_s = settings.kept_hours("upload", whose.only) * 3600
+        longest_s = max(longest_s, kept_s)
+        if kept_s <= now_s:
+            before = datetime.fromtimestamp(now_s - kept_s, UTC)
+            names |= set(store.release_uploads(before, whose=whose))
+    names |= set(_strays(store, folder, now_s - longest_s))
     return sum(_delete(folder / name) for name in sorted(names))
+
+
+def groups(settings: Settings) -> Iterator[Whose]:
+    """Tenants whose data is kept by rules of their own, and all the others together."""
+    yield Whose(besides=tuple(settings.tenants))
+    yield from (Whose(only=tenant) for tenant in settings.tenants)
 
 
 def _strays(store: Store, folder: Path, written_before_s: float) -> list[str]:

@@ -15,11 +15,13 @@ from ingest.publish import RedisPublisher
 from tests.fakes import KEY
 from tests.integration.workers.clips import pan
 from tests.integration.workers.crew import Crew
-from tests.integration.workers.handing_in import submit
+from tests.integration.workers.handing_in import kept_scores, submit
 from tests.unit.workers.making import REF, closed, result, scores
 from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
+from unmask.requests.job_details import DEFAULT_TENANT
+from unmask.requests.tenant_rules import TenantRules
 from unmask.settings import Settings
 from unmask.verdict.decision import DecisionGiven
 from workers.jobs.orders.cancel import cancel
@@ -60,9 +62,9 @@ def store(settings: Settings, site: Path) -> Iterator[Store]:
     found.close()
 
 
-def _upload(settings: Settings) -> Path:
-    settings.uploads().mkdir(parents=True)
-    path = settings.uploads() / UPLOAD
+def _upload(settings: Settings, name: str = UPLOAD) -> Path:
+    settings.uploads().mkdir(parents=True, exist_ok=True)
+    path = settings.uploads() / name
     pan(path.with_suffix(".mp4")).rename(path)
     return path
 
@@ -172,11 +174,15 @@ def _traces(settings: Settings, redis: Redis, *needles: bytes) -> list[str]:
     return found
 
 
-def _judged(store: Store, redis: Redis, settings: Settings) -> tuple[str, str, bytes]:
+def _judged(
+    store: Store, redis: Redis, settings: Settings, tenant: str = DEFAULT_TENANT
+) -> tuple[str, str, bytes]:
     """A job with all that one can have: its id, its hash, and bytes of its pixels."""
-    path = _upload(settings)
+    path = _upload(settings, UPLOAD if tenant == DEFAULT_TENANT else UPLOAD[::-1])
     sha256 = "ab" * 32
-    row, _ = create(store, settings, path, filename=NAME, body_sha256=sha256, idempotency_key="k")
+    row, _ = create(
+        store, settings, path, filename=NAME, body_sha256=sha256, idempotency_key="k", tenant=tenant
+    )
     enqueue_ingest(redis, row.submission)
     publisher = RedisPublisher(redis, settings)
     publisher.begin(row.submission)
@@ -289,3 +295,28 @@ def test_each_kind_goes_when_its_time_is_up(store: Store, redis: Redis, settings
     over = settings.model_copy(update=_KEPT | {"verdict_retention_hours": 0.0})
     assert delete_expired(store, redis, over)["jobs_erased"] == 1
     assert store.job(job_id) is None and store.erasure.receipt(job_id) is not None
+
+
+def test_a_tenants_data_goes_by_its_own_rules(
+    store: Store, redis: Redis, settings: Settings
+) -> None:
+    mine, _, _ = _judged(store, redis, settings)
+    theirs, _, _ = _judged(store, redis, settings, "acme")
+    kinds = ("upload", "evidence", "score", "decision")
+    at_once = TenantRules(**{f"{kind}_retention_hours": 0.0 for kind in kinds})  # type: ignore[arg-type]
+    ruled = settings.model_copy(update=_KEPT | {"tenants": {"acme": at_once, "other": at_once}})
+    done = delete_expired(store, redis, ruled)
+    assert {k: done[k] for k in done if k != "renditions_deleted"} == {
+        "uploads_deleted": 1, "evidence_deleted": 1, "scores_deleted": 5, "decisions_deleted": 1,
+    }  # fmt: skip
+    for job_id, left in ((mine, 1), (theirs, 0)):
+        assert len(list((settings.data_dir / "evidence").glob(f"{job_id}/0"))) == left
+        assert len(kept_scores(store, job_id)) == 5 * left
+        assert len(store.decisions.of(job_id)) == left
+        assert store.verdict(job_id) is not None
+    forever = TenantRules(verdict_retention_hours=math.inf)
+    over = {"verdict_retention_hours": 0.0, "tenants": {"acme": forever}}
+    assert (
+        delete_expired(store, redis, settings.model_copy(update=_KEPT | over))["jobs_erased"] == 1
+    )
+    assert store.job(mine) is None and store.job(theirs) is not None
