@@ -8,9 +8,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from unmask.verdict.decision import Decision, DecisionGiven, Stance
 from workers.store.clock import now, stamp
+from workers.store.erasure import EVERYBODY, Whose
 from workers.store.outgoing.outbox import DECISION_MADE, write_event
 from workers.store.sql_tables import DECISIONS, JOBS
-from workers.store.whose import EVERYBODY, Whose
 
 _CHUNK = 500
 

@@ -1,10 +1,11 @@
-"""Take a job out of the database, leaving a receipt."""
+"""Take a job out of the database, leaving a receipt; and whose rows retention takes."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from unmask.frozen import Frozen
 from workers.store.clock import now, stamp
@@ -26,6 +27,22 @@ _COUNTED = {
     "events": EVENTS.c.job_id,
     "actions": ACTIONS.c.job_id,
 }
+
+
+class Whose(Frozen):
+    """By default everybody's."""
+
+    only: str | None = None
+    besides: tuple[str, ...] = ()
+    """Where `only` names nobody: all tenants but these."""
+
+    def jobs(self, table: Any = JOBS) -> ColumnElement[bool]:
+        """The condition on a table of jobs."""
+        tenant: ColumnElement[str] = table.c.tenant
+        return tenant == self.only if self.only is not None else tenant.not_in(self.besides)
+
+
+EVERYBODY = Whose()
 
 
 class Receipt(Frozen):

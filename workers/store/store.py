@@ -19,7 +19,7 @@ from workers.store.actions import ActionLog
 from workers.store.clock import now, stamp
 from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
-from workers.store.erasure import Erasure
+from workers.store.erasure import EVERYBODY, Erasure, Whose
 from workers.store.job_search import JobSearch
 from workers.store.keys import KeyRing
 from workers.store.migrate import upgrade
@@ -43,7 +43,6 @@ from workers.store.rows import (
 )
 from workers.store.sql_tables import FRAME_SCORES, JOB_FACETS, JOBS, VERDICTS
 from workers.store.streams import StreamTable
-from workers.store.whose import EVERYBODY, Whose
 
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 _CHUNK = 500

@@ -18,7 +18,7 @@ from workers.jobs.removal.erase import erase, purge_erased
 from workers.jobs.removal.upload_retention import delete_old_uploads, groups, upload_name
 from workers.jobs.renditions.shelf import Shelf
 from workers.store import JobRow, Store
-from workers.store.whose import Whose
+from workers.store.erasure import Whose
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ import structlog
 
 from unmask.settings import Settings
 from workers.store import Store
-from workers.store.whose import Whose
+from workers.store.erasure import Whose
 
 log = structlog.get_logger(__name__)
 
