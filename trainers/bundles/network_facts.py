@@ -1,5 +1,6 @@
 """What a bundle's card says of its network and of who taught it where a face was changed."""
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from unmask.bundle import NetworkFacts
 _TRUNK_FIELDS = ("backbone", "trunk")
 
 
+@lru_cache(maxsize=64)
 def network_facts(detector: Any, architecture: Any) -> NetworkFacts:
     """Parameters and multiply-accumulates of this architecture; builds it without memory."""
     with torch.device("meta"):

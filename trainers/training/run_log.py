@@ -34,12 +34,11 @@ class RunLog:
         _append(self._validation, {"step": step, **figures})
 
     def images(self, network: nn.Module, image: Tensor, truth: Truth, step: int) -> None:
-        """Eight inputs with their targets and maps, all on the training device."""
-        half = image.shape[0] // 2
-        pick = torch.tensor([0, 1, 2, 3, half, half + 1, half + 2, half + 3]).clamp(
-            max=image.shape[0] - 1
-        )
-        pick = pick.to(image.device)
+        """Up to eight inputs with their targets and maps, all on the training device."""
+        count = image.shape[0]
+        half = count // 2
+        wanted = {0, 1, 2, 3, half, half + 1, half + 2, half + 3}
+        pick = torch.tensor(sorted(n for n in wanted if n < count)).to(image.device)
         with torch.no_grad():
             heatmap = network(image[pick]).heatmap.float()
         shown = (heatmap / heatmap.max().clamp(min=1e-6)).clamp(0, 1)
