@@ -415,7 +415,7 @@ def schema() -> None:
 def keys_create(
     *,
     name: Annotated[str, typer.Option(help="Whose it is; decisions made with it carry this.")],
-    role: Annotated[str, typer.Option(help="submitter, reader, moderator or admin.")],
+    role: Annotated[str, typer.Option(help="submitter, reader, moderator, senior or admin.")],
     tenant: Annotated[str, typer.Option(help="Whose jobs it may see.")] = "default",
     scope: Annotated[
         list[str] | None,

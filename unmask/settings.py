@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     """Addresses of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     root_path: str = ""
     """Path under which a reverse proxy shows the server, such as /unmask."""
+    review: str = "default"
+    """How moderators work: `default`, or the path of a TOML file with queues, leases and care."""
     session_hours: float = Field(default=8.0, gt=0)
     """After so long a person logs in again."""
     oidc_issuer: str | None = None
@@ -124,7 +126,7 @@ class Settings(BaseSettings):
     oidc_client_id: str = "unmask"
     oidc_client_secret: str | None = Field(default=None, repr=False)
     oidc_role_claim: str = "unmask_role"
-    """Claim of the ID token that names submitter, reader, moderator or admin."""
+    """Claim of the ID token that names submitter, reader, moderator, senior or admin."""
     oidc_tenant_claim: str = "unmask_tenant"
     """Claim that names the tenant; without it, people belong to the tenant `default`."""
     rate_limit: str = "1200/minute"

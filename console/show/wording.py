@@ -1,6 +1,7 @@
 """How a verdict is said to a person: the same words in the terminal, the report and the page."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
@@ -13,6 +14,7 @@ from unmask.verdict import (
     VerdictLabel,
 )
 from unmask.verdict.decision import Finding, Stance
+from unmask.verdict.disputes import Why
 
 HEADLINES = {
     VerdictLabel.FAKE: "Likely forged",
@@ -50,6 +52,28 @@ JOB_STATES = {
 }
 
 FINDINGS: dict[Finding, str] = {"fake": "Forged", "real": "Genuine", "unsure": "Cannot tell"}
+
+#: The key that picks it.
+FINDING_KEYS: dict[Finding, str] = {"fake": "f", "real": "g", "unsure": "u"}
+
+WHYS: dict[Why, str] = {
+    "plugins_differ": "detectors differ",
+    "moderators_differ": "moderators differ",
+    "overturned": "verdict overturned",
+    "escalated": "escalated",
+}
+
+CARE = {
+    "blur": "Blurred until held down",
+    "grey": "Grey",
+    "mute": "Without sound",
+    "small": "Small",
+}
+
+#: Hours -> what "later" means.
+SNOOZES = {"1": "in an hour", "4": "in four hours", "24": "tomorrow", "168": "in a week"}
+
+SKIP_REASONS = ("Not in my language", "Not well enough just now", "I know the person", "Other")
 
 STANCES: dict[Stance, str] = {
     "upholds": "upholds the verdict",
@@ -233,4 +257,28 @@ def other_reasons(verdict: Verdict) -> list[Reason]:
 
 def headline(verdict: Verdict) -> str:
     """The verdict in words; a run on untrained weights has none."""
-    return HEADLINES[verdict.verdict] if verdict.reliable else "No verdict: a speed test"
+    return said(verdict.verdict, is_reliable=verdict.reliable)
+
+
+def said(label: VerdictLabel, *, is_reliable: bool) -> str:
+    """The same of a label alone."""
+    return HEADLINES[label] if is_reliable else "No verdict: a speed test"
+
+
+def age(since: str, now: str) -> str:
+    """How long ago a moment of the database is, in one word.
+
+    >>> age("2026-11-25T00:00:00+00:00", "2026-11-25T00:00:40+00:00")
+    'just now'
+    >>> age("2026-11-25T00:00:00+00:00", "2026-11-25T05:30:00+00:00")
+    '5 h'
+    >>> age("2026-11-25T00:00:00+00:00", "2026-12-24T05:30:00+00:00")
+    '29 d'
+    """
+    passed = datetime.fromisoformat(now) - datetime.fromisoformat(since)
+    minutes = int(passed.total_seconds() // 60)
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"

@@ -21,8 +21,10 @@ from console.web.identity.session_secret import session_secret
 from console.web.intake import bulk, submission
 from console.web.player import media_routes, rendition_routes, script_route
 from console.web.push import event_stream, webhook_routes
+from console.web.review import at_work, care_page, deciding, find_page, queue_pages
 from console.web.services import WebServices
 from unmask import __version__
+from unmask.requests.review_rules import load_review_rules
 from unmask.settings import Settings
 from workers.store import Store
 
@@ -62,6 +64,7 @@ def create_app(
         may_be_open=is_open,
         has_login=settings.oidc_issuer is not None,
         session_hours=settings.session_hours,
+        review=load_review_rules(settings.review),
     )
     app.openapi = partial(describe_api, app, _DESCRIPTION)  # type: ignore[method-assign]
     app.state.oauth = login.provider(settings)
@@ -80,6 +83,11 @@ def create_app(
         keys,
         about,
         docs,
+        find_page,
+        queue_pages,
+        deciding,
+        at_work,
+        care_page,
         page,
         script_route,
         server_pages,

@@ -51,7 +51,7 @@ def cancel_job(job_id: str, found: WebServicesDep) -> JobView:
     found.job(job_id)
     cancel(found.store, found.redis, job_id, actor=found.actor.id)
     job = found.job(job_id)
-    return JobView.of(job, found.progress(job))
+    return found.view(job)
 
 
 @router.post(
@@ -83,7 +83,7 @@ def rerun_job(
             actor=found.actor.id,
         )
         charge.kept = True
-    view = JobView.of(job, found.progress(job))
+    view = found.view(job)
     return JSONResponse(view.model_dump(mode="json"), status_code=202)
 
 

@@ -1,5 +1,6 @@
 """/v1/jobs/{id}/decisions: what moderators make of a verdict; /v1/decisions: all of a tenant's."""
 
+from itertools import takewhile
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -32,10 +33,21 @@ def record(found: WebServices, job_id: str, given: DecisionGiven) -> Decision:
     """Decide as the request's actor. Raises InputError as `decide` does."""
     found.job(job_id)
     actor = found.actor
-    if not actor.is_known:
-        return decide(found.store, job_id, given)
-    named = given.model_copy(update={"moderator": actor.name})
-    return decide(found.store, job_id, named, actor=actor.id)
+    return decide(
+        found.store,
+        job_id,
+        named(found, given),
+        actor=actor.id if actor.is_known else None,
+        opinion_of=actor.id,
+        settles="decisions.settle" in actor.permissions,
+    )
+
+
+def named(found: WebServices, given: DecisionGiven) -> DecisionGiven:
+    """With the name of whoever is logged in; where nobody is, with the name sent."""
+    if not found.actor.is_known:
+        return given
+    return given.model_copy(update={"moderator": found.actor.name})
 
 
 @router.post(
@@ -84,5 +96,7 @@ def everything(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> DecisionPage:
     """The oldest first, so that a reader that remembers `next_after` misses none."""
-    made = tuple(found.store.decisions.page(found.actor.tenant, after, limit))
+    page = found.store.decisions.page(found.actor.tenant, after, limit)
+    # It ends before the first that must not be told yet: that one comes with a later call.
+    made = tuple(takewhile(lambda decision: decision.job_id not in found.hidden, page))
     return DecisionPage(decisions=made, next_after=made[-1].id if made else after)

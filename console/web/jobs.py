@@ -12,7 +12,8 @@ from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, UNCHANGED, VER
 from console.web.door import etags
 from console.web.problems import problem
 from console.web.push.event_stream import until_ended
-from console.web.services import WebServicesDep
+from console.web.review.blind import first_opinion_wanted, neutral_pictures
+from console.web.services import WebServices, WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import JobState
@@ -64,20 +65,21 @@ def index(found: WebServicesDep, filters: Annotated[JobFilters, Query()]) -> Job
 
     Every filter given must hold. Paging sees each job once, while others are added.
     """
-    query = JobQuery(tenant=found.actor.tenant, **_given(filters))
+    query = job_query(found, filters)
     page = found.store.search.page(query)
     return JobList(
-        jobs=tuple(map(JobView.of, page.jobs, found.progress_of(page.jobs))),
+        jobs=tuple(map(found.view, page.jobs, found.progress_of(page.jobs))),
         next_cursor=page.next_cursor,
     )
 
 
-def _given(filters: JobFilters) -> dict[str, Any]:
+def job_query(found: WebServices, filters: JobFilters) -> JobQuery:
+    """The search that the filters ask for, without what must not tell its score yet."""
     values = {name: getattr(filters, name) for name in JobFilters.model_fields}
     for name in ("created_after", "created_before"):
         if values[name] is not None and values[name].tzinfo is None:
             values[name] = values[name].replace(tzinfo=UTC)
-    return values
+    return JobQuery(tenant=found.actor.tenant, without=tuple(found.hidden), **values)
 
 
 @router.get(
@@ -103,7 +105,7 @@ async def show(
     if wait > 0:
         await until_ended(request, found, job_id, wait)
     job = await run_in_threadpool(found.job, job_id)
-    return JobView.of(job, await run_in_threadpool(found.progress, job))
+    return await run_in_threadpool(found.view, job)
 
 
 @router.get(
@@ -158,6 +160,8 @@ def verdict(
 def evidence(job_id: str, name: str, request: Request, found: WebServicesDep) -> Response:
     """A PNG that the verdict's `face_url` or `heatmap_url` names."""
     path = found.picture(found.job(job_id), name)
+    if job_id in found.hidden and name not in neutral_pictures(found.store.verdict(job_id)):
+        raise first_opinion_wanted()
     try:
         status = None if path is None else path.stat()
     except FileNotFoundError:

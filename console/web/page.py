@@ -1,176 +1,119 @@
-"""The page: a list of jobs with an upload form, and one page per job with its verdict."""
+"""The page of one job: its verdict and decisions, or how far it is; and what every page shares."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import ValidationError
-from starlette.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, Response
 
-from console.show import timeline, wording
+from console.show import timeline
 from console.show.report import environment, stylesheet
-from console.web.answers import Progress, shown_reasons
-from console.web.decisions import record
-from console.web.intake.bodies import form_of
-from console.web.intake.submission import by_upload
+from console.web.answers import shown_reasons
 from console.web.player.screen_of import screen_of
+from console.web.review.blind import neutral_pictures
 from console.web.services import WebServices, WebServicesDep
-from unmask.errors import InputError, ReasonCode
+from unmask.frozen import Frozen
 from unmask.messages import JobState
-from unmask.verdict import Verdict
-from unmask.verdict.decision import MAX_NAME, MAX_RATIONALE, Decision, DecisionGiven
-from workers.store import JobRow
-from workers.store.job_search import JobQuery
+from unmask.requests.review_rules import Care
+from unmask.verdict.decision import MAX_NAME, MAX_RATIONALE
+from workers.store.clock import now
 
 router = APIRouter(include_in_schema=False)
-_SCRIPT = Path(__file__).parent / "refresh.js"
-_ICON = Path(__file__).parent / "icon.svg"
-_SHOWN = 100
+_HERE = Path(__file__).parent
+_NOTHING: Mapping[str, Sequence[str]] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the list."""
+class Preferences(Frozen):
+    """What a person has chosen, or the installation for them."""
 
-    job: JobRow
-    progress: Progress
-    verdict: Verdict | None
-    decision: Decision | None = None
-    """The newest one."""
-
-    @property
-    def tag(self) -> str:
-        """Suffix of the style class."""
-        if self.verdict is not None:
-            return self.verdict.verdict.value if self.verdict.reliable else "inconclusive"
-        return "failed" if self.job.state is JobState.FAILED else "inconclusive"
-
-    @property
-    def label(self) -> str:
-        """The verdict, or how far the job is."""
-        if self.verdict is not None:
-            return wording.headline(self.verdict)
-        return wording.JOB_STATES[self.job.state]
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the page should look again."""
-        return self.job.state in {JobState.QUEUED, JobState.RUNNING}
+    care: Care
+    keys: bool
+    """Whether single keys do something."""
 
 
-def _row(found: WebServices, job: JobRow, decision: Decision | None = None) -> Row:
-    verdict = found.store.verdict(job.id) if job.state is JobState.SUCCEEDED else None
-    return Row(job=job, progress=found.progress(job), verdict=verdict, decision=decision)
+def preferences(found: WebServices) -> Preferences:
+    """Those of the request's actor."""
+    chosen = found.store.reviews.preferences(found.actor.id)
+    names = Care.model_fields
+    care = Care(**{n: bool(chosen[n]) for n in names if n in chosen}) if chosen else None
+    rules = found.rules
+    return Preferences(
+        care=(care or rules.care).with_at_least(rules.care_at_least),
+        keys=bool(chosen.get("keys", True)),
+    )
 
 
 def html(found: WebServices, template: str, **values: object) -> HTMLResponse:
     """A page of ours from its template."""
-    shared = {"actor": found.actor, "root": found.root}
+    shared = {
+        "actor": found.actor,
+        "root": found.root,
+        "preferences": preferences(found),
+        "may_decide": "decisions.make" in found.actor.permissions,
+        "now": now(),
+    }
     return HTMLResponse(environment().get_template(template).render(**shared, **values))
 
 
-@router.get("/")
-def jobs(found: WebServicesDep) -> HTMLResponse:
-    """The newest jobs."""
-    return _list_page(found, JobQuery(tenant=found.actor.tenant, limit=_SHOWN), queue=False)
-
-
-@router.get("/undecided")
-def undecided(found: WebServicesDep) -> HTMLResponse:
-    """The moderators' queue."""
-    waiting = JobQuery(
-        tenant=found.actor.tenant,
-        state=JobState.SUCCEEDED,
-        decided=False,
-        sort="-p_fake",
-        limit=_SHOWN,
-    )
-    return _list_page(found, waiting, queue=True)
-
-
-def _list_page(found: WebServices, query: JobQuery, *, queue: bool) -> HTMLResponse:
-    listed = found.store.search.page(query).jobs
-    decided = found.store.decisions.newest([job.id for job in listed])
-    rows = [_row(found, job, decided.get(job.id)) for job in listed]
-    return html(
-        found,
-        "jobs.html",
-        rows=rows,
-        title="To decide" if queue else "Jobs",
-        queue=queue,
-        refresh=any(row.unfinished for row in rows),
-    )
-
-
-@router.post("/")
-async def upload(request: Request, found: WebServicesDep) -> Response:
-    """The upload form; then the new job's own page."""
-    job, _ = await by_upload(request, found, None)
-    return RedirectResponse(f"{found.root}/jobs/{job.id}", status_code=303)
-
-
 @router.get("/jobs/{job_id}")
-def job(job_id: str, found: WebServicesDep) -> HTMLResponse:
+def job(job_id: str, request: Request, found: WebServicesDep) -> HTMLResponse:
     """One job: its verdict and decisions, or how far it is, or why it failed."""
-    return _job_page(found, job_id)
+    asked = request.query_params
+    return job_page(found, job_id, typed={name: asked.getlist(name) for name in asked})
 
 
-def _job_page(
-    found: WebServices, job_id: str, *, typed: Mapping[str, str] | None = None, problem: str = ""
+def job_page(
+    found: WebServices,
+    job_id: str,
+    *,
+    typed: Mapping[str, Sequence[str]] = _NOTHING,
+    problem: str = "",
+    status: int = 200,
 ) -> HTMLResponse:
-    """`typed`: what a form held that was not taken, for the reason `problem`."""
-    row = _row(found, found.job(job_id))
-    drawing = timeline.draw(row.verdict) if row.verdict is not None else None
+    """`typed`: what the decision form holds; where it was not taken, for the reason `problem`.
+
+    To whoever holds the job in a blind queue and has not said what they think, it shows who is in
+    the video, and nothing that a detector said.
+    """
+    row = found.job(job_id)
+    verdict = found.store.verdict(job_id) if row.state is JobState.SUCCEEDED else None
+    is_blind = job_id in found.hidden
+    review = found.store.reviews.get(job_id)
+    is_mine = review is not None and review.is_held_by(found.actor.id, now())
+    neutral = neutral_pictures(verdict) if is_blind else frozenset()
 
     def picture(url: str) -> str | None:
         name = Path(url).name
-        return (
-            f"{found.root}/v1/jobs/{job_id}/evidence/{name}"
-            if found.picture(row.job, name)
-            else None
-        )
+        if is_blind and name not in neutral:
+            return None
+        is_there = found.picture(row, name) is not None
+        return f"{found.root}/v1/jobs/{job_id}/evidence/{name}" if is_there else None
 
+    first = review and found.store.reviews.first_opinion(job_id, review.generation, found.actor.id)
     page = html(
         found,
-        "job.html",
-        row=row,
-        reasons=shown_reasons(row.job),
-        drawing=drawing,
+        "blind.html" if is_blind else "job.html",
+        job=row,
+        verdict=verdict,
+        progress=found.progress(row),
+        reasons=shown_reasons(row),
+        drawing=timeline.draw(verdict) if verdict is not None and not is_blind else None,
         picture=picture,
-        screen=screen_of(found, row.job, row.verdict) if row.verdict is not None else None,
-        title=row.job.filename,
-        refresh=row.unfinished,
-        decisions=found.store.decisions.of(job_id),
+        screen=None if verdict is None else screen_of(found, row, verdict),
+        title=row.filename,
+        refresh=row.state.is_open,
+        decisions=() if is_blind else found.store.decisions.of(job_id),
+        review=review,
+        queue=found.rules.queue(review.held_queue or "") if review and is_mine else None,
+        first=first,
+        rules=found.rules,
+        undo=found.store.pending.of(found.actor.id),
         longest={"moderator": MAX_NAME, "rationale": MAX_RATIONALE},
-        typed=typed or {},
+        typed=typed,
         problem=problem,
     )
-    page.status_code = 422 if problem else 200
+    page.status_code = status
     return page
-
-
-@router.post("/jobs/{job_id}/decisions")
-async def decided(job_id: str, request: Request, found: WebServicesDep) -> Response:
-    """The decision form; then the job's page again, with what was typed where it is not taken."""
-    return await run_in_threadpool(_decided, found, job_id, await form_of(request))
-
-
-def _decided(found: WebServices, job_id: str, typed: dict[str, str]) -> Response:
-    try:
-        given = DecisionGiven.model_validate(typed | {"consent": "consent" in typed})
-        record(found, job_id, given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = f"{first['loc'][0] if first['loc'] else 'The form'}: {first['msg']}."
-    except InputError as error:
-        if error.code is not ReasonCode.CONFIG_INVALID:
-            raise
-        problem = f"{error.message.capitalize()} {error.fix}"
-    else:
-        return RedirectResponse(f"{found.root}/jobs/{job_id}#decisions", status_code=303)
-    return _job_page(found, job_id, typed=typed, problem=problem)
 
 
 @router.get("/static/style.css")
@@ -179,15 +122,40 @@ def style() -> Response:
     return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
+def _script(name: str) -> Response:
+    text = (_HERE / "scripts" / name).read_text(encoding="utf-8")
+    return Response(text, media_type="text/javascript", headers={"Cache-Control": "max-age=3600"})
+
+
 @router.get("/static/refresh.js")
-def script() -> Response:
-    """The one script."""
-    return Response(_SCRIPT.read_text(encoding="utf-8"), media_type="text/javascript")
+def refresh_script() -> Response:
+    """Looks again while something is unfinished."""
+    return _script("refresh.js")
+
+
+@router.get("/static/reading.js")
+def reading_script() -> Response:
+    """Times in the reader's zone; pictures shown while they are held."""
+    return _script("reading.js")
+
+
+@router.get("/static/upload.js")
+def upload_script() -> Response:
+    """Several files, dropped or picked, with their progress."""
+    return _script("upload.js")
+
+
+@router.get("/static/review.js")
+def review_script() -> Response:
+    """Keys, and holding what is being looked at."""
+    return _script("review.js")
 
 
 @router.get("/static/icon.svg")
 def icon() -> Response:
     """Shown in the browser's tab."""
     return Response(
-        _ICON.read_bytes(), media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"}
+        (_HERE / "icon.svg").read_bytes(),
+        media_type="image/svg+xml",
+        headers={"Cache-Control": "max-age=86400"},
     )

@@ -9,12 +9,13 @@ from fastapi import Depends, Request
 from redis import Redis
 from redis.exceptions import RedisError
 
-from console.web.answers import Progress
+from console.web.answers import JobView, Progress
 from console.web.identity.actor import OPEN, Actor
 from console.web.identity.quotas import Quotas
 from unmask import queues
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
+from unmask.requests.review_rules import ReviewRules, load_review_rules
 from unmask.settings import Settings
 from workers.store import JobRow, Store
 
@@ -28,6 +29,8 @@ class WebServices:
     redis: Redis
     actor: Actor = OPEN
     """Whoever makes the request at hand."""
+    hidden: frozenset[str] = frozenset()
+    """Jobs whose score the actor may not see yet: held in a blind queue, without a first opinion."""
 
     @property
     def root(self) -> str:
@@ -49,6 +52,18 @@ class WebServices:
                 fix="GET /v1/jobs lists the newest ones.",
             )
         return job
+
+    @property
+    def rules(self) -> ReviewRules:
+        """How moderators work here."""
+        return load_review_rules(self.settings.review)
+
+    def view(self, job: JobRow) -> JobView:
+        """The job as the API shows it to this actor."""
+        view = JobView.of(job, self.progress(job))
+        if job.id not in self.hidden:
+            return view
+        return view.model_copy(update={"verdict": None, "verdict_url": None, "decided": None})
 
     def progress(self, job: JobRow) -> Progress:
         """How far it is. Redis may have forgotten a finished job, or be away: the state stands."""
@@ -119,7 +134,7 @@ def text(value: bytes | str) -> str:
 def service(request: Request) -> WebServices:
     """The services of this application, for the request's actor."""
     found: WebServices = request.app.state.service
-    return replace(found, actor=request.state.actor)
+    return replace(found, actor=request.state.actor, hidden=request.state.hidden)
 
 
 WebServicesDep = Annotated[WebServices, Depends(service)]

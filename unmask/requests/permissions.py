@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-Role = Literal["submitter", "reader", "moderator", "admin"]
+Role = Literal["submitter", "reader", "moderator", "senior", "admin"]
 Permission = Literal[
     "about.read",
     "jobs.submit",
@@ -13,6 +13,7 @@ Permission = Literal[
     "media.read",
     "decisions.read",
     "decisions.make",
+    "decisions.settle",
     "events.read",
     "webhooks.manage",
     "keys.manage",
@@ -22,20 +23,22 @@ ROLES: tuple[Role, ...] = get_args(Role)
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 
 #: submitter: a platform's backend. reader: a dashboard. moderator: a person who decides.
+#: senior: one who also settles what others dispute.
 _TABLE = """
-                 submitter  reader  moderator  admin
-about.read           x         x        x        x
-jobs.submit          x         -        -        x
-jobs.read            x         x        x        x
-jobs.control         x         -        x        x
-jobs.erase           -         -        -        x
-verdicts.read        x         x        x        x
-media.read           -         -        x        x
-decisions.read       -         x        x        x
-decisions.make       -         -        x        x
-events.read          x         x        x        x
-webhooks.manage      -         -        -        x
-keys.manage          -         -        -        x
+                 submitter  reader  moderator  senior  admin
+about.read           x          x        x         x       x
+jobs.submit          x          -        -         -       x
+jobs.read            x          x        x         x       x
+jobs.control         x          -        x         x       x
+jobs.erase           -          -        -         -       x
+verdicts.read        x          x        x         x       x
+media.read           -          -        x         x       x
+decisions.read       -          x        x         x       x
+decisions.make       -          -        x         x       x
+decisions.settle     -          -        -         x       x
+events.read          x          x        x         x       x
+webhooks.manage      -          -        -         -       x
+keys.manage          -          -        -         -       x
 """
 
 

@@ -13,6 +13,12 @@ MAX_RATIONALE = 2000
 #: No job is run again so often; a larger number fits no column.
 MAX_GENERATION = 1_000_000
 MAX_NAME = 100
+Reasons = Annotated[
+    tuple[
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)], ...
+    ],
+    Field(max_length=12),
+]
 _SAYS = {
     VerdictLabel.FAKE: "fake",
     VerdictLabel.SUSPICIOUS: "fake",
@@ -31,7 +37,9 @@ class DecisionGiven(Frozen):
     rationale: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=MAX_RATIONALE)
     ] = ""
-    """Why; needed where it overturns the verdict."""
+    """Why; this or `reasons` is needed where it overturns the verdict."""
+    reasons: Reasons = ()
+    """Why, in words that the installation offers to pick from."""
     consent: bool = False
     """Whether the video may be used to train detectors."""
     generation: int | None = Field(default=None, ge=0, le=MAX_GENERATION)
@@ -52,6 +60,10 @@ class Decision(Frozen):
     actor: str | None = None
     """Id of whoever was logged in; None where nobody had to be."""
     consent: bool
+    reasons: tuple[str, ...] = ()
+    """Why, in words that were offered to pick from."""
+    first: Finding | None = None
+    """What the same person thought before they saw score and maps; None where they saw them at once."""
     created_at: str
     """ISO 8601, UTC."""
 

@@ -22,6 +22,7 @@ from unmask.system import instruments as metrics
 from workers.broker.lifesigns import Silence, roles_alive, served
 from workers.jobs.attempts import Attempts, Phase, attempts
 from workers.jobs.in_rq import InRq, in_rq, remove, running
+from workers.jobs.orders.decide import record_due
 from workers.jobs.removal.retention import delete_expired
 from workers.jobs.removal.tidy import delete_consumers, delete_orphans
 from workers.jobs.settle import enqueue_verdict, settle, verdict_job_name
@@ -99,6 +100,7 @@ class Sweeper:
                     log.info("job.swept", action=action)
         self._suspects = self._seen
         self._make_verdicts(rows)
+        done["decisions_recorded"] += record_due(store)
         recount(redis)
         done["entries_deleted"] += delete_orphans(redis, store)
         done["consumers_deleted"] += delete_consumers(redis)

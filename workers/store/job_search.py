@@ -46,6 +46,8 @@ class JobQuery(Frozen):
     sha256: str | None = None
     """Of the media."""
     decided: bool | None = None
+    without: tuple[str, ...] = ()
+    """Ids of jobs that are left out."""
     sort: Sort = "-created_at"
     """By p_fake, jobs without one count as lower than all."""
     limit: int = Field(default=50, ge=1, le=500)
@@ -156,6 +158,8 @@ def _conditions(
         found.append(table.media_sha256 == query.sha256)
     if query.decided is not None:
         found.append(table.decided.is_not(None) if query.decided else table.decided.is_(None))
+    if query.without:
+        found.append(table.id.not_in(query.without))
     return found
 
 

@@ -131,8 +131,90 @@ DECISIONS = Table(
     Column("actor", String(200), nullable=True),  # who was logged in; NULL: nobody had to be
     Column("consent", Boolean, nullable=False),
     Column("created_at", String(32), nullable=False),
+    Column("reasons", Text, nullable=False, server_default="[]"),  # JSON [str], picked
+    Column("first", String(16), nullable=True),  # the same person's finding before the score
     ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
     Index("ix_decisions_job_id", "job_id"),
+)
+
+#: A judged job as moderators meet it: what queues choose by, where it stands, who holds it.
+REVIEWS = Table(
+    "reviews",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("tenant", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),  # of the verdict it is about
+    Column("lane", String(8), nullable=False),  # open, senior, pending, done
+    Column("why", Text, nullable=False),  # JSON [Why]: what is disputed
+    Column("label", String(16), nullable=False),
+    Column("rank", Integer, nullable=False),  # tenths of p_fake, the likeliest 0; 11 without one
+    Column("since", String(32), nullable=False),  # the verdict
+    Column("p", Float, nullable=False),  # p_fake; -1 without one
+    Column("kind", String(16), nullable=True),
+    Column("slot", Float, nullable=False),  # 0 to 1 by a hash of the id: samples are cut from it
+    Column("source", String(200), nullable=False),  # submitted_by, or empty
+    Column("picture", String(200), nullable=True),  # file name of the first evidence picture
+    Column("people", Integer, nullable=False),
+    Column("snoozed_until", String(32), nullable=False, server_default=""),
+    Column("held_by", String(200), nullable=True),
+    Column("held_name", String(100), nullable=True),
+    Column("held_queue", String(40), nullable=True),
+    Column("held_until", String(32), nullable=False, server_default=""),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+    # Counted and ordered from the index alone, queue by queue.
+    Index(
+        "ix_reviews_queue", "tenant", "lane", "label", "rank", "since", "job_id",
+        "p", "kind", "slot", "snoozed_until", "held_until",
+    ),
+    Index("ix_reviews_held_by", "held_by"),
+)  # fmt: skip
+
+#: Decided in a queue, not yet recorded: it can still be taken back.
+PENDING_DECISIONS = Table(
+    "pending_decisions",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("actor", String(200), nullable=False),  # who may take it back
+    Column("given", Text, nullable=False),  # JSON DecisionGiven
+    Column("queue", String(40), nullable=False),
+    Column("lane", String(8), nullable=False),  # where the review stood before
+    Column("is_known", Boolean, nullable=False),  # whether `actor` was logged in
+    Column("settles", Boolean, nullable=False),
+    Column("due_at", String(32), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+    Index("ix_pending_decisions_due_at", "due_at"),
+)
+
+#: What somebody thought before they saw the score.
+FIRST_OPINIONS = Table(
+    "first_opinions",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("actor", String(200), primary_key=True),
+    Column("finding", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+)
+
+#: Not again soon, for this person.
+SKIPS = Table(
+    "skips",
+    METADATA,
+    Column("job_id", String(64), primary_key=True),
+    Column("actor", String(200), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
+)
+
+#: How a person likes the pages.
+PREFERENCES = Table(
+    "preferences",
+    METADATA,
+    Column("actor", String(200), primary_key=True),
+    Column("chosen", Text, nullable=False),  # JSON
+    Column("updated_at", String(32), nullable=False),
 )
 
 #: Keys of programs. The secret itself is nowhere: only its hash.

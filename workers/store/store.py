@@ -31,6 +31,8 @@ from workers.store.outgoing.outbox import (
     write_event,
 )
 from workers.store.outgoing.webhook_book import WebhookBook
+from workers.store.review.pending import PendingDecisions
+from workers.store.review.review_table import ReviewTable, put_review, remove_review
 from workers.store.rows import (
     REASONS,
     Headline,
@@ -65,6 +67,8 @@ class Store:
         self.erasure = Erasure(self._begin)
         self.streams = StreamTable(self._begin)
         self.webhooks = WebhookBook(self._begin)
+        self.reviews = ReviewTable(self._begin)
+        self.pending = PendingDecisions(self._begin)
         try:
             self._engine = open_database(url)
             self._upgrade()
@@ -266,6 +270,7 @@ class Store:
                 .values(**job_columns(again), **headline_columns(None))
             ).rowcount
             if changed:
+                remove_review(connection, job_id)
                 connection.execute(delete(JOB_FACETS).where(JOB_FACETS.c.job_id == job_id))
                 if facets:
                     connection.execute(insert(JOB_FACETS), facets)
@@ -405,6 +410,12 @@ class Store:
             )
             for start in range(0, len(rows), _CHUNK):
                 connection.execute(insert(FRAME_SCORES), rows[start : start + _CHUNK])
+            job = connection.execute(
+                select(JOBS.c.id, JOBS.c.tenant, JOBS.c.generation, JOBS.c.submitted_by).where(
+                    JOBS.c.id == job_id
+                )
+            ).one()
+            put_review(connection, job, verdict)
             _tell(connection, job_id, JOB_SUCCEEDED, Headline.of(verdict))
         return True
 

@@ -11,13 +11,16 @@ from console.web.identity.actor import OPEN, Actor
 from console.web.identity.rates import RateLimits
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from console.web.problems import Refusal
+from console.web.review.blind import first_opinion_wanted, hidden_jobs, tells_of
 from unmask.requests.permissions import ALLOWED, ROLES
+from unmask.requests.review_rules import DEFAULT, ReviewRules
 from unmask.requests.tenant_rules import Quota
 from workers.store import Store
 from workers.store.keys import ApiKey
 
 _RECHECK_S = 2.0
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+VISITOR, VISITOR_NAME = "visitor", "visitor_name"
 _SESSION_ACTOR, _SESSION_UNTIL, _SESSION_CSRF = "actor", "until", "csrf"
 
 
@@ -31,6 +34,7 @@ class Gate:
     has_login: bool = False
     """Whether people log in at an identity provider."""
     session_hours: float = 8.0
+    review: ReviewRules = DEFAULT
     _checked_at: float = field(default=-_RECHECK_S, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -52,7 +56,7 @@ class Gate:
                 return None
             return actor_of_key(key)
         found = self._of_session(request)
-        return found if found is not None or not self.is_open() else OPEN
+        return found if found is not None or not self.is_open() else _visitor(request)
 
     def _of_session(self, request: Request) -> Actor | None:
         session = request.session
@@ -87,6 +91,15 @@ class Gate:
         )
 
 
+def _visitor(request: Request) -> Actor:
+    """Where nobody logs in, browsers are told apart once they take part in a queue."""
+    visitor = request.session.get(VISITOR)
+    if visitor is None:
+        return OPEN
+    name = request.session.get(VISITOR_NAME, "")
+    return OPEN.model_copy(update={"id": f"open:{visitor}", "name": name})
+
+
 def actor_of_key(key: ApiKey) -> Actor:
     """The caller who shows this key."""
     return Actor(
@@ -107,6 +120,7 @@ def authorize(request: Request) -> None:
     method, path = request.method, request.scope["route"].path
     needed = ROUTES.get(("GET" if method == "HEAD" else method, path))
     actor = gate.identify(request)
+    request.state.hidden = frozenset()
     request.state.actor = actor or OPEN.model_copy(update={"permissions": frozenset()})
     if needed == PUBLIC:
         return
@@ -123,6 +137,9 @@ def authorize(request: Request) -> None:
     if actor.how == "session" and method not in _SAFE:
         _check_token(request, actor)
     gate.rates.check(actor, needed)
+    request.state.hidden = hidden_jobs(gate.store, gate.review, actor)
+    if tells_of(request.path_params.get("job_id", ""), needed, path, request.state.hidden):
+        raise first_opinion_wanted()
 
 
 def _shown_key(request: Request) -> str | None:

@@ -21,5 +21,9 @@ async def short_body(request: Request, limit: int = MAX_TEXT_BYTES) -> bytes:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a short urlencoded form, each with its first value."""
-    sent = parse_qs((await short_body(request)).decode("utf-8", "replace"))
-    return {name: values[0] for name, values in sent.items()}
+    return {name: values[0] for name, values in (await form_values(request)).items()}
+
+
+async def form_values(request: Request) -> dict[str, list[str]]:
+    """The same, each with all of its values."""
+    return parse_qs((await short_body(request)).decode("utf-8", "replace"))

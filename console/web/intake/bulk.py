@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from console.web.answers import JobView, PathSubmission
+from console.web.answers import PathSubmission
 from console.web.described.examples import PROBLEMS
 from console.web.intake.bodies import short_body
 from console.web.intake.submission import submit_reference
@@ -69,7 +69,7 @@ async def submit(request: Request, found: WebServicesDep) -> StreamingResponse:
         wanted = Line.model_validate_json(line)
         plain = PathSubmission.model_validate(wanted.model_dump(exclude={"idempotency_key"}))
         job, created = submit_reference(found, plain, key=wanted.idempotency_key)
-        view = JobView.of(job, found.progress(job))
+        view = found.view(job)
         return {"created": created, "job": view.model_dump(mode="json")}
 
     return await run_in_threadpool(_answer, lines, one)
@@ -103,7 +103,7 @@ def _view(found: WebServices, line: str) -> dict[str, Any]:
             "a line is a job's id in quotes.", code=ReasonCode.CONFIG_INVALID, fix='Send "ID".'
         )
     job = found.job(job_id)
-    return JobView.of(job, found.progress(job)).model_dump(mode="json")
+    return found.view(job).model_dump(mode="json")
 
 
 async def _lines(request: Request) -> list[str]:

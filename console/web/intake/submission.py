@@ -131,7 +131,7 @@ async def hand_in(
         job, created = await _by_reference(request, found, idempotency_key)
     else:
         job, created = await by_upload(request, found, idempotency_key)
-    view = JobView.of(job, await run_in_threadpool(found.progress, job))
+    view = await run_in_threadpool(found.view, job)
     return JSONResponse(
         view.model_dump(mode="json"),
         status_code=202 if created else 200,

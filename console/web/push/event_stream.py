@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from console.web.described.examples import PROBLEMS
 from console.web.door.guard import WAS_HEAD
+from console.web.review.blind import hidden_jobs
 from console.web.services import WebServices, WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.messages import JobState
@@ -114,9 +115,10 @@ async def _follow(
         events: list[Event] = await run_in_threadpool(
             found.store.outbox.after, seq, found.actor.tenant, job_id=job_id
         )
+        hidden = await run_in_threadpool(_hidden, found) if events else frozenset()
         for event in events:
             seq, spoke_at = event.seq, time.monotonic()
-            yield _line(event.type, _shown(event), event.seq)
+            yield _line(event.type, _shown(event, hidden), event.seq)
         if job_id is not None and not events:
             job = await run_in_threadpool(found.store.job, job_id)
             if job is None or not job.state.is_open:
@@ -143,12 +145,18 @@ async def _has_more(found: WebServices, seq: int, job_id: str) -> bool:
     return bool(await run_in_threadpool(after, seq, found.actor.tenant, job_id=job_id, limit=1))
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def _hidden(found: WebServices) -> frozenset[str]:
+    return hidden_jobs(found.store, found.rules, found.actor)
+
+
+def _shown(event: Event, hidden: frozenset[str]) -> dict[str, Any]:
+    """`hidden`: jobs of which this listener may not know the score yet."""
+    data = {"job_id": event.job_id} if event.job_id in hidden else event.data
     return {
         "id": event.id,
         "type": event.type,
         "timestamp": event.created_at,
-        "data": {**event.data, "event_number": event.number},
+        "data": {**data, "event_number": event.number},
     }
 
 

@@ -142,7 +142,8 @@ def test_the_queue_holds_what_waits_for_a_decision_the_likeliest_forged_first(
     middle = next(job_id for job_id, name in jobs.items() if name == "middle")
     client.post(address(middle), json={"finding": "unsure", "moderator": "kim"})
     assert queue() == ["high", "low", "none"]
-    html = client.get("/undecided").text
+    assert client.get("/undecided").url.path == "/queues"
+    html = client.get("/queues/forged").text
     assert html.index("high.mp4") < html.index("low.mp4") < html.index("none.mp4")
     assert "middle.mp4" not in html
     assert "waiting.mp4" not in html

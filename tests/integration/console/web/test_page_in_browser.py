@@ -1,20 +1,15 @@
 """What a moderator sees and does, in a real browser: the page, its script, its policy, the report."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
-import uvicorn
 from playwright.sync_api import Browser
 
 from console.show.report import embedded, render_report
-from console.web.app import create_app
 from console.web.services import WebServices
-from tests.browser import Watched, chromium
+from tests.browser import Watched
 from unmask.errors import ReasonCode
 from unmask.messages import JobState, Reason
 from unmask.verdict import Verdict
@@ -26,36 +21,6 @@ ONE_PIXEL_GIF = bytes.fromhex(
 NARROW = {"width": 360, "height": 740}
 LOOKS_AGAIN_MS = 60_000
 """The page looks every two seconds; a busy machine gets many."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    context = browser.new_context()
-    yield Watched(context)
-    context.close()
-
-
-@pytest.fixture
-def address(service: WebServices) -> Iterator[str]:
-    """The real application, listening."""
-    app = create_app(
-        service.settings, store=service.store, redis=service.redis, allowed_hosts=("127.0.0.1",)
-    )
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(timeout=10)
 
 
 def judge(service: WebServices, job_id: str, verdict: Verdict) -> None:
@@ -124,7 +89,7 @@ def test_the_page_does_not_move_under_a_hand(
     job_id = handed_in(watched, address, tmp_path)
     page = watched.page
     page.goto(address)
-    chosen = page.get_by_label("Judge a video")
+    chosen = page.get_by_role("link", name="holiday clip.mp4")
     chosen.focus()
     reason = Reason(code=ReasonCode.TRUNCATED, message="The file ends early.")
     service.store.set_state(job_id, JobState.FAILED, [reason])

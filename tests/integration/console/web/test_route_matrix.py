@@ -76,7 +76,12 @@ def platform_things(platform: Platform, owner: str) -> dict[str, Callable[[], st
     def webhook() -> str:
         return platform.store.webhooks.create(owner, "https://hooks.example.com/", ())[0].id
 
-    return {"{key_id}": key, "{stream_id}": stream, "{webhook_id}": webhook}
+    return {
+        "{key_id}": key,
+        "{stream_id}": stream,
+        "{webhook_id}": webhook,
+        "{queue}": lambda: "forged",
+    }
 
 
 def _body(method: str, path: str) -> dict[str, Any]:

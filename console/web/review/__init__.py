@@ -1,0 +1,1 @@
+"""Moderators at work: queues, claims, decisions by keyboard, care, finding jobs."""

@@ -1,0 +1,1 @@
+"""What waits for moderators: queues, who holds what, first opinions, decisions that can be undone."""
