@@ -42,6 +42,7 @@ SAME_SENSE = {
     "live": "live streams",
     "streams": "live streams, as rows and as an API",
     "notes": "what is said beside a verdict",
+    "review": "judged videos before moderators, as rows and as pages",
 }
 OLD_WORDS = (
     "Opinion", "Looker", "Searcher", "Desk", "Delivery", "Gathered", "Member", "FaceOpinion",

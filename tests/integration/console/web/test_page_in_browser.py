@@ -94,9 +94,9 @@ def test_the_page_does_not_move_under_a_hand(
     reason = Reason(code=ReasonCode.TRUNCATED, message="The file ends early.")
     service.store.set_state(job_id, JobState.FAILED, [reason])
     page.wait_for_timeout(3000)
-    assert page.get_by_text("Waiting").is_visible()
+    assert page.get_by_role("cell", name="Waiting").is_visible()
     chosen.evaluate("element => element.blur()")
-    page.get_by_text("Failed").wait_for(timeout=LOOKS_AGAIN_MS)
+    page.get_by_role("cell", name="Failed").wait_for(timeout=LOOKS_AGAIN_MS)
 
 
 def test_without_scripts_the_page_says_the_same(
