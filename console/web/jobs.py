@@ -1,7 +1,7 @@
 """/v1/jobs: find jobs, follow one, read its verdict and its evidence."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse

@@ -58,9 +58,9 @@ class WebServices:
         """How moderators work here."""
         return load_review_rules(self.settings.review)
 
-    def view(self, job: JobRow) -> JobView:
-        """The job as the API shows it to this actor."""
-        view = JobView.of(job, self.progress(job))
+    def view(self, job: JobRow, progress: Progress | None = None) -> JobView:
+        """The job as the API shows it to this actor. `progress`: where it was asked for already."""
+        view = JobView.of(job, progress or self.progress(job))
         if job.id not in self.hidden:
             return view
         return view.model_copy(update={"verdict": None, "verdict_url": None, "decided": None})

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -87,6 +87,12 @@ class JobSearch:
             if last is None
             else _cursor(query.sort, last._mapping[column], last.id),
         )
+
+    def some(self, job_ids: Sequence[str]) -> dict[str, JobRow]:
+        """Those of some hundred jobs that there are, by id."""
+        with self._begin() as connection:
+            rows = connection.execute(select(JOBS).where(JOBS.c.id.in_(job_ids))).all()
+        return {row.id: job_of(row) for row in rows}
 
     def statement(self, connection: Connection, query: JobQuery) -> Select[Any]:
         """Which jobs stand on the page and whether there are more: id and what they are sorted by."""

@@ -69,22 +69,25 @@ class FoundRow:
 def found_rows(found: WebServices, jobs: Sequence[JobRow]) -> list[FoundRow]:
     """The lines of these jobs."""
     reviews, at = found.store.reviews.of([job.id for job in jobs]), now()
-    return [_row(found, job, reviews.get(job.id), at) for job in jobs]
+    told = found.progress_of(jobs)
+    return [_row(found, j, p, reviews.get(j.id), at) for j, p in zip(jobs, told, strict=True)]
 
 
 def rows_of(found: WebServices, reviews: Sequence[Review]) -> list[FoundRow]:
     """The lines of what waits for moderators."""
-    jobs = {review.job_id: found.store.job(review.job_id) for review in reviews}
-    at = now()
-    return [_row(found, job, r, at) for r in reviews if (job := jobs[r.job_id]) is not None]
+    jobs = found.store.search.some([review.job_id for review in reviews])
+    at, done = now(), Progress(phase="done")
+    return [_row(found, jobs[r.job_id], done, r, at) for r in reviews if r.job_id in jobs]
 
 
-def _row(found: WebServices, job: JobRow, review: Review | None, at: str) -> FoundRow:
+def _row(
+    found: WebServices, job: JobRow, progress: Progress, review: Review | None, at: str
+) -> FoundRow:
     name = review.picture if review is not None else None
     shown = name is not None and found.picture(job, name) is not None
     return FoundRow(
         job=job,
-        progress=found.progress(job),
+        progress=progress,
         review=review,
         picture=f"{found.root}/v1/jobs/{job.id}/evidence/{name}" if shown else None,
         held_by=review.held_name if review is not None and review.is_held(at) else None,

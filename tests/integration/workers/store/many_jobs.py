@@ -12,8 +12,9 @@ from unmask.messages import JobState, PluginRef, Submission
 from unmask.policy import DEFAULT
 from unmask.requests.job_details import JobDetails
 from workers.store.clock import stamp
+from workers.store.review.review_rows import rank, slot
 from workers.store.rows import JobRow, facet_columns, job_columns
-from workers.store.sql_tables import JOB_FACETS, JOBS
+from workers.store.sql_tables import JOB_FACETS, JOBS, REVIEWS
 
 _LABELS = ("fake", "suspicious", "no_sign_found", "inconclusive")
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,6 +71,26 @@ def _rows(count: int, tenant: str) -> Iterator[tuple[dict[str, Any], list[dict[s
         )
 
 
+def _review(job: dict[str, Any]) -> dict[str, Any]:
+    p_fake = job["p_order"] if job["p_order"] >= 0 else None
+    return {
+        "job_id": job["id"],
+        "tenant": job["tenant"],
+        "generation": 0,
+        "lane": "done" if job["decided"] else "open",
+        "why": "[]",
+        "label": job["label"],
+        "rank": rank(p_fake),
+        "since": job["created_at"],
+        "p": job["p_order"],
+        "kind": None,
+        "slot": slot(job["id"]),
+        "source": "",
+        "picture": None,
+        "people": 1,
+    }
+
+
 def fill(url: str, count: int, tenant: str = "default", *, analyzed: bool = True) -> None:
     """Add `count` jobs of one tenant to a database that a Store has made.
 
@@ -83,6 +104,8 @@ def fill(url: str, count: int, tenant: str = "default", *, analyzed: bool = True
             connection.execute(
                 insert(JOB_FACETS), [facet for _, facets in chunk for facet in facets]
             )
+            judged = [_review(row) for row, _ in chunk if row["label"] is not None]
+            connection.execute(insert(REVIEWS), judged)
     if analyzed:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             is_sqlite = engine.dialect.name == "sqlite"
