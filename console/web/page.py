@@ -17,6 +17,8 @@ from unmask.messages import JobState
 from unmask.requests.review_rules import Care
 from unmask.verdict.decision import MAX_NAME, MAX_RATIONALE
 from workers.store.clock import now
+from workers.store.review.review_rows import Review
+from workers.store.review.review_table import Holder
 
 router = APIRouter(include_in_schema=False)
 _HERE = Path(__file__).parent
@@ -55,6 +57,14 @@ def html(found: WebServices, template: str, **values: object) -> HTMLResponse:
     return HTMLResponse(environment().get_template(template).render(**shared, **values))
 
 
+def _is_held_again(found: WebServices, review: Review) -> bool:
+    """Whether the actor holds it: also after a reload, where nobody took it in between."""
+    if review.held_by != found.actor.id:
+        return False
+    holder = Holder(found.actor.id, review.held_name or "")
+    return found.store.reviews.hold(review.job_id, review.held_queue or "", holder, found.rules)
+
+
 @router.get("/jobs/{job_id}")
 def job(job_id: str, request: Request, found: WebServicesDep) -> HTMLResponse:
     """One job: its verdict and decisions, or how far it is, or why it failed."""
@@ -79,7 +89,7 @@ def job_page(
     verdict = found.store.verdict(job_id) if row.state is JobState.SUCCEEDED else None
     is_blind = job_id in found.hidden
     review = found.store.reviews.get(job_id)
-    is_mine = review is not None and review.is_held_by(found.actor.id, now())
+    is_mine = review is not None and _is_held_again(found, review)
     neutral = neutral_pictures(verdict) if is_blind else frozenset()
 
     def picture(url: str) -> str | None:

@@ -106,12 +106,15 @@ def hold(job_id: str, found: WebServicesDep, queue: str = "") -> Response:
 
 @router.post("/jobs/{job_id}/leave")
 async def leave(job_id: str, request: Request, found: WebServicesDep) -> Response:
-    """Let go of the video; back to its queue."""
+    """With a queue: let go of the video, back to its queue. Without: the page was left, 204."""
     sent = await form_of(request)
     queue = _known(found, sent.get("queue", ""))
 
     def do() -> Response:
         found.job(job_id)
+        if not queue:
+            found.store.reviews.leave(job_id, found.actor.id)
+            return Response(status_code=204)
         found.store.reviews.release(job_id, found.actor.id)
         return RedirectResponse(f"{found.root}/queues{queue}", status_code=303)
 

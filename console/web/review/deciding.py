@@ -81,7 +81,7 @@ def _decide_in_queue(found: WebServices, job_id: str, given: DecisionGiven, queu
     rule = found.rules.queue(queue)
     actor = found.actor
     # Held, or free to be taken: a page that lost its lease is as good while nobody took the video.
-    is_ours = found.store.reviews.hold(job_id, rule.name, holder(found), found.rules)
+    is_ours = found.store.reviews.hold(job_id, rule.name, holder(found), found.rules, take=True)
     if not is_ours or not decide_later(
         found.store,
         job_id,
@@ -128,7 +128,7 @@ def undo(job_id: str, found: WebServicesDep) -> Response:
     if pending is None:
         record_due(found.store)
         return RedirectResponse(f"{found.root}/jobs/{job_id}#decisions", status_code=303)
-    found.store.reviews.hold(job_id, pending.queue, holder(found), found.rules)
+    found.store.reviews.hold(job_id, pending.queue, holder(found), found.rules, take=True)
     picked = [("finding", pending.given.finding), *(("reasons", r) for r in pending.given.reasons)]
     return RedirectResponse(
         f"{found.root}/jobs/{job_id}?{urlencode(picked)}#decisions", status_code=303

@@ -84,3 +84,4 @@ document.addEventListener("keydown", (event) => {
   }
   event.preventDefault();
 });
+main.dataset.listens = "";

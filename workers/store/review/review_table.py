@@ -81,8 +81,8 @@ class ReviewTable:
         return found
 
     def held(self, actor: str) -> list[Review]:
-        """What this person holds."""
-        query = select(REVIEWS).where(_TABLE.held_by == actor, _TABLE.held_until > now())
+        """What this person holds, and what nobody else took since their time was over."""
+        query = select(REVIEWS).where(_TABLE.held_by == actor)
         with self._begin() as connection:
             return [review_of(row) for row in connection.execute(query)]
 
@@ -94,7 +94,7 @@ class ReviewTable:
         Asked again, it is the one that is held already.
         """
         skipped_since = ago(hours=rules.skip_hours)
-        mine = [*waiting(tenant, rule), _TABLE.held_by == holder.actor, _TABLE.held_until > now()]
+        mine = [*waiting(tenant, rule), _TABLE.held_by == holder.actor]
         fits = [*waiting(tenant, rule), *free(holder.actor, skipped_since)]
         first = select(_TABLE.job_id).where(*fits).order_by(*order(rule)).limit(1)
         until = ago(seconds=-60 * rules.lease_minutes)
@@ -127,9 +127,15 @@ class ReviewTable:
                 connection.execute(update(REVIEWS).where(*others).values(**_NOBODY))
         return taken
 
-    def hold(self, job_id: str, queue: str, holder: Holder, rules: ReviewRules) -> bool:
-        """Hold this video, or go on holding it; False where somebody else does, or it is decided."""
-        mine_or_free = or_(_TABLE.held_by == holder.actor, _TABLE.held_until <= now())
+    def hold(
+        self, job_id: str, queue: str, holder: Holder, rules: ReviewRules, *, take: bool = False
+    ) -> bool:
+        """Go on holding this video; False where somebody took it since, it was let go, or decided.
+
+        `take`: hold it also where nobody does.
+        """
+        mine = _TABLE.held_by == holder.actor
+        mine_or_free = or_(mine, _TABLE.held_until <= now()) if take else mine
         change = (
             update(REVIEWS)
             .where(_TABLE.job_id == job_id, mine_or_free, _TABLE.lane.in_(["open", "senior"]))
@@ -143,11 +149,16 @@ class ReviewTable:
         with self._begin() as connection:
             return connection.execute(change).rowcount > 0
 
-    def release(self, job_id: str, actor: str) -> None:
-        """Let go of it, if this person holds it."""
+    def leave(self, job_id: str, actor: str) -> None:
+        """Others may take it from now on; while nobody does, whoever comes back holds it again."""
         mine = (_TABLE.job_id == job_id, _TABLE.held_by == actor)
         with self._begin() as connection:
-            connection.execute(update(REVIEWS).where(*mine).values(**_NOBODY))
+            connection.execute(update(REVIEWS).where(*mine).values(held_until=""))
+
+    def release(self, job_id: str, actor: str) -> None:
+        """Let go of it for good, if this person holds it."""
+        with self._begin() as connection:
+            connection.execute(_let_go(job_id, actor))
 
     def skip(self, job_id: str, actor: str, reason: str) -> None:
         """Let go of it, and not be given it again soon."""

@@ -89,6 +89,7 @@ class Office:
         page.goto(f"{self.address}/queues")
         page.get_by_role("button", name=f"Begin {title}").click()
         page.wait_for_url("**/jobs/*")
+        page.locator("main[data-listens]").wait_for()
         return page.url.rpartition("/")[2]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.console.web.office import Office, running_office
 from unmask.verdict import Verdict, VerdictLabel
@@ -51,6 +51,12 @@ def _empty(office: Office) -> Iterator[None]:
     yield
     for row in office.store.jobs(limit=500):
         office.store.erasure.erase(row.id, row.tenant, lambda counts: "")
+
+
+def at(page: Page, address: str) -> None:
+    """There, and listening to keys."""
+    page.wait_for_url(address)
+    page.locator("main[data-listens]").wait_for()
 
 
 def test_two_people_who_ask_at_once_get_two_videos(office: Office, browser: Browser) -> None:
@@ -102,12 +108,13 @@ def test_twenty_decisions_by_keyboard_alone(office: Office, browser: Browser) ->
     with office.person(browser, "kim") as kim:
         page = kim.page
         page.goto(f"{office.address}/queues/forged")
+        at(page, "**/queues/forged")
         page.keyboard.press("?")
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
         page.keyboard.press("n")
         for number in range(20):
-            page.wait_for_url("**/jobs/*")
+            at(page, "**/jobs/*")
             here = page.url
             # Every second one overturns the verdict: a picked reason is enough.
             page.keyboard.press("f" if number % 2 else "g")
@@ -132,7 +139,7 @@ def test_a_decision_is_taken_back_before_anybody_hears_of_it(
         page.keyboard.press("f")
         page.get_by_label("in your own words").fill("A seam along the jaw.")
         page.keyboard.press("Control+Enter")
-        page.wait_for_url("**/queues/forged")
+        at(page, "**/queues/forged")
         assert record_due(office.store) == 0
         assert office.store.decisions.of(job_id) == []
         page.keyboard.press("z")
@@ -160,6 +167,8 @@ def test_before_the_first_opinion_no_answer_tells_the_score(
         page.wait_for_url("**/jobs/*")
         expect(page.get_by_role("heading", name="Your first opinion")).to_be_visible()
         assert kim.broken_pictures() == 0
+        page.reload()
+        expect(page.get_by_role("heading", name="Your first opinion")).to_be_visible()
         # What a script on the page could ask for, with the person's own session.
         of_it = ["", "/verdict", "/decisions", "/events", "/evidence/f60-face.png",
                  "/evidence/f60-map.png", "/evidence/t1.jpg"]  # fmt: skip
@@ -173,6 +182,7 @@ def test_before_the_first_opinion_no_answer_tells_the_score(
         page.keyboard.press("g")
         page.keyboard.press("Enter")
         expect(page.locator(".verdict", has_text="Suspicious")).to_be_visible()
+        at(page, "**/jobs/*")
         page.keyboard.press("f")
         page.keyboard.press("Enter")
         page.wait_for_url("**/queues/blind")
@@ -231,10 +241,10 @@ def test_skip_put_off_and_escalate_bring_the_next_one(office: Office, browser: B
         page.keyboard.press("s")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
-        page.wait_for_url(f"**/jobs/{ids[1]}")
+        at(page, f"**/jobs/{ids[1]}")
         page.keyboard.press("b")
         page.get_by_role("button", name="Put it off").click()
-        page.wait_for_url(f"**/jobs/{ids[2]}")
+        at(page, f"**/jobs/{ids[2]}")
         page.keyboard.press("e")
         page.keyboard.type("The sound is odd")
         page.keyboard.press("Enter")

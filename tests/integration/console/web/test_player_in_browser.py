@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from console.web.app import create_app
 from console.web.services import WebServices
 from tests.axe import serious_faults
-from tests.browser import Watched, chromium
-from tests.integration.console.web.serving import serving
+from tests.browser import Watched
 from tests.unit.ingest.clips import numbered, write_clip
 from unmask.verdict import Evidence, FramePoint, Segment, TrackVerdict, Verdict
 from workers.jobs.renditions.make_rendition import make
@@ -39,27 +37,11 @@ NUMBER = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 @pytest.fixture
 def watched(browser: Browser) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield Watched(context)
     context.close()
-
-
-@pytest.fixture
-def address(service: WebServices) -> Iterator[str]:
-    """The real application, listening."""
-    app = create_app(
-        service.settings, store=service.store, redis=service.redis, allowed_hosts=("127.0.0.1",)
-    )
-    with serving(app, service.settings) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 def verdict_on(make_verdict: Make, **media: object) -> Verdict:
