@@ -5,7 +5,6 @@ from functools import partial
 
 from fastapi import Depends, FastAPI
 from redis import Redis
-from starlette.middleware.sessions import SessionMiddleware
 
 from console.web import about, control, decisions, jobs, keys, page, problems, stream_page, streams
 from console.web.described import docs, server_pages
@@ -13,11 +12,12 @@ from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
 from console.web.door.guard import Guard
 from console.web.door.hosts import CheckHost
+from console.web.door.parameters import only_known_parameters
 from console.web.door.request_metrics import Metrics
 from console.web.identity import login
 from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
-from console.web.identity.session_secret import session_secret
+from console.web.identity.sessions import Sessions
 from console.web.intake import bulk, submission
 from console.web.player import media_routes, rendition_routes, script_route
 from console.web.push import event_stream, webhook_routes
@@ -55,7 +55,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        dependencies=[Depends(authorize)],
+        dependencies=[Depends(authorize), Depends(only_known_parameters)],
     )
     app.state.service = WebServices(settings=settings, store=store, redis=redis)
     app.state.gate = Gate(
@@ -97,15 +97,7 @@ def create_app(
     app.include_router(login.api)
     app.include_router(login.page)
     app.add_middleware(Guard)
-    app.add_middleware(
-        SessionMiddleware,
-        secret_key=session_secret(settings.data_dir),
-        session_cookie="unmask_session",
-        max_age=int(settings.session_hours * 3600),
-        path=settings.root_path or "/",
-        # Lax: the identity provider sends the browser back with a link.
-        same_site="lax",
-    )
+    app.add_middleware(Sessions, settings=settings)
     # Refuses a foreign name that was made to point at this machine (DNS rebinding).
     app.add_middleware(CheckHost, allowed=list(allowed_hosts))
     app.add_middleware(Metrics)

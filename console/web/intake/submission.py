@@ -16,10 +16,11 @@ from console.web.answers import JobView, PathSubmission
 from console.web.described.examples import JOB_EXAMPLE, PROBLEMS, SUBMIT_BODY
 from console.web.intake.bodies import short_body
 from console.web.intake.media_roots import allowed_path
-from console.web.intake.uploads import Upload, receive
+from console.web.intake.uploads import HEAD_BYTES, Upload, empty_file, receive
 from console.web.services import WebServices, WebServicesDep
 from ingest.decoding.sampling import parse_policy
 from ingest.fetching import places
+from ingest.sources import sniff
 from unmask.errors import ConfigError, InputError, ReasonCode
 from unmask.messages import JobState
 from unmask.policy import DEFAULT
@@ -164,7 +165,20 @@ def submit_reference(
     else:
         media = allowed_path(wanted.path or "", found.settings.media_roots)
         name = media.name
+        check_content(media)
     return _submit(found, media, shown_name(name), Options.of(wanted), key=key)
+
+
+def check_content(media: Path) -> None:
+    """Refuse what is no media at once, as an upload would be. Raises MediaRefused."""
+    try:
+        with media.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return  # ingest may have rights that the API lacks; else it says why it cannot
+    if not head:
+        raise empty_file()
+    sniff(head, shown_name(media.name))
 
 
 async def by_upload(request: Request, found: WebServices, key: str | None) -> tuple[JobRow, bool]:

@@ -27,7 +27,7 @@ FORM_FIELDS = frozenset(
 _MAX_FIELD_BYTES = 8192
 _MAX_PARTS = 16
 _MAX_BOUNDARY = 70  # RFC 2046
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
 _SEND = "Send multipart/form-data with the video in the field `file`."
 
 
@@ -111,8 +111,8 @@ class _Form:
             self._digest.update(chunk)
             self.file.write(chunk)
             if self._head is not None:
-                self._head += bytes(chunk[: _HEAD_BYTES - len(self._head)])
-                if len(self._head) >= _HEAD_BYTES:
+                self._head += bytes(chunk[: HEAD_BYTES - len(self._head)])
+                if len(self._head) >= HEAD_BYTES:
                     self._sniff()
         else:
             self._value.extend(data[start:end])
@@ -127,9 +127,7 @@ class _Form:
         """Raises MediaRefused at once for what holds no video, whatever it is called."""
         head, self._head = self._head or b"", None
         if not head:
-            raise MediaRefused(
-                "the file is empty.", code=ReasonCode.EMPTY_FILE, fix="Upload it again."
-            )
+            raise empty_file()
         sniff(head, "the file")
 
     def _end(self) -> None:
@@ -140,6 +138,13 @@ class _Form:
 
     def _finish(self) -> None:
         self.done = True
+
+
+def empty_file() -> MediaRefused:
+    """The refusal of a file without a byte."""
+    return MediaRefused(
+        "the file is empty.", code=ReasonCode.EMPTY_FILE, fix="Copy or upload it again."
+    )
 
 
 def too_large(max_bytes: int) -> InputError:

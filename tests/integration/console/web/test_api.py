@@ -215,7 +215,10 @@ def test_a_path_under_a_media_root_becomes_a_job(
 ) -> None:
     video = service.settings.media_roots[0] / "sub" / "clip.mp4"
     video.parent.mkdir()
-    video.write_bytes(b"v")
+    for content, code in ((b"", "empty_file"), (b"no video at all", "unsupported_media")):
+        video.write_bytes(content)
+        _is_problem(client.post("/v1/jobs", json={"path": str(video)}), 415, code)
+    video.write_bytes(b"GIF89a v")
     answer = client.post("/v1/jobs", json={"path": str(video), "sample": "fps:1"})
     assert answer.status_code == 202
     job = service.store.job(answer.json()["id"])

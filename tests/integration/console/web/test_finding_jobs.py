@@ -52,6 +52,15 @@ def test_a_filter_that_is_none_is_refused_and_never_ignored(platform: Platform, 
     assert answer.json()["code"] in {"bad_request", "config_invalid"}
 
 
+@pytest.mark.parametrize("path", ["/v1/me", "/v1/streams", "/v1/jobs/{}", "/v1/jobs/{}/verdict"])
+def test_a_parameter_that_nobody_knows_is_refused_everywhere(platform: Platform, path: str) -> None:
+    address = path.format(platform.judged())
+    assert platform.client.get(address, headers=platform.headers()).status_code == 200
+    refused = platform.client.get(f"{address}?verdct=fake", headers=platform.headers())
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_request")
+    assert "verdct" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "field",
     [{"metadata": "[1]"}, {"metadata": "{"}, {"metadata": '{"a": {"b": 1}}'},
@@ -122,7 +131,7 @@ def test_an_earlier_runs_verdict_can_still_be_read(platform: Platform) -> None:
 def test_many_are_handed_in_and_asked_for_at_once(platform: Platform) -> None:
     root = platform.settings.media_roots[0]
     for name in ("a", "b"):
-        (root / f"{name}.mp4").write_bytes(b"video " + name.encode())
+        (root / f"{name}.mp4").write_bytes(b"GIF89a " + name.encode())
     lines = [
         json.dumps({"path": str(root / "a.mp4"), "external_id": "a", "idempotency_key": "bulk-a"}),
         json.dumps({"path": "/etc/passwd"}),

@@ -236,7 +236,12 @@ def test_a_person_with_a_key_logs_in_and_out_when_it_is_revoked(
         "/login", data={"key": secret, "next": "/undecided"}, follow_redirects=False
     )
     assert right.headers["location"] == "/undecided"
+    assert "secure" not in right.headers["set-cookie"].lower()
     assert "Lee" in browser.get("/undecided").text
+    over_tls = platform.client.post(
+        "https://testserver/login", data={"key": secret}, follow_redirects=False
+    )
+    assert "secure" in over_tls.headers["set-cookie"].lower()
     platform.store.keys.revoke(key.id)
     assert browser.get("/v1/me").status_code == 401
 
