@@ -20,7 +20,8 @@ from workers.run.roles import Role
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
-_STOP_S = 15.0
+#: Longer than a role takes to finish the job in hand (rq_worker.DRAIN_S).
+_STOP_S = 30.0
 #: A child that dies young is started again later and later, up to this.
 _LONGEST_WAIT_S = 30.0
 _YOUNG_S = 10.0

@@ -58,8 +58,9 @@ class GroupConsumer:
         self._speaking: set[str] = set()
         self._beat_at: float | None = None
         self._looked_at: float | None = None
-        self.elsewhere: list[tuple[Entry, str]] = []
-        """Entries whose pixels are on another host, with the reason: the caller gives them up."""
+        self.past_saving: list[tuple[Entry, str]] = []
+        """Entries whose pixels are damaged or on another host, with the reason: the caller gives
+        them up, so that their jobs settle."""
 
     def join(self) -> None:
         """Make sure that the group is there. Raises RedisError."""
@@ -204,11 +205,17 @@ class GroupConsumer:
                 self.redis.xack(queues.CROPS, self.slug, entry_id)
                 continue
             except PixelsElsewhere as error:
-                self.elsewhere.append((Entry.of(entry_id, batch_of(fields)), str(error)))
+                self.past_saving.append((Entry.of(entry_id, batch_of(fields)), str(error)))
                 continue
             except ValueError as error:
                 log.error("crops.unreadable", entry=entry_id, plugin=self.slug, error=str(error))
-                self.redis.xack(queues.CROPS, self.slug, entry_id)
+                try:
+                    batch = batch_of(fields)
+                except ValueError:  # it says not even whose it is: nothing of ours
+                    self.redis.xack(queues.CROPS, self.slug, entry_id)
+                    continue
+                why = f"a group of crops is damaged in Redis: {error}"
+                self.past_saving.append((Entry.of(entry_id, batch), why))
                 continue
             if any(ref.slug == self.slug for ref in entry.batch.plugins):
                 ours.append(entry)

@@ -189,8 +189,8 @@ class PluginLoop(threading.Thread):
             for found in self._consumer.read(count, block):
                 self._owed[found.id] = len(found.crops)
                 self._batcher.add(_items(found), _now_ms())
-        while self._consumer.elsewhere:
-            unseen, why = self._consumer.elsewhere.pop()
+        while self._consumer.past_saving:
+            unseen, why = self._consumer.past_saving.pop()
             self._bury(unseen, why)
         if batch := self._batcher.take(_now_ms()):
             self._finish(scorer, batch)

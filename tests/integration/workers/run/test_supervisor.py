@@ -16,6 +16,7 @@ from tests.fakes import KEY
 from unmask import queues
 from unmask.errors import ConfigError
 from unmask.settings import Settings
+from workers.run import rq_worker, supervisor
 from workers.run.roles import run_role
 from workers.run.supervisor import Supervisor, environment
 
@@ -23,6 +24,7 @@ _REPOSITORY = str(Path(__file__).resolve().parents[4])
 _PARENT = """
 import sys, time
 from unmask.settings import Settings
+from workers.run import rq_worker, supervisor
 from workers.run.supervisor import Supervisor
 with Supervisor(Settings(), ingest=1, score=0, verdict=0) as crew:
     print(crew.children[0].process.pid, flush=True)
@@ -109,3 +111,7 @@ def test_a_killed_parent_takes_its_workers_with_it(settings: Settings, site: Pat
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
         wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_role_is_given_longer_than_it_takes_to_finish_the_job_in_hand() -> None:
+    assert supervisor._STOP_S > rq_worker.DRAIN_S

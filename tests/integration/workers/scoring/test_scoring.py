@@ -365,3 +365,16 @@ def test_crops_in_another_hosts_memory_fail_with_the_setting_to_change(
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
         wait_for(lambda: settled == ["job"])
     assert "UNMASK_CROP_STORE=redis" in failures_of(redis, "job")["0:0"].message
+
+
+def test_a_damaged_entry_fails_its_crops_and_its_job_settles(redis: Redis, engine: Engine) -> None:
+    publish(redis, "job", [10])
+    (entry_id, fields), *_ = redis.xrange(queues.CROPS)
+    redis.xdel(queues.CROPS, entry_id)
+    damaged = fields | {queues.FIELD_PIXELS.encode(): b"half of a pictu"}
+    damaged.pop(queues.FIELD_REFERENCE.encode(), None)
+    redis.xadd(queues.CROPS, damaged)
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
+        wait_for(lambda: settled == ["job"])
+        wait_for(lambda: pending(redis) == 0)
+    assert "damaged" in failures_of(redis, "job")["0:0"].message
