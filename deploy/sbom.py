@@ -115,10 +115,8 @@ def main() -> int:
         json.dump(found, sys.stdout, indent=1)
         return 0
     faults = list(refused(found))
-    print(
-        *faults or [f"{len(found['components'])} packages, all of licences that may be shipped"],
-        sep="\n",
-    )
+    fine = f"{len(found['components'])} packages, all of licences that may be shipped"
+    sys.stdout.write("\n".join(faults or [fine]) + "\n")
     return int(bool(faults))
 
 
