@@ -34,6 +34,7 @@ class Operations:
     stream_windows = Lists(describe.stream_windows)
     stream_verdict = Asks(describe.stream_verdict)
     stop_stream = Asks(describe.stop_stream)
+    erase_stream = Asks(describe.erase_stream)
     events = Follows(describe.events)
     job_events = Follows(describe.job_events)
     stream_events = Follows(describe.stream_events)

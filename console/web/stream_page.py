@@ -1,12 +1,12 @@
 """The page of live streams: a list, and one page per stream with a lane per face."""
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from console.show import stream_lanes
 from console.web.page import html
 from console.web.services import WebServicesDep
-from console.web.streams import stream_of
+from console.web.streams import stop, stream_of
 from unmask.policy import load_policy
 
 router = APIRouter(include_in_schema=False)
@@ -24,6 +24,13 @@ def streams(found: WebServicesDep) -> HTMLResponse:
         rows=rows,
         refresh=any(row.is_open for row in rows),
     )
+
+
+@router.post("/streams/{stream_id}/stop")
+def end(stream_id: str, found: WebServicesDep) -> RedirectResponse:
+    """The button under the stream's name."""
+    stop(found, stream_id)
+    return RedirectResponse(f"{found.root}/streams/{stream_id}", status_code=303)
 
 
 @router.get("/streams/{stream_id}")

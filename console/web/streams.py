@@ -28,6 +28,8 @@ from ingest.live.opening.source import permitted, source_of
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.requests.stream import Rolling, StreamStateName, StreamWanted, WindowReport
+from workers.jobs.removal.erase_stream import erase_stream
+from workers.store.erasure import Receipt
 from workers.store.streams import StreamRow
 
 router = APIRouter(prefix="/v1", tags=["streams"])
@@ -197,10 +199,28 @@ def list_windows(
 )
 def stop_stream(stream_id: str, found: WebServicesDep) -> StreamView:
     """It ends within seconds, with a verdict on what was seen. One that has ended stays as it is."""
-    stream_of(found, stream_id)
-    found.store.streams.stop(stream_id)
-    _noted(found, "stream.stop", stream_id)
+    stop(found, stream_id)
     return StreamView.of(stream_of(found, stream_id))
+
+
+@router.delete(
+    "/streams/{stream_id}",
+    response_model=Receipt,
+    summary="Erase a stream",
+    operation_id="erase_stream",
+    responses=PROBLEMS,
+)
+def erase(stream_id: str, found: WebServicesDep) -> Receipt:
+    """Stop it, and delete its windows, verdict, events and pictures. A signed receipt stays."""
+    actor = found.actor
+    return erase_stream(
+        found.store,
+        found.redis,
+        found.settings,
+        stream_id,
+        tenant=actor.tenant,
+        actor=actor.id,
+    )
 
 
 @router.get(
@@ -274,6 +294,13 @@ async def _events(
             silent_s = 0.0
             yield ": still here\n\n"
         await asyncio.sleep(_POLL_S)
+
+
+def stop(found: WebServices, stream_id: str) -> None:
+    """Ask for its end. Raises InputError (not_found)."""
+    stream_of(found, stream_id)
+    found.store.streams.stop(stream_id)
+    _noted(found, "stream.stop", stream_id)
 
 
 def _noted(found: WebServices, action: str, stream_id: str) -> None:

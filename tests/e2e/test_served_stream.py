@@ -89,6 +89,15 @@ def test_a_stream_outlives_the_worker_that_watches_it(
             last = text.strip().split("\n\n")[-1].splitlines()
             assert last[1] == "event: end"
             assert json.loads(last[2].removeprefix("data: "))["state"] == "ended"
+
+            address = f"/v1/streams/{client.post('/v1/streams', json=wanted).json()['id']}"
+            _until(judged, "".join(log))
+            receipt = client.delete(address)
+            assert receipt.status_code == 200, receipt.text
+            assert client.delete(address).json() == receipt.json()
+            assert client.get(address).status_code == 404
+            evidence = installation.folder / "data" / "evidence"
+            assert [path.name for path in evidence.glob("*")] == [made["id"]]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)

@@ -1,15 +1,15 @@
 """Take a job out of the database, leaving a receipt; and whose rows retention takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, delete, func, insert, select
 
 from unmask.frozen import Frozen
 from workers.store.clock import now, stamp
-from workers.store.outgoing.outbox import JOB_ERASED, write_event
+from workers.store.outgoing.outbox import JOB_ERASED, STREAM, write_event
 from workers.store.sql_tables import (
     ACTIONS,
     DECISIONS,
@@ -17,16 +17,32 @@ from workers.store.sql_tables import (
     FRAME_SCORES,
     JOBS,
     RECEIPTS,
+    STREAM_WINDOWS,
+    STREAMS,
     VERDICTS,
 )
 
-_COUNTED = {
-    "verdicts": VERDICTS.c.job_id,
-    "frame_scores": FRAME_SCORES.c.job_id,
-    "decisions": DECISIONS.c.job_id,
-    "events": EVENTS.c.job_id,
-    "actions": ACTIONS.c.job_id,
-}
+
+class Rows(NamedTuple):
+    """What hangs on a thing that is erased, and the event that says so."""
+
+    table: Table
+    counted: Mapping[str, Column[Any]]
+    event: str
+
+
+_NOTED = {"events": EVENTS.c.job_id, "actions": ACTIONS.c.job_id}
+JOB_ROWS = Rows(
+    JOBS,
+    {
+        "verdicts": VERDICTS.c.job_id,
+        "frame_scores": FRAME_SCORES.c.job_id,
+        "decisions": DECISIONS.c.job_id,
+        **_NOTED,
+    },
+    JOB_ERASED,
+)
+STREAM_ROWS = Rows(STREAMS, {"windows": STREAM_WINDOWS.c.stream_id, **_NOTED}, f"{STREAM}erased")
 
 
 class Whose(Frozen):
@@ -61,8 +77,15 @@ class Erasure:
     def __init__(self, begin: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._begin = begin
 
-    def erase(self, job_id: str, tenant: str, sign: Callable[[dict[str, int]], str]) -> Receipt:
-        """Delete every row of the job and keep the receipt that `sign` makes of their counts.
+    def erase(
+        self,
+        job_id: str,
+        tenant: str,
+        sign: Callable[[dict[str, int]], str],
+        *,
+        rows: Rows = JOB_ROWS,
+    ) -> Receipt:
+        """Delete every row of the job, or of what `rows` says, and keep the receipt that `sign` makes of their counts.
 
         In one transaction; done twice, the first receipt stands.
         """
@@ -72,12 +95,12 @@ class Erasure:
                 return Receipt.model_validate(dict(known._mapping))
             counts = {
                 what: connection.execute(select(func.count()).where(column == job_id)).scalar_one()
-                for what, column in _COUNTED.items()
+                for what, column in rows.counted.items()
             }
             for table in (EVENTS, ACTIONS):
                 connection.execute(delete(table).where(table.c.job_id == job_id))
-            # What hangs on the job goes with it: verdicts, scores, decisions, tags.
-            connection.execute(delete(JOBS).where(JOBS.c.id == job_id))
+            # What hangs on it goes with it: verdicts, scores, decisions, tags; windows.
+            connection.execute(delete(rows.table).where(rows.table.c.id == job_id))
             values = {
                 "job_id": job_id,
                 "tenant": tenant,
@@ -86,7 +109,7 @@ class Erasure:
             }
             connection.execute(insert(RECEIPTS).values(**values))
             # The receipt is all that names the job; the event says where to find it.
-            write_event(connection, tenant, JOB_ERASED, None, {"receipts": "/v1/receipts"})
+            write_event(connection, tenant, rows.event, None, {"receipts": "/v1/receipts"})
         return Receipt.model_validate(values)
 
     def receipt(self, job_id: str) -> Receipt | None:

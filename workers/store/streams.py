@@ -139,6 +139,9 @@ class StreamTable:
     def add_window(self, stream_id: str, report: WindowReport) -> None:
         """One more window; written twice, it is there once."""
         with self._begin() as connection:
+            there = select(STREAMS.c.id).where(STREAMS.c.id == stream_id)
+            if connection.execute(there).first() is None:
+                return  # erased meanwhile
             at = (STREAM_WINDOWS.c.stream_id == stream_id) & (STREAM_WINDOWS.c.idx == report.index)
             connection.execute(delete(STREAM_WINDOWS).where(at))
             connection.execute(

@@ -60,7 +60,7 @@ def erase(
     stop_work(redis, row)
     removed: dict[str, int] = {
         "redis_keys": purge_redis(redis, row.id, row.generation),
-        "evidence_pictures": _delete_evidence(settings, job_id),
+        "evidence_pictures": delete_evidence(settings, job_id),
         "uploads": _delete_upload(settings, row),
         "renditions": Shelf(settings).remove(job_id),
     }
@@ -71,7 +71,7 @@ def erase(
 
     receipt = store.erasure.erase(job_id, tenant, signed)
     # Whoever was slow to hear of it may have written meanwhile; purge_erased comes back to it.
-    _delete_evidence(settings, job_id)
+    delete_evidence(settings, job_id)
     Shelf(settings).remove(job_id)
     purge_redis(redis, row.id, row.generation)
     store.wipe_deleted()
@@ -96,7 +96,10 @@ def purge_erased(store: Store, redis: "Redis", settings: Settings) -> int:
     """Delete what slow workers wrote for jobs after they were erased; how many keys and files."""
     recent = store.erasure.since(datetime.now(UTC) - _LATE_WRITES)
     shelf = Shelf(settings)
-    return sum(purge_redis(redis, job_id, None) + shelf.remove(job_id) for job_id in recent)
+    return sum(
+        purge_redis(redis, job_id, None) + shelf.remove(job_id) + delete_evidence(settings, job_id)
+        for job_id in recent
+    )
 
 
 def purge_redis(redis: "Redis", job_id: str, generation: int | None) -> int:
@@ -136,7 +139,8 @@ def _is_of(fields: dict[bytes, bytes], job_id: str) -> bool:
     return batch.job_id == job_id
 
 
-def _delete_evidence(settings: Settings, job_id: str) -> int:
+def delete_evidence(settings: Settings, job_id: str) -> int:
+    """Delete the pictures of a job or stream; how many."""
     folder = settings.data_dir / "evidence" / job_id
     count = sum(path.is_file() for path in folder.rglob("*"))
     shutil.rmtree(folder, ignore_errors=True)

@@ -159,6 +159,8 @@ def test_keys_webhooks_and_streams_from_end_to_end(platform: Platform, client: C
     assert client.delete_webhook(hook["id"])["id"] == hook["id"]
     stream = client.watch("https://cdn.example.com/live.m3u8", window_s=2)
     assert client.stop_stream(stream["id"])["stopping"]
+    assert client.erase_stream(stream["id"]) == client.erase_stream(stream["id"])
+    assert client.receipt(stream["id"]) in client.receipts()
 
 
 def test_many_are_handed_in_and_each_line_answers_for_itself(

@@ -36,3 +36,16 @@ def test_a_stream_has_a_page_with_a_lane_per_face_and_its_time(
 
 def test_without_streams_the_list_says_how_to_begin(client: httpx.Client) -> None:
     assert "POST /v1/streams" in client.get("/streams").text
+
+
+def test_a_stream_is_stopped_from_its_page(client: httpx.Client, service: WebServices) -> None:
+    streams = service.store.streams
+    wanted = StreamWanted(address="https://cdn.example.com/live.m3u8")
+    made = streams.create("default", wanted.address, wanted, None)
+    assert "Stop watching" in client.get(f"/streams/{made.id}").text
+    shown = client.post(f"/streams/{made.id}/stop")
+    assert shown.url.path == f"/streams/{made.id}"
+    assert "It is being stopped" in shown.text and "Stop watching" not in shown.text
+    row = streams.get(made.id)
+    assert row is not None and row.stop_requested
+    assert [action.action for action in service.store.actions.of(made.id)] == ["stream.stop"]

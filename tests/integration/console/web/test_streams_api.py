@@ -5,7 +5,9 @@ import pytest
 
 from console.web.services import WebServices
 from tests.unit.workers.live.reports import window
+from unmask import queues
 from unmask.settings import Settings
+from workers.jobs.removal.receipts import read
 
 SECRET = "https://cdn.example.com/live.m3u8?token=s3cret"
 
@@ -143,3 +145,30 @@ def test_a_stream_answers_head_at_once_and_takes_no_id_that_is_none(client: http
         refused = client.get(f"/v1/streams/{stream}/events", headers={"Last-Event-ID": wrong})
         assert refused.status_code == 422
     assert client.get(f"/v1/streams/{stream}/windows?after={10**30}").status_code == 422
+
+
+def test_an_erased_stream_leaves_a_receipt_and_nothing_that_names_it(
+    client: httpx.Client, service: WebServices
+) -> None:
+    stream = str(begin(client)["id"])
+    service.store.streams.set_state(stream, "live", "")
+    service.store.streams.add_window(stream, window(0))
+    evidence = service.settings.data_dir / "evidence" / stream / "1"
+    evidence.mkdir(parents=True)
+    (evidence / "face.png").write_bytes(b"picture")
+    service.redis.hset(queues.scores(stream, 1, "p@1"), "0:0", "{}")
+    answer = client.delete(f"/v1/streams/{stream}")
+    assert answer.status_code == 200
+    content = read(answer.json()["signed"], client.get("/v1/receipt-key").json())
+    assert content is not None
+    assert content["removed"] == {
+        "redis_keys": 1, "evidence_pictures": 1, "windows": 1, "events": 3, "actions": 1,
+    }  # fmt: skip
+    assert client.delete(f"/v1/streams/{stream}").json() == answer.json()
+    assert client.get(f"/v1/streams/{stream}").status_code == 404
+    assert not evidence.parent.exists()
+    service.store.streams.add_window(stream, window(1))  # a worker that was slow to hear of it
+    assert service.store.streams.windows(stream, -1, 10) == []
+    told = service.store.outbox.after(0, "default")
+    assert [event.type for event in told] == ["stream.erased"]
+    assert "cdn.example.com" not in str(told)
