@@ -24,6 +24,7 @@ from console.client.multipart import form, streamed
 from console.client.shapes import (
     Attempt,
     BulkAnswer,
+    DeadLetter,
     Decision,
     FacePlaces,
     Job,
@@ -244,6 +245,21 @@ def receipt(job_id: str) -> Call[Receipt]:
 def receipt_key() -> Call[dict[str, Any]]:
     """The JWK that receipts are verified with, by any JOSE library."""
     return Call(method="GET", path=address("/v1/receipt-key"))
+
+
+def dead_letters() -> Call[list[DeadLetter]]:
+    """Groups of crops over which scoring workers died three times, the newest first."""
+    return Call(method="GET", path=address("/v1/dead-letters"), read=_part("dead_letters"))
+
+
+def retry_dead_letter(letter_id: str) -> Call[Job]:
+    """Run the letter's job anew, once the plugin is mended."""
+    return Call(method="POST", path=address("/v1/dead-letters/{letter_id}/retry", letter_id))
+
+
+def drop_dead_letter(letter_id: str) -> Call[DeadLetter]:
+    """Delete the letter; its job stays as it is."""
+    return Call(method="DELETE", path=address("/v1/dead-letters/{letter_id}", letter_id))
 
 
 # Decisions

@@ -62,6 +62,18 @@ class Decision(TypedDict):
     created_at: str
 
 
+class DeadLetter(TypedDict, total=False):
+    """Crops that were given up; `crops` are `frame:face`."""
+
+    id: str
+    plugin: str
+    job_id: str
+    generation: int
+    crops: list[str]
+    why: str
+    buried_at: str
+
+
 class Receipt(TypedDict):
     """That a job was erased; `signed` is a JWS that the server's receipt key verifies."""
 

@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import Depends, FastAPI
 from redis import Redis
 
-from console.web import about, control, decisions, jobs, keys, page, problems, stream_page, streams
+from console.web import about, decisions, jobs, keys, page, problems, stream_page, streams
 from console.web.described import docs, server_pages
 from console.web.described.description import describe_api
 from console.web.door.bounds import BoundBodies
@@ -19,6 +19,7 @@ from console.web.identity.gate import Gate, authorize
 from console.web.identity.rates import RateLimits
 from console.web.identity.sessions import Sessions
 from console.web.intake import bulk, submission
+from console.web.operation import control, dead_letter_routes
 from console.web.player import media_routes, rendition_routes, script_route
 from console.web.push import event_stream, webhook_routes
 from console.web.review import at_work, care_page, deciding, find_page, queue_pages
@@ -76,6 +77,7 @@ def create_app(
         media_routes,
         rendition_routes,
         control,
+        dead_letter_routes,
         streams,
         decisions,
         event_stream,

@@ -3,16 +3,18 @@
 from contextlib import suppress
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from redis.exceptions import RedisError
 
 from console.show.listing import describe
 from console.web.about import ready_parts
+from console.web.operation import dead_letter_routes as letters
 from console.web.page import html
 from console.web.services import WebServices, WebServicesDep
 from detect_plugins.catalogue import load_catalogue
 from unmask.errors import UnmaskError
 from workers.broker.lifesigns import served
+from workers.jobs.dead_letters import DeadLetter
 from workers.jobs.removal.retention import described
 from workers.jobs.selection import select
 
@@ -45,8 +47,32 @@ def health(found: WebServicesDep) -> HTMLResponse:
         ready=all(part.state == "ok" for part in parts),
         broken=[f"{entry.key}: {entry.error}" for entry in load_catalogue().broken()],
         kept=described(found.settings),
+        letters=_letters(found),
         refresh=False,
     )
+
+
+@router.post("/dead-letters/{letter_id}/retry")
+def retry(letter_id: str, found: WebServicesDep) -> RedirectResponse:
+    """Run the letter's job anew, and show that job."""
+    job = letters.drive_again(found, letter_id)
+    return RedirectResponse(f"{found.root}/jobs/{job.id}", status_code=303)
+
+
+@router.post("/dead-letters/{letter_id}/drop")
+def drop(letter_id: str, found: WebServicesDep) -> RedirectResponse:
+    """Drop the letter."""
+    letters.drop(found, letter_id)
+    return RedirectResponse(f"{found.root}/health#dead-letters", status_code=303)
+
+
+def _letters(found: WebServices) -> list[DeadLetter] | None:
+    """What was given up; None for whoever may not see to it, or where Redis is away."""
+    if "jobs.control" not in found.actor.permissions:
+        return None
+    with suppress(RedisError):
+        return letters.listed(found)
+    return None
 
 
 def _serving(found: WebServices) -> dict[str, bool]:

@@ -7,6 +7,8 @@ import pytest
 
 from console.web.identity.route_permissions import PUBLIC, ROUTES
 from tests.integration.console.web.platform import FILE, Platform, running_platform
+from unmask import queues
+from unmask.messages import CropBatch, CropMeta
 from unmask.requests.permissions import ALLOWED, ROLES
 from unmask.requests.stream import StreamWanted
 from unmask.verdict import Verdict
@@ -76,7 +78,20 @@ def platform_things(platform: Platform, owner: str) -> dict[str, Callable[[], st
     def webhook() -> str:
         return platform.store.webhooks.create(owner, "https://hooks.example.com/", ())[0].id
 
+    def letter() -> str:
+        meta = CropMeta(
+            frame_index=0, pts_ms=0, face_index=0, track_id=1, width=1, height=1, box=(0, 0, 1, 1),
+            crop_to_frame=(1, 0, 0, 0, 1, 0), face_px=1, detector_score=1,
+        )  # fmt: skip
+        batch = CropBatch(job_id=platform.judged(owner), generation=0, plugins=(), crops=(meta,))
+        entry = platform.redis.xadd(
+            queues.DEAD_LETTERS,
+            {"entry": "1-0", "plugin": "p@w", "why": "it died", "meta": batch.model_dump_json()},
+        )
+        return str(entry.decode())
+
     return {
+        "{letter_id}": letter,
         "{key_id}": key,
         "{stream_id}": stream,
         "{webhook_id}": webhook,
