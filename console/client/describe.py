@@ -252,6 +252,11 @@ def dead_letters() -> Call[list[DeadLetter]]:
     return Call(method="GET", path=address("/v1/dead-letters"), read=_part("dead_letters"))
 
 
+def dead_letter(letter_id: str) -> Call[DeadLetter]:
+    """Which crops, of which plugin, and why."""
+    return Call(method="GET", path=address("/v1/dead-letters/{letter_id}", letter_id))
+
+
 def retry_dead_letter(letter_id: str) -> Call[Job]:
     """Run the letter's job anew, once the plugin is mended."""
     return Call(method="POST", path=address("/v1/dead-letters/{letter_id}/retry", letter_id))

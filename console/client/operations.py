@@ -26,6 +26,7 @@ class Operations:
     receipt = Asks(describe.receipt)
     receipt_key = Asks(describe.receipt_key)
     dead_letters = Asks(describe.dead_letters)
+    dead_letter = Asks(describe.dead_letter)
     retry_dead_letter = Asks(describe.retry_dead_letter)
     drop_dead_letter = Asks(describe.drop_dead_letter)
     decide = Asks(describe.decide)

@@ -39,6 +39,7 @@ SAME_SENSE = {
     "jobs": "a job's life, and the API to it",
     "store": "the database, and its room",
     "operate": "the operator's hand on jobs",
+    "operation": "what an operator does, typed or by the API",
     "live": "live streams",
     "streams": "live streams, as rows and as an API",
     "notes": "what is said beside a verdict",
