@@ -99,6 +99,8 @@ class Settings(BaseSettings):
 
     fetch_timeout_s: float = Field(default=600.0, gt=0)
     """Wall clock of one fetch, retries included."""
+    fetch_bytes_per_s: int | None = Field(default=None, ge=16_384)
+    """The most that one fetch reads. None: as fast as it comes."""
     fetch_redirects: int = Field(default=5, ge=0, le=20)
     fetch_hosts: tuple[str, ...] = ()
     """Hosts that media may be fetched from. Empty: any on the public internet."""
@@ -139,6 +141,8 @@ class Settings(BaseSettings):
     """A request whose body stands still for so long is given up."""
     connections_per_address: int = Field(default=100, ge=1)
     """Connections that one address may hold open; trusted proxies may hold any number."""
+    stream_evidence_minutes: float = Field(default=2.0, ge=0, le=60)
+    """Crops and maps of so long are held of each live stream, for pictures of its newest evidence."""
     streams_per_worker: int = Field(default=4, ge=1, le=64)
     """Live streams that one stream worker watches at a time."""
     stream_hosts: tuple[str, ...] = ()

@@ -63,6 +63,7 @@ def run_watch(
         every_ms=round(every_s * 1000),
         policy=drop,
         patience=Patience(give_up_s=give_up_s),
+        evidence_ms=round(settings.stream_evidence_minutes * 60_000),
     )
     folder = ReportFolder(out) if out is not None else None
     results: list[ScanResult] = []

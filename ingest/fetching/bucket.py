@@ -12,7 +12,7 @@ from obstore import exceptions
 from obstore.store import ObjectStore, from_url
 
 from ingest.fetching.checked_connection import Deadline
-from ingest.fetching.download import Bounds, OnBytes
+from ingest.fetching.download import Bounds, OnBytes, Pace
 from ingest.fetching.places import shown
 from unmask.errors import FetchFailed, MediaRefused, ReasonCode
 
@@ -38,6 +38,7 @@ def read_object(
     """
     name = shown(address)
     deadline = Deadline(bounds.max_seconds)
+    pace = Pace(bounds, deadline)
     try:
         store, key = _store(address, endpoint)
         size, version = _head(store, key, bounds)
@@ -58,6 +59,7 @@ def read_object(
             into.write(_piece(store, key, version, (start, end), bounds))
             if on_bytes is not None:
                 on_bytes(end)
+            pace.read(end - start)
     except FileNotFoundError:  # obstore's way to say that there is no such object
         raise FetchFailed(
             f"{name} is not in its bucket.", fix="Check the name and UNMASK_BUCKET_ENDPOINT."

@@ -32,10 +32,30 @@ class Bounds:
     max_redirects: int = 5
     min_bytes_per_s: float = 1024.0
     """Over 20 s: a slower server is not waited for."""
+    max_bytes_per_s: int | None = None
+    """On the whole of a fetch: one large file must not take the line from everybody."""
     attempts: int = 5
     """At most, for what a server does wrong; each goes on where the last one stopped."""
     wait_s: float = 0.5
     """Before the second attempt; twice as long before each further one."""
+
+
+class Pace:
+    """Holds a fetch back to its rate; no longer than it may take."""
+
+    def __init__(self, bounds: Bounds, deadline: Deadline) -> None:
+        self._rate = bounds.max_bytes_per_s
+        self._deadline = deadline
+        self._begun = time.monotonic()
+        self._read = 0
+
+    def read(self, size: int) -> None:
+        """So many bytes came; returns when more may."""
+        self._read += size
+        if self._rate is not None:
+            ahead_s = self._read / self._rate - (time.monotonic() - self._begun)
+            if ahead_s > 0:
+                time.sleep(min(ahead_s, self._deadline.left()))
 
 
 class _Again(Exception):
@@ -90,6 +110,7 @@ class _Reading:
         self._into = into
         self._bounds = bounds
         self._deadline = deadline
+        self._pace = Pace(bounds, deadline)
         self._on_bytes = on_bytes
         self._version: bytes | None = None
         """What tells two versions of the body apart, where the server says."""
@@ -166,6 +187,7 @@ class _Reading:
             self.size += len(piece)
             if self._on_bytes is not None:
                 self._on_bytes(self.size)
+            self._pace.read(len(piece))
             now = time.monotonic()
             if self._deadline.left() <= 0.0:
                 raise _slow(web, self._bounds)

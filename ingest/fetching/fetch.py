@@ -28,6 +28,7 @@ def fetch(address: str, settings: Settings, on_bytes: OnBytes | None = None) -> 
         max_bytes=settings.max_bytes,
         max_seconds=settings.fetch_timeout_s,
         max_redirects=settings.fetch_redirects,
+        max_bytes_per_s=settings.fetch_bytes_per_s,
     )
     with tempfile.TemporaryFile(prefix="unmask-") as into:
         try:

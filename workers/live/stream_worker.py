@@ -138,6 +138,7 @@ class StreamWorker:
                 every_ms=round(wanted.every_s * 1000),
                 policy=DropPolicy(wanted.drop),
                 patience=Patience(give_up_s=wanted.give_up_s),
+                evidence_ms=round(settings.stream_evidence_minutes * 60_000),
             ),
             evidence_dir=pictures.folder(settings.data_dir, row.id, row.runs),
         )

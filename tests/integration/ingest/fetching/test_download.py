@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,16 @@ def test_a_dribbling_server_is_left_at_the_deadline(slow: str) -> None:
     assert failed.value.code is ReasonCode.FETCH_TIMEOUT
     assert time.monotonic() - before < 20
     ended.set()
+
+
+def test_a_fetch_is_held_to_its_rate_and_to_its_time() -> None:
+    with serving(lambda c, _: respond(c, "200 OK", BODY)) as server:
+        begun = time.monotonic()
+        assert fetch(server, replace(BOUNDS, max_bytes_per_s=len(BODY))) == BODY
+        assert time.monotonic() - begun >= 0.9
+        with pytest.raises(FetchFailed) as caught:
+            fetch(server, replace(BOUNDS, max_bytes_per_s=1000, max_seconds=0.5))
+    assert caught.value.code is ReasonCode.FETCH_TIMEOUT
 
 
 def test_a_redirect_is_followed_to_an_allowed_place() -> None:
