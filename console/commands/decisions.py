@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -26,11 +26,13 @@ def agreed(log: Iterable[tuple[str, Decision]]) -> dict[str, Decision | None]:
     """Video -> its last decision where all who found something agree; None where they differ. Pure.
 
     `log`: which video, and what was decided, the oldest first. Of each moderator the last word counts;
-    "cannot tell" is no finding, and takes an earlier one back. Videos about which nobody found anything
-    are left out.
+    "cannot tell" is no finding, and takes an earlier one back. What settles a dispute stands in the
+    place of all before it. Videos about which nobody found anything are left out.
     """
     last: dict[str, dict[str, Decision]] = defaultdict(dict)
     for video, decision in log:
+        if decision.settles:
+            last[video].clear()
         # Put last again: the newest of those who agree is what is handed on.
         last[video].pop(decision.moderator, None)
         last[video][decision.moderator] = decision
@@ -60,18 +62,19 @@ def run_decisions(settings: Settings, out: Path) -> int:
         ]
         findings = agreed(log)
         counts["nobody could tell"] = len({video for video, _ in log} - set(findings))
-        for decision in track(
-            findings.values(), "Copying", console=Console(stderr=True), transient=True
+        for video, decision in track(
+            findings.items(), "Copying", console=Console(stderr=True), transient=True
         ):
             if decision is None:
                 counts["moderators differ"] += 1
+                lines.append(_line(_disputed(store, video, log)))
             elif not decision.consent:
                 counts["no consent to train on it"] += 1
             elif (line := _exported(store, decision, out)) is None:
                 counts["the video is no longer kept, or changed"] += 1
             else:
                 counts["exported"] += 1
-                lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+                lines.append(_line(line))
     file.write_text("".join(lines), encoding="utf-8")
     for what, count in counts.items():
         if count:
@@ -80,6 +83,31 @@ def run_decisions(settings: Settings, out: Path) -> int:
         f"{file}: {counts['exported']} videos for trainers.prepare --dataset decisions\n"
     )
     return 0
+
+
+def _line(content: dict[str, object]) -> str:
+    return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def _disputed(store: Store, video: str, log: Sequence[tuple[str, Decision]]) -> dict[str, object]:
+    """One line on a video about which moderators differ: everybody's words, and no video."""
+    words = [decision for sha256, decision in log if sha256 == video]
+    verdict = _judged(store, words[-1])
+    return {
+        "path": f"{MEDIA}/{video}",
+        "label": "disputed",
+        "consent": all(decision.consent for decision in words),
+        "sha256": video,
+        "verdict": verdict.verdict.value,
+        "p_fake": verdict.p_fake,
+        "findings": [_said(decision) for decision in words],
+    }
+
+
+def _said(decision: Decision) -> dict[str, object]:
+    """What was decided, without who did."""
+    names = {"finding", "stance", "first", "reasons", "rationale"}
+    return decision.model_dump(mode="json", include=names) | {"decided_at": decision.created_at}
 
 
 def _judged(store: Store, decision: Decision) -> Verdict:
@@ -104,11 +132,10 @@ def _exported(store: Store, decision: Decision, out: Path) -> dict[str, object] 
         "label": decision.finding,
         "consent": True,
         "sha256": sha256,
-        "decided_at": decision.created_at,
-        "stance": decision.stance,
+        **_said(decision),
+        "settles": decision.settles,
         "verdict": verdict.verdict.value,
         "p_fake": verdict.p_fake,
-        "rationale": decision.rationale,
     }
 
 

@@ -2,7 +2,7 @@
 
     {"path": "clip.mp4", "label": "fake", "consent": true, "sha256": "...", "method": "", "identity": []}
 
-Lines without consent, undecided lines, and files seen before are left out and counted.
+Lines without consent, undecided and disputed lines, and files seen before are left out and counted.
 """
 
 import hashlib
@@ -23,6 +23,9 @@ DESCRIPTION = Description(
     layout='FILE.jsonl (or decisions.jsonl in the root): {"path", "label", "consent", ...} a line.',
     where="`unmask decisions FOLDER` exports it.",
 )
+
+#: What an export calls a video about which moderators differ: it says what each found.
+DISPUTED = "disputed"
 
 
 class Decisions:
@@ -48,7 +51,9 @@ class Decisions:
             name, label = str(row["path"]), str(row.get("label", "")).lower()
             path = Path(name) if Path(name).is_absolute() else file.parent / name
             digest = str(row.get("sha256") or name)
-            if row.get("consent") is not True:
+            if label == DISPUTED:
+                left_out.append(("moderators differ", name))
+            elif row.get("consent") is not True:
                 left_out.append(("no consent", name))
             elif label not in ("fake", "real"):
                 left_out.append(("undecided", name))

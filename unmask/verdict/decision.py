@@ -64,6 +64,8 @@ class Decision(Frozen):
     """Why, in words that were offered to pick from."""
     first: Finding | None = None
     """What the same person thought before they saw score and maps; None where they saw them at once."""
+    settles: bool = False
+    """Whether it settled a dispute: what others said before counts no more."""
     created_at: str
     """ISO 8601, UTC."""
 

@@ -31,18 +31,18 @@ def after_verdict(verdict: Verdict) -> tuple[Lane, tuple[Why, ...]]:
     return ("senior", ("plugins_differ",)) if plugins_differ(verdict) else ("open", ())
 
 
-def after_decision(
-    lane: Lane, made: Sequence[Decision], *, settles: bool
-) -> tuple[Lane, tuple[Why, ...]]:
+def after_decision(lane: Lane, made: Sequence[Decision]) -> tuple[Lane, tuple[Why, ...]]:
     """Where a video goes once the last of `made` (all of one verdict, the oldest first) is made.
 
-    `lane`: where it stood. `settles`: whoever decided may settle disputes. Of each moderator the
-    last word counts; "cannot tell" is none.
+    `lane`: where it stood. Of each moderator the last word counts, of those since a dispute was
+    settled; "cannot tell" is none.
     """
-    if lane == "senior" and settles:
+    if made and made[-1].settles:
         return "done", ()
     last: dict[str, Decision] = {}
     for decision in made:
+        if decision.settles:
+            last.clear()
         last[decision.actor or decision.moderator] = decision
     sure = {decision.finding for decision in last.values() if decision.finding != "unsure"}
     why: list[Why] = []

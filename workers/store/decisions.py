@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from unmask.verdict.decision import Decision, DecisionGiven, Stance
 from unmask.verdict.disputes import after_decision
@@ -144,26 +144,33 @@ def _add(
         "actor": actor,
         "consent": given.consent,
         "reasons": json.dumps(given.reasons),
+        "settles": settles and connection.execute(_lane(job_id, generation)).scalar() == "senior",
         "first": None if opinion_of is None else connection.execute(first).scalar(),
         "created_at": now(),
     }
     made = _of(connection.execute(insert(DECISIONS).values(**values).returning(DECISIONS)).one())
     connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(decided=given.finding))
-    _file(connection, made, settles=settles)
+    _file(connection, made)
     data = {"external_id": job.external_id, **made.model_dump(mode="json")}
     write_event(connection, job.tenant, DECISION_MADE, job_id, data)
     return made
 
 
-def _file(connection: Connection, made: Decision, *, settles: bool) -> None:
+def _lane(job_id: str, generation: int) -> Select[Any]:
+    """Where the video stands; nothing of another run's verdict."""
+    this = (REVIEWS.c.job_id == job_id, REVIEWS.c.generation == generation)
+    return select(REVIEWS.c.lane).where(*this)
+
+
+def _file(connection: Connection, made: Decision) -> None:
     """Take the video out of its queue, or put it before a senior."""
     this = (REVIEWS.c.job_id == made.job_id, REVIEWS.c.generation == made.generation)
-    lane = connection.execute(select(REVIEWS.c.lane).where(*this)).scalar()
+    lane = connection.execute(_lane(made.job_id, made.generation)).scalar()
     if lane is None:
         return
     same = (DECISIONS.c.job_id == made.job_id, DECISIONS.c.generation == made.generation)
     log = connection.execute(select(DECISIONS).where(*same).order_by(DECISIONS.c.id)).all()
-    goes, why = after_decision(lane, [_of(row) for row in log], settles=settles)
+    goes, why = after_decision(lane, [_of(row) for row in log])
     connection.execute(
         update(REVIEWS)
         .where(*this)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 METADATA = MetaData(
@@ -133,6 +134,7 @@ DECISIONS = Table(
     Column("created_at", String(32), nullable=False),
     Column("reasons", Text, nullable=False, server_default="[]"),  # JSON [str], picked
     Column("first", String(16), nullable=True),  # the same person's finding before the score
+    Column("settles", Boolean, nullable=False, server_default=false()),  # it settled a dispute
     ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
     Index("ix_decisions_job_id", "job_id"),
 )

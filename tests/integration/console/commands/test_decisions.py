@@ -187,7 +187,8 @@ def test_an_export_is_a_data_set_that_trainers_read(
         jobs[name] = job_id
 
     def decide(name: str, finding: str, moderator: str = "kim", *, consent: bool = True) -> None:
-        body = {"finding": finding, "moderator": moderator, "rationale": "w", "consent": consent}
+        body = {"finding": finding, "moderator": moderator, "rationale": "w", "consent": consent,
+                "reasons": ["Flicker"]}  # fmt: skip
         assert client.post(address(jobs[name]), json=body).status_code == 201
 
     decide("forged", "fake")
@@ -215,6 +216,12 @@ def test_an_export_is_a_data_set_that_trainers_read(
     ):  # fmt: skip
         assert f"{count}  {what}\n" in told
     lines = [json.loads(line) for line in (out / "decisions.jsonl").read_text().splitlines()]
+    disputed = [line for line in lines if line["label"] == "disputed"]
+    lines = [line for line in lines if line["label"] != "disputed"]
+    assert [[said["finding"] for said in line["findings"]] for line in disputed] == [
+        ["fake", "real"], ["fake", "real"],
+    ]  # fmt: skip
+    assert {tuple(line["reasons"]) for line in lines} == {("Flicker",)}
     assert [(line["label"], line["verdict"], line["stance"]) for line in lines] == [
         ("fake", "fake", "upholds"),
         ("real", "fake", "overturns"),
@@ -224,6 +231,6 @@ def test_an_export_is_a_data_set_that_trainers_read(
     listing = Decisions().read(out, split="all")
     assert [sample.label for sample in listing.samples] == [1, 0]
     assert listing.samples[0].path.read_bytes() == b"GIF89a video forged"
-    assert listing.left_out == ()
+    assert [why for why, _ in listing.left_out] == ["moderators differ"] * 2
     with pytest.raises(ConfigError, match="there already"):
         run_decisions(service.settings, out)

@@ -35,6 +35,15 @@ def test_whoever_cannot_tell_takes_nobodys_word_but_the_own() -> None:
     assert findings(("a", "kim", "fake"), ("a", "kim", "unsure")) == {}
 
 
+def test_what_settles_a_dispute_stands_in_the_place_of_all_before_it() -> None:
+    words = log(("a", "kim", "fake"), ("a", "lee", "real"), ("a", "ada", "real"))
+    settled = [*words[:2], ("a", words[2][1].model_copy(update={"settles": True}))]
+    assert agreed(words) == {"a": None}
+    found = agreed(settled)["a"]
+    assert found is not None and found.moderator == "ada"
+    assert agreed([*settled, *log(("a", "kim", "fake"))]) == {"a": None}
+
+
 def test_the_newest_of_those_who_agree_is_handed_on() -> None:
     words = (("a", "kim", "fake"), ("a", "lee", "fake"), ("a", "kim", "fake"))
     found = agreed(log(*words))["a"]

@@ -24,6 +24,9 @@ def upgrade() -> None:
     """Add the tables, and a row for every job that has a verdict."""
     op.add_column("decisions", sa.Column("reasons", sa.Text, nullable=False, server_default="[]"))
     op.add_column("decisions", sa.Column("first", sa.String(16)))
+    op.add_column(
+        "decisions", sa.Column("settles", sa.Boolean, nullable=False, server_default=sa.false())
+    )
     job_id, job = _job_id()
     op.create_table(
         "reviews",
@@ -140,5 +143,6 @@ def downgrade() -> None:
     """Drop them."""
     for table in ("preferences", "skips", "first_opinions", "pending_decisions", "reviews"):
         op.drop_table(table)
+    op.drop_column("decisions", "settles")
     op.drop_column("decisions", "first")
     op.drop_column("decisions", "reasons")
