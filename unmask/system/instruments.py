@@ -85,6 +85,24 @@ ENGINE_FALLBACKS = Counter(
     ["plugin", "code"],
     registry=REGISTRY,
 )
+ENGINE_DIFFERENCE = Gauge(
+    "unmask_engine_max_difference",
+    "Largest difference of a score from the torch reference at the engine's last parity gate.",
+    ["plugin"],
+    registry=REGISTRY,
+)
+WEBHOOK_ATTEMPTS = Counter(
+    "unmask_webhook_attempts",
+    "Attempts to deliver an event, by outcome: taken, again (tried later), given_up.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+WEBHOOK_SECONDS = Histogram(
+    "unmask_webhook_seconds",
+    "Per attempt at delivering an event.",
+    buckets=_SHORT,
+    registry=REGISTRY,
+)
 DEAD_LETTERS = Counter(
     "unmask_dead_letters",
     "Groups of crops given up after three deaths.",

@@ -7,6 +7,7 @@ from unmask.errors import ConfigError, EngineError, EngineUnavailable, NotInstal
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
+from unmask.system import instruments as metrics
 from unmask.system.requirements import install
 from workers.engines.libraries import LIBRARIES
 from workers.engines.machine import cpu_has_bf16
@@ -109,6 +110,7 @@ def build_engine(
     except EngineError:
         engine.close()
         raise
+    metrics.level(metrics.ENGINE_DIFFERENCE, result.max_difference, plugin=detector.manifest.key)
     log.info(
         "engine.ready",
         engine=engine.name,

@@ -24,6 +24,8 @@ from ingest.fetching.addresses import Allowance, parse
 from ingest.fetching.checked_connection import Deadline, pool
 from unmask.errors import AddressRefused, StoreError
 from unmask.queues import PREFIX
+from unmask.system import instruments as metrics
+from unmask.system import tracing
 from workers.store import Store
 from workers.store.outgoing.webhook_book import DueEvent
 
@@ -105,12 +107,25 @@ class Deliverer:
             again_at=again_at,
             at=at,
         )
+        outcome = "taken" if not error else "again" if again_at else "given_up"
+        self._note(delivery, outcome, time.monotonic() - begun)
         if error:
             log.info(
                 "webhook.failed", webhook=delivery.webhook_id, attempt=delivery.attempts + 1,
                 error=error, given_up=again_at is None,
             )  # fmt: skip
         return not error
+
+    def _note(self, delivery: DueEvent, outcome: str, seconds: float) -> None:
+        metrics.count(metrics.WEBHOOK_ATTEMPTS, outcome=outcome)
+        metrics.observe(metrics.WEBHOOK_SECONDS, seconds)
+        if tracing.is_on() and delivery.event.job_id is not None:
+            job = self.store.job(delivery.event.job_id)  # None: the event is a stream's
+            if job is not None:
+                named: dict[str, str | int] = {
+                    "unmask.event.type": delivery.event.type, "unmask.outcome": outcome,
+                }  # fmt: skip
+                tracing.past("webhook", job.submission.traceparent, seconds, attributes=named)
 
     def _again_at(self, delivery: DueEvent, at: datetime) -> datetime | None:
         made = delivery.attempts

@@ -17,6 +17,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from ingest.fetching.addresses import Allowance
 from tests.receiver import Receiver, receiving
+from unmask.system import instruments as metrics
 from workers.jobs.deliver import Deliverer
 from workers.store import Store
 
@@ -72,6 +73,8 @@ def test_an_event_arrives_signed_and_is_listed(
     deliverer = _deliverer(store, redis, receiver.port)
     assert deliverer.deliver_due() == 1
     assert deliverer.deliver_due() == 0
+    taken = metrics.WEBHOOK_ATTEMPTS.labels(outcome="taken")._value.get()
+    assert taken >= 1
     ((headers, body),) = receiver.taken
     content = Verifier(secret).verify(body, headers)
     assert content["type"] == "job.succeeded"

@@ -13,6 +13,7 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
+from ingest.fetching.addresses import Allowance
 from tests.fakes import KEY
 from tests.integration.workers.clips import pan
 from tests.integration.workers.handing_in import submit
@@ -22,6 +23,7 @@ from unmask.settings import Settings
 from unmask.system import tracing
 from workers.broker.connect import connect
 from workers.jobs import entrypoints
+from workers.jobs.deliver import Deliverer
 from workers.jobs.settle import enqueue_verdict, settle
 from workers.scoring.load_scorer import load_scorer
 from workers.scoring.loop import Pace, PluginLoop
@@ -91,6 +93,7 @@ def test_a_video_is_one_trace_from_submission_to_verdict(
     settings = Settings()
     tracing.configure(settings, "test")
     store = Store(settings.database())
+    store.webhooks.create("default", collector.url, ())  # whatever it answers, it was asked
     row = submit(store, redis, settings, pan(tmp_path / "a.mp4"))
     assert row.submission.traceparent is not None
     work(redis, queues.INGEST_QUEUE)
@@ -121,13 +124,15 @@ def test_a_video_is_one_trace_from_submission_to_verdict(
         loop.join()
     work(redis, queues.VERDICT_QUEUE)
     assert store.verdict(row.id) is not None
+    rules = Allowance(private=(collector.url.split("/")[2],))
+    assert Deliverer(store=store, redis=redis, allowance=rules).deliver_due() == 1
     tracing.flush()
     _, trace_id, root, _ = row.submission.traceparent.split("-")
     ours = {name: span for name, span in collector.spans if span.trace_id.hex() == trace_id}  # type: ignore[attr-defined]
     assert set(ours) >= {
-        "submit", "ingest", "fetch", "decode", "find", f"score {KEY}", "verdict",
+        "submit", "ingest", "fetch", "decode", "find", f"score {KEY}", "verdict", "webhook",
     }  # fmt: skip
-    for name in ("ingest", f"score {KEY}", "verdict"):
+    for name in ("ingest", f"score {KEY}", "verdict", "webhook"):
         assert ours[name].parent_span_id.hex() == root, name  # type: ignore[attr-defined]
     for name in ("fetch", "decode", "find"):
         assert ours[name].parent_span_id == ours["ingest"].span_id, name  # type: ignore[attr-defined]
