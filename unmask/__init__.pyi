@@ -1,4 +1,5 @@
 from console.client import ApiError as ApiError
+from console.client import AsyncClient as AsyncClient
 from console.client import Client as Client
 from unmask.bundle import BundleCard as BundleCard
 from unmask.errors import ReasonCode as ReasonCode

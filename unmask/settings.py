@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     decode_timeout_s: float = Field(default=900.0, gt=0)
     """Wall clock of the decoding process for one video."""
     decode_memory_bytes: int = Field(default=4 << 30, gt=0)
-    rendition_timeout_s: float = Field(default=600.0, gt=0)
+    rendition_timeout_s: float = Field(default=1800.0, gt=0)
     """Wall clock of making one; what is made by then is what is shown."""
     rendition_max_bytes: int = Field(default=1 << 30, gt=0)
 

@@ -25,7 +25,7 @@ AXIS = 26
 #: More points than this are drawn as the highest of each column: a peak must never be lost.
 MAX_POINTS = 300
 #: Over all lanes, so that the page of a long video with many people stays one that loads at once.
-MAX_MARKS = 1800
+MAX_MARKS = 1200
 #: More people than this are listed in verdict.json and the table of faces, not drawn.
 MAX_LANES = 24
 _STEPS_MS = (
@@ -71,7 +71,7 @@ class Lane:
     bands: tuple[tuple[float, float], ...]
     """(x, width) of each stretch in which the face was on screen."""
     lines: tuple[str, ...]
-    """SVG point lists, one per stretch: never joined across a gap."""
+    """SVG point lists, one per stretch: never joined across a gap. None where windows are drawn."""
     dots: tuple[Dot, ...]
     windows: tuple[Bar, ...]
     segments: tuple[tuple[float, float], ...]
@@ -152,7 +152,7 @@ def draw(verdict: Verdict) -> Timeline:
                 top=top,
                 height=lane_height,
                 bands=_stretches([(x(a), x(b)) for a, b in spans], 2.0),
-                lines=_lines(dots, spans),
+                lines=() if windows else _lines(dots, spans),
                 dots=tuple(dots),
                 windows=tuple(
                     Bar(

@@ -101,5 +101,5 @@ def _allowed(settings: Settings, job: JobRow) -> Path | None:
 
 def _expired(settings: Settings, job: JobRow) -> bool:
     ended_s = datetime.fromisoformat(job.updated_at).timestamp()
-    kept_s = settings.upload_retention_hours * 3600
+    kept_s = settings.kept_hours("upload", job.tenant) * 3600
     return not job.state.is_open and ended_s + kept_s < time.time()

@@ -1,7 +1,7 @@
 """A report with a clip, opened from disk in a real browser; and on paper."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from console.show.clips import LONGEST_MS, Clip, clip_of, screen_with, worst_stretch
 from console.show.report import embedded, render_report
 from tests.axe import serious_faults
-from tests.browser import Watched, chromium
+from tests.browser import Watched
 from tests.integration.console.web.test_player_in_browser import (
     FRAMES,
     HEVC,
@@ -29,12 +29,6 @@ from unmask.verdict import Segment, Verdict
 
 Make = Callable[..., Verdict]
 SETTINGS = Settings()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

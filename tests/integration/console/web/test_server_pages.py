@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisGone
 
 from console.web.services import WebServices
 from tests.axe import serious_faults
-from tests.browser import Watched, chromium
+from tests.browser import Watched
 from tests.integration.console.web.platform import running_platform
 from unmask.verdict import Verdict
 
@@ -71,12 +71,9 @@ def test_one_logs_in_to_see_them(tmp_path: Path, make_verdict: Callable[..., Ver
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault_in_them(client: httpx.Client, scheme: Any) -> None:
-    with chromium() as browser:
-        _looked_at(browser, client, scheme)
-
-
-def _looked_at(browser: Browser, client: httpx.Client, scheme: Any) -> None:
+def test_axe_finds_no_serious_fault_in_them(
+    browser: Browser, client: httpx.Client, scheme: Any
+) -> None:
     style = client.get("/static/style.css").text
     context = browser.new_context(color_scheme=scheme, viewport={"width": 320, "height": 700})
     watched = Watched(context)
