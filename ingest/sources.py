@@ -17,12 +17,12 @@ from unmask.settings import Settings
 from unmask.system.hashing import rest_sha256
 
 _HEAD_BYTES = 4096
-#: Demuxers of still pictures.
-PICTURES = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe"})
+#: Containers of still pictures.
+PICTURES = frozenset({"jpeg_pipe", "png_pipe", "webp_pipe", "avif"})
 _CONVERT = "Convert it first, for example: ffmpeg -i INPUT -c:v libx264 output.mp4."
 _CONVERT_WEBP = "Animations are read as GIF, APNG, AVIF or video: convert it to one of them first."
 _SEND_VIDEO = (
-    "Send a video (mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, gif) or a JPEG, PNG or WebP."
+    "Send a video (mp4, mov, mkv, webm, avi, mpg, ts, flv, ogv, gif) or a JPEG, PNG, WebP or AVIF."
 )
 
 
@@ -34,7 +34,7 @@ class Source:
     file: BufferedReader
     size_bytes: int
     container: str
-    """FFmpeg's short name of the pinned demuxer."""
+    """FFmpeg's short name of the pinned demuxer; of AVIF, the picture's own."""
     sha256: str
 
     def __enter__(self) -> "Source":
@@ -101,9 +101,9 @@ def inspect(file: BufferedReader, path: Path, settings: Settings) -> Source:
 
 
 def sniff(head: bytes, name: str) -> str:
-    """The demuxer for a file that starts with `head` (up to 4 KiB). Raises MediaRefused.
+    """The container of a file that starts with `head` (up to 4 KiB). Raises MediaRefused.
 
-    A still picture has a demuxer too: `PICTURES` has them all.
+    A still picture has one too: `PICTURES` has them all.
 
     >>> sniff(b"GIF89a", "clip.mp4")
     'gif'
@@ -116,10 +116,12 @@ def sniff(head: bytes, name: str) -> str:
     if picture := picture_of(head):
         return picture
     if _is_image(head):
+        # The decoder knows the codec of HEIC; what phones write is tiles, and it joins none.
+        what = "a HEIC picture" if head[4:8] == b"ftyp" else "a picture in a format"
         _refuse(
             ReasonCode.IS_AN_IMAGE,
-            f"{name} is a picture in a format that Unmask does not decode.",
-            "Convert it to JPEG, PNG or WebP first.",
+            f"{name} is {what} that Unmask does not decode.",
+            "Convert it to JPEG, PNG, WebP or AVIF first.",
         )
     if _is_audio(head):
         _refuse(ReasonCode.NO_VIDEO_STREAM, f"{name} is a sound file.", _SEND_VIDEO)
@@ -133,7 +135,7 @@ def sniff(head: bytes, name: str) -> str:
 
 
 def picture_of(head: bytes) -> str | None:
-    r"""The demuxer for a still picture that starts with `head`; None for anything else.
+    r"""The container of a still picture that starts with `head`; None for anything else.
 
     >>> picture_of(b"\xff\xd8\xff\xe0"), picture_of(b"GIF89a")
     ('jpeg_pipe', None)
@@ -144,6 +146,8 @@ def picture_of(head: bytes) -> str | None:
         return "png_pipe"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and not _is_animated_webp(head):
         return "webp_pipe"
+    if head[4:8] == b"ftyp" and _is_still(head) and b"avif" in _brands(head):
+        return "avif"
     return None
 
 
@@ -224,9 +228,14 @@ def _video_container(head: bytes) -> str | None:
 
 def _is_still(head: bytes) -> bool:
     """Whether an ISO base media file's brands are those of one picture alone."""
-    length = min(int.from_bytes(head[:4], "big"), 256)
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
+    brands = _brands(head)
     return brands[0] in _IMAGE_BRANDS and not any(b in _SEQUENCE_BRANDS for b in brands)
+
+
+def _brands(head: bytes) -> list[bytes]:
+    """Of an ISO base media file: the major one, then those it says it goes by as well."""
+    length = min(int.from_bytes(head[:4], "big"), 256)
+    return [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
 
 
 def _is_animated_webp(head: bytes) -> bool:

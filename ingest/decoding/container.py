@@ -29,6 +29,9 @@ _MAX_BOXES = 10_000
 BROADCAST = {"mpegts", "mpeg"}
 ANIMATIONS = {"gif", "apng"}
 
+#: Containers that FFmpeg reads with a demuxer of another name.
+_DEMUXERS = {"avif": "mov"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -63,7 +66,7 @@ def open_media(
 ) -> tuple[InputContainer, VideoStream]:
     """Open `file` with the demuxer pinned and every protocol shut; close it after use.
 
-    `container`: what sources.sniff found, which is FFmpeg's own short name of the demuxer. `stream`:
+    `container`: what sources.sniff found. `stream`:
     the number of a video stream; None takes the one that players show. Returns the stream ready to
     decode, all others silenced. Raises MediaRefused for what holds no video or is over the limits,
     DecodeFailed for damage.
@@ -88,7 +91,7 @@ def _opened(file: BinaryIO, container: str, options: dict[str, str]) -> InputCon
         return av.open(
             file,
             mode="r",
-            format=container,
+            format=_DEMUXERS.get(container, container),
             # No demuxer may open a second file or an address, whatever the media asks for.
             options=options | {"protocol_whitelist": "none"},
             metadata_errors="replace",

@@ -44,6 +44,12 @@ def shown_stream(media: InputContainer, index: int | None = None) -> VideoStream
             code=ReasonCode.NO_VIDEO_STREAM,
             fix="Send a file with pictures that move.",
         )
+    if any(stream.disposition & Disposition.dependent for stream in moving):
+        raise MediaRefused(
+            "the picture is stored in tiles, which are not joined here.",
+            code=ReasonCode.UNSUPPORTED_MEDIA,
+            fix="Convert it to JPEG or PNG first.",
+        )
     readable = [s for s in moving if _readable(s)]
     if not readable:
         raise MediaRefused(

@@ -30,6 +30,7 @@ _TYPES = {
     "jpeg_pipe": "image/jpeg",
     "png_pipe": "image/png",
     "webp_pipe": "image/webp",
+    "avif": "image/avif",
 }
 WEBM = "video/webm"
 #: What every current browser plays, by container and codec. An original it cannot play after all, for

@@ -16,7 +16,7 @@ SETTINGS = Settings()
 PHOTO = np.ascontiguousarray(data.astronaut()[:300])
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("sample", ["adaptive", "uniform:32"])
 def test_a_picture_is_one_frame(tmp_path: Path, form: str, sample: str) -> None:
     path = tmp_path / "photo.mp4"  # whatever its name says
@@ -30,12 +30,13 @@ def test_a_picture_is_one_frame(tmp_path: Path, form: str, sample: str) -> None:
     assert np.abs(frame.rgb.astype(int) - PHOTO).mean() < (0.01 if form == "PNG" else 4)
 
 
+@pytest.mark.parametrize("form", ["JPEG", "AVIF"])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path, orientation: int) -> None:
+def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path, form: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / "photo.jpg"
-    Image.fromarray(PHOTO).save(path, quality=95, exif=exif)
+    Image.fromarray(PHOTO).save(path, form, quality=95, exif=exif)
     expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
     with open_source(path, SETTINGS) as source, Decoding(source, "adaptive", SETTINGS) as decoding:
         (frame,) = (e for e in decoding.events() if isinstance(e, Frame))

@@ -49,7 +49,6 @@ def test_every_supported_container_is_known_under_a_false_name(
         (b"PK\x03\x04\x00\x00\x00\x00", ReasonCode.UNSUPPORTED_MEDIA),
         (b"\x00" * 4096, ReasonCode.UNSUPPORTED_MEDIA),
         (b"BM\x36\x00", ReasonCode.IS_AN_IMAGE),
-        (b"\x00\x00\x00\x20ftypavif\x00\x00", ReasonCode.IS_AN_IMAGE),
         (b"\x00\x00\x00\x20ftypheic\x00\x00", ReasonCode.IS_AN_IMAGE),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", ReasonCode.NO_VIDEO_STREAM),
         (b"ID3\x04\x00\x00", ReasonCode.NO_VIDEO_STREAM),
@@ -62,6 +61,13 @@ def test_what_is_no_video_is_refused_with_its_own_reason(head: bytes, code: Reas
         sniff(head, "clip.mp4")
     assert refused.value.code is code
     assert refused.value.fix.endswith(".")
+
+
+def test_a_still_avif_is_a_picture_and_a_heic_is_refused_by_its_name() -> None:
+    assert sniff(b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf", "a.heic") == "avif"
+    assert sniff(b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf", "a.mp4") == "avif"
+    with pytest.raises(MediaRefused, match="HEIC"):
+        sniff(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "a.avif")
 
 
 def test_a_single_letter_g_is_no_transport_stream() -> None:
