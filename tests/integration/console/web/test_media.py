@@ -179,8 +179,11 @@ def test_the_type_is_told_by_the_bytes_alone() -> None:
     assert content_type(webm.replace(b"\x84webm", b"\x88matroska")) == "video/x-matroska"
     assert content_type(b"RIFF\x00\x00\x00\x00AVI LIST") == "video/x-msvideo"
     assert content_type(b"G" + b"\x00" * 187 + b"G" + b"\x00" * 187 + b"G") == "video/mp2t"
-    stills = {content_type(h) for h in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF....WEBPVP8 ")}
-    assert stills == {"image/jpeg", "image/png", "image/webp"}
+    stills = {
+        content_type(h)
+        for h in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF....WEBPVP8 ", b"\0\0\0\x10ftypavif")
+    }
+    assert stills == {"image/jpeg", "image/png", "image/webp", "image/avif"}
     assert len(stills) == len(PICTURES)
     with pytest.raises(MediaRefused):
         content_type(b"<html>")
