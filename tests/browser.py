@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -15,9 +15,31 @@ QUIET = (
 )  # fmt: skip
 
 
+class _Shared:
+    """Playwright starts once in a process: whoever asks while it runs is given the same browser."""
+
+    users = 0
+    running = ExitStack()
+    browser: Browser | None = None
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Headless Chromium; the test skips where there is none."""
+    """Headless Chromium; the test skips where there is none. The last user closes it."""
+    if _Shared.browser is None:
+        _Shared.browser = _Shared.running.enter_context(_started())
+    _Shared.users += 1
+    try:
+        yield _Shared.browser
+    finally:
+        _Shared.users -= 1
+        if not _Shared.users:
+            _Shared.browser = None
+            _Shared.running.close()
+
+
+@contextmanager
+def _started() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip(f"no browser here: install one of {', '.join(NAMES)}")

@@ -38,7 +38,9 @@ class Office:
     make_verdict: Callable[..., Verdict]
     made: int = 0
 
-    def judged(self, name: str = "", *, tags: tuple[str, ...] = (), **verdict: Any) -> str:
+    def judged(
+        self, name: str = "", *, tags: tuple[str, ...] = (), clip: str = "/m/a.mp4", **verdict: Any
+    ) -> str:
         """The id of a judged video with its pictures."""
         self.made += 1
         job_id = f"{self.made:024x}"
@@ -51,7 +53,7 @@ class Office:
             update={"tracks": (first.model_copy(update={"picture": shown}), *others)}
         )
         sent = Submission(
-            job_id=job_id, path="/m/a.mp4", filename=name or f"clip-{self.made}.mp4",
+            job_id=job_id, path=clip, filename=name or f"clip-{self.made}.mp4",
             plugins=made.rests_on, crop_scale=1.3,
         )  # fmt: skip
         details = JobDetails(tags=tags, external_id=f"post-{self.made}")
