@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from unmask.verdict import Verdict
+from unmask.verdict import NormalisedBox, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class Screen:
     sources: tuple[ScreenSource, ...] = ()
     picture_url: str | None = None
     """In the place of sources: an animated or still picture."""
+    marks: tuple[tuple[int, NormalisedBox], ...] = ()
+    """On a still picture, which needs no script for it: (number of a face, its box)."""
     rendition_url: str | None = None
     """To be asked until it is made."""
     faces_url: str | None = None

@@ -7,7 +7,7 @@ from console.show.wording import clock
 from console.web.player.kept_media import WEBM, KeptMedia, kept_media
 from console.web.player.rendition_routes import hidden
 from console.web.services import WebServices
-from unmask.verdict import Verdict
+from unmask.verdict import NormalisedBox, Verdict
 from workers.jobs.renditions.shelf import Shelf
 from workers.store import JobRow
 
@@ -30,7 +30,7 @@ def screen_of(found: WebServices, job: JobRow, verdict: Verdict) -> Screen | Non
     if kept is None and job.submission.address is None:
         return replace(screen, note="The video is no longer kept. Verdict and evidence stay.")
     if kept is not None and kept.is_picture:
-        return replace(screen, picture_url=media, download_url=media)
+        return replace(screen, picture_url=media, download_url=media, marks=_marks(verdict))
     rendition = ScreenSource(url=f"{address}/rendition", content_type=WEBM)
     sources: tuple[ScreenSource, ...] = (rendition,)
     if kept is not None and _plays(kept, verdict):
@@ -45,6 +45,14 @@ def screen_of(found: WebServices, job: JobRow, verdict: Verdict) -> Screen | Non
         download_url=media if kept is not None else None,
         note="" if len(sources) > 1 else _said(found, job),
     )
+
+
+def _marks(verdict: Verdict) -> tuple[tuple[int, NormalisedBox], ...]:
+    """Faces of a still; in an animation they move."""
+    if not verdict.media.picture:
+        return ()
+    looks = ((track.id, point.box) for track in verdict.tracks for point in track.timeline[:1])
+    return tuple((number, box) for number, box in looks if box is not None)
 
 
 def _plays(kept: KeptMedia, verdict: Verdict) -> bool:

@@ -219,3 +219,23 @@ def test_the_faces_of_a_verdict_from_before_boxes_are_none(
     client: httpx.Client, judged: tuple[str, Verdict]
 ) -> None:
     assert client.get(f"/v1/jobs/{judged[0]}/faces").json() == {"looks": [], "next_ms": None}
+
+
+def test_a_still_is_shown_with_its_faces_framed(
+    client: httpx.Client, service: WebServices, make_verdict: Callable[..., Verdict]
+) -> None:
+    verdict = make_verdict()
+    first = verdict.tracks[0]
+    point = first.timeline[0].model_copy(update={"box": (0.25, 0.5, 0.75, 1.0)})
+    still = make_verdict(
+        tracks=(first.model_copy(update={"timeline": (point,), "windows": ()}),),
+        media=verdict.media.model_copy(update={"picture": True, "width": 400, "height": 200}),
+    )
+    jpeg = b"\xff\xd8\xff\xe0 a photo"
+    job = client.post("/v1/jobs", files={"file": ("a.jpg", jpeg)}).json()["id"]
+    assert service.store.save_verdict(job, 0, still)
+    page = client.get(f"/jobs/{job}").text
+    assert f'<img src="/v1/jobs/{job}/media" width="400" height="200"' in page
+    assert '<rect x="100.0" y="100.0" width="200.0" height="100.0"/>' in page
+    assert "<video" not in page
+    assert client.get(f"/v1/jobs/{job}/media").headers["content-type"] == "image/jpeg"
