@@ -242,3 +242,9 @@ def test_undecided_jobs_come_strongest_first_and_those_without_a_score_last(stor
     store.decisions.add("d", 0, given, "neither")
     waiting = JobQuery(state=JobState.SUCCEEDED, decided=False, sort="-p_fake")
     assert [row.id for row in store.search.page(waiting).jobs] == ["c", "a", "b"]
+
+
+def test_a_database_that_is_away_is_named_without_its_password() -> None:
+    with pytest.raises(StoreError, match=r"postgresql.*127\.0\.0\.1:1/unmask") as caught:
+        Store("postgresql+psycopg://user:s3cret@127.0.0.1:1/unmask")
+    assert "s3cret" not in str(caught.value)
