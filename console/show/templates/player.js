@@ -1,10 +1,11 @@
 // The player's extras: jumping to segments, face boxes, maps over the picture, frame by frame, slow.
 // Plain script, no dependency; the page plays without it. Times are milliseconds from the video's
 // first frame, as in the verdict; each source has its own offset to them.
-(() => {
-  const player = document.querySelector(".player");
+const startPlayer = () => {
+  const player = document.querySelector(".player:not([data-started])");
   const video = player?.querySelector("video");
   if (!video) return;
+  player.dataset.started = "";
   const SVG = "http://www.w3.org/2000/svg";
   const find = (selector) => player.querySelector(selector);
   const act = (name) => find(`[data-act="${name}"]`);
@@ -256,6 +257,7 @@
     const typing = at.closest("input:not([type=checkbox]), textarea, select, dialog[open]");
     const own = at.closest("button, a, summary, [tabindex], input") && at !== video;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing) return;
+    if (!player.isConnected) return;
     if (document.body.dataset.keys === "off" || bar.hidden) return;
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     // Space and arrows do what they always do on a control; N leads to the next video of a queue.
@@ -302,4 +304,6 @@
   if (video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) wait();
   if (video.readyState >= HTMLMediaElement.HAVE_METADATA) video.dispatchEvent(new Event("loadedmetadata"));
   draw();
-})();
+};
+startPlayer();
+document.addEventListener("fresh", startPlayer); // the verdict came while the page was open

@@ -90,16 +90,25 @@ class Site:
 
     def add(self, clip: Path, verdict: Verdict) -> str:
         """A judged job over a clip by path; its id."""
+        job_id = self.submit(clip)
+        self.judge(job_id, verdict)
+        return job_id
+
+    def submit(self, clip: Path) -> str:
+        """A job that nobody has judged yet."""
         from workers.jobs.submit import create
 
         row, _ = create(self.service.store, self.service.settings, clip)
-        folder = self.service.settings.data_dir / "evidence" / row.id / "0"
+        return row.id
+
+    def judge(self, job_id: str, verdict: Verdict) -> None:
+        """As a verdict worker leaves it."""
+        folder = self.service.settings.data_dir / "evidence" / job_id / "0"
         folder.mkdir(parents=True)
         for item in verdict.evidence:
             for url in (item.face_url, item.heatmap_url):
                 cv2.imwrite(str(folder / Path(url).name), np.full((64, 64, 3), 200, np.uint8))
-        assert self.service.store.save_verdict(row.id, 0, verdict)
-        return row.id
+        assert self.service.store.save_verdict(job_id, 0, verdict)
 
     @property
     def media(self) -> Path:
@@ -240,6 +249,20 @@ def test_an_original_it_cannot_play_after_all_falls_back_to_the_rendition(
     page.goto(f"{site.address}/jobs/{job}")
     ready(page)
     assert page.evaluate("document.querySelector('video').currentSrc").endswith("/rendition")
+    page.keyboard.press("]")
+    shows(page, 20)
+
+
+def test_the_player_comes_with_the_verdict_on_a_page_that_was_open(
+    watched: Watched, site: Site, make_verdict: Make
+) -> None:
+    job = site.submit(write_clip(site.media / "a.mp4", FRAMES, options={"crf": "12"}))
+    page = watched.page
+    page.goto(f"{site.address}/jobs/{job}")
+    page.get_by_text("Waiting").wait_for()
+    site.judge(job, verdict_on(make_verdict))
+    page.locator(".player video").wait_for(timeout=1000 * PATIENCE_S)
+    ready(page)
     page.keyboard.press("]")
     shows(page, 20)
 
