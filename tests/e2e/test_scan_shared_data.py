@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from research.segments.spliced import Stretch, write_video
 from tests.e2e import clips
 from tests.e2e.conftest import Installation
 
@@ -83,3 +84,39 @@ def test_all_five_run_untrained_and_the_verdict_is_marked(
     assert {row["key"] for row in line["plugins"]} == set(ALL_FIVE.split(",")), done.stderr
     assert all(row["raw"] is not None for row in line["plugins"]), line["plugins"]
     assert not line["reliable"]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_four_forged_seconds_inside_the_very_same_footage_are_found(
+    shared_data: Path, make_installation: Callable[[str], Installation]
+) -> None:
+    """A lip sync that goes on where the footage stopped, under key frames by the clock: no joint shows.
+
+    A window of five seconds holds real looks beside forged ones wherever it begins, and said nothing.
+    """
+    name = "diffdub-RD_Radio42_000_25fps_{}.mp4"
+    real, forged = f"videos/real/{name.format('gt')}", f"videos/fake/{name.format('wav2lip')}"
+    if not all((shared_data / path).is_file() for path in (real, forged)):
+        pytest.skip("these clips are not in this copy of the research data")
+    installation = make_installation("spliced")
+    parts = [
+        Stretch(path=real, start_s=0.0, seconds=28.0),
+        Stretch(path=forged, start_s=8.0, seconds=4.0),
+        Stretch(path=real, start_s=2.0, seconds=28.0),
+    ]
+    clean = [Stretch(path=real, start_s=0.0, seconds=60.0)]
+    for file, made in (("clean.mp4", clean), ("forged.mp4", parts)):
+        write_video(installation.folder / file, made, shared_data, by_the_clock=True)
+    done = installation.unmask(
+        "scan", "clean.mp4", "forged.mp4", "--json", "out.jsonl",
+        PYTHONPATH="", UNMASK_PLUGINS="[]", UNMASK_SAMPLE="adaptive", UNMASK_FACE_DETECTOR="auto",
+        OMP_NUM_THREADS="1", timeout_s=580,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    before, after = _lines(installation.folder / "out.jsonl")
+    assert before["verdict"] == "no_sign_found" and not before["segments"]
+    assert after["verdict"] in ("suspicious", "fake")
+    assert any(s["start_ms"] < 32_000 and s["end_ms"] > 28_000 for s in after["segments"])
+    assert all(s["start_ms"] >= 23_000 and s["end_ms"] <= 37_000 for s in after["segments"])
