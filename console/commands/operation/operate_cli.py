@@ -1,5 +1,6 @@
 """The arguments of `unmask jobs ...` and `unmask dead ...`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,32 @@ dead_app = typer.Typer(
     help="Dead letters: crops over which a scoring worker died three times.",
     no_args_is_help=True,
 )
+
+
+operate_app = typer.Typer(help="Prove that an installation holds.", no_args_is_help=True)
+
+
+@operate_app.command("check")
+def operate_check(
+    *,
+    videos: Annotated[int, typer.Option(min=2, max=1000, help="How many to send.")] = 12,
+    kills: Annotated[
+        int, typer.Option(min=0, max=1000, help="How often a worker is killed with -9.")
+    ] = 6,
+    seed: Annotated[int, typer.Option(help="Which workers, and when.")] = 0,
+    json: Json = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep data and the server's log in this folder.")
+    ] = None,
+) -> None:
+    """Boot everything here, send videos, kill workers, and prove that nothing was lost.
+
+    API, workers, Redis and database run as processes of their own beside a receiver of webhooks and
+    of traces; nothing of yours is touched. UNMASK_DATABASE_URL names another (empty) database.
+    """
+    from console.commands.operation.proof import run_check  # noqa: PLC0415
+
+    raise typer.Exit(run_check(videos=videos, kills=kills, seed=seed, as_json=json, keep=keep))
 
 
 @jobs_app.command("list")
