@@ -103,6 +103,7 @@ def run_server(
         pushed = _delivering(shared, store, found.redis)
         with exposed, suppress(KeyboardInterrupt, SystemExit), crew, pushed:
             _announce(listening, host, is_open=app.state.gate.is_open())
+            app.openapi()  # made once, and not while the first caller waits
             gc.freeze()  # what was imported stays: a collection that looks through it holds answers up
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
