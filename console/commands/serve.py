@@ -89,6 +89,7 @@ def run_server(
             allowed_hosts=sorted(_LOOPBACK | {host} | set(settings.allowed_hosts)),
             is_open=private or insecure,
         )
+        app.openapi()  # made once, and not while the first caller waits
         config = uvicorn.Config(
             app,
             http=protocol(Connections(settings)),
@@ -102,9 +103,8 @@ def run_server(
         exposed = Exposition(shared, "api")
         pushed = _delivering(shared, store, found.redis)
         with exposed, suppress(KeyboardInterrupt, SystemExit), crew, pushed:
-            _announce(listening, host, is_open=app.state.gate.is_open())
-            app.openapi()  # made once, and not while the first caller waits
             gc.freeze()  # what was imported stays: a collection that looks through it holds answers up
+            _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
     return 0
