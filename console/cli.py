@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from console.commands.operation.operate_cli import dead_app, jobs_app, operate_app
+from console.commands.operation.operate_cli import dead_app, jobs_app, operate_app, stress
 from ingest.live.drop_policy import DropPolicy
 from unmask import __version__
 from unmask.errors import ConfigError, PluginBroken, UnmaskError
@@ -36,6 +36,7 @@ models_app = typer.Typer(help="Fetch what cannot ship with Unmask.", no_args_is_
 app.add_typer(jobs_app, name="jobs", rich_help_panel="Run a service")
 app.add_typer(dead_app, name="dead", rich_help_panel="Run a service")
 app.add_typer(operate_app, name="operate", rich_help_panel="Run a service")
+app.command(rich_help_panel="Run a service")(stress)
 app.add_typer(workers_app, name="worker", rich_help_panel="Run a service")
 keys_app = typer.Typer(help="Keys of those who may use the server.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys", rich_help_panel="Run a service")

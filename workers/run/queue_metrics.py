@@ -79,6 +79,9 @@ class QueueMetrics(Collector):
         memory: Any = redis.info("memory")
         into["unmask_redis_used_bytes"].add_metric([], int(memory["used_memory"]))
         into["unmask_redis_limit_bytes"].add_metric([], int(memory.get("maxmemory", 0)))
+        spent: Any = redis.info("cpu")
+        used_s = float(spent["used_cpu_user"]) + float(spent["used_cpu_sys"])
+        into["unmask_redis_cpu_seconds"].add_metric([], used_s)
 
     def _of_database(self, into: dict[str, GaugeMetricFamily]) -> None:
         open_jobs = self._store.unfinished()
@@ -128,6 +131,7 @@ FAMILIES: tuple[tuple[str, str, list[str]], ...] = (
     ("unmask_dead_letters_kept", "Dead letters that nobody has looked after.", []),
     ("unmask_redis_used_bytes", "Memory that Redis uses.", []),
     ("unmask_redis_limit_bytes", "Its maxmemory; 0: none.", []),
+    ("unmask_redis_cpu_seconds", "Processor time that Redis has used since it started.", []),
     ("unmask_jobs_open", "Unfinished jobs, the oldest thousand at most.", ["state"]),
     ("unmask_jobs_waiting", "Unfinished jobs that an outage stopped, by reason.", ["code"]),
     ("unmask_jobs_oldest_seconds", "Age of the oldest unfinished job.", []),

@@ -48,6 +48,34 @@ def operate_check(
     raise typer.Exit(run_check(videos=videos, kills=kills, seed=seed, as_json=json, keep=keep))
 
 
+def stress(
+    media: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[CLIP]...", help="Sent in turn. Default: two made on the spot."),
+    ] = None,
+    *,
+    videos: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 30,
+    rate: Annotated[float, typer.Option(min=0.001, help="Handed in per second.")] = 1.0,
+    p95: Annotated[
+        float | None, typer.Option(help="Fail above so many seconds from submission to verdict.")
+    ] = None,
+    at_least: Annotated[
+        float | None, typer.Option(help="Fail below so many videos per second.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Send videos at a steady rate into the whole stack on this machine; print where time goes.
+
+    UNMASK_PLUGINS, UNMASK_SAMPLE and the like are obeyed; Redis and the database are private to it.
+    """
+    from console.commands.operation.stress import Bounds, run_stress  # noqa: PLC0415
+
+    bounds = Bounds(p95_s=p95, videos_per_s=at_least)
+    raise typer.Exit(
+        run_stress(videos=videos, rate=rate, bounds=bounds, as_json=json, media=media or ())
+    )
+
+
 @jobs_app.command("list")
 def jobs_list(
     *,

@@ -28,19 +28,20 @@ _OBEYED = (
 
 @contextmanager
 def running_stack(
-    folder: Path, received: Receivers, console: Console
+    folder: Path, received: Receivers | None, console: Console
 ) -> Iterator[tuple[Client, psutil.Process, int]]:
-    """`unmask serve` with its workers, a private Redis and database, traces and metrics."""
+    """`unmask serve` with its workers, a private Redis and database, metrics, and traces to `received`."""
     port, metrics_at = _free_port(), _free_port(room=16)
     own = {k: v for k, v in os.environ.items() if not k.startswith("UNMASK_")}
     asked = {name: os.environ[name] for name in _OBEYED if name in os.environ}
     given = {
         "UNMASK_DATA_DIR": str(folder / "data"),
         "UNMASK_METRICS_PORT": str(metrics_at),
-        "UNMASK_OTLP_ENDPOINT": received.url,
-        "UNMASK_FETCH_PRIVATE": json.dumps([received.place]),
         "UNMASK_LOG_LEVEL": "warning",
     }
+    if received is not None:
+        given["UNMASK_OTLP_ENDPOINT"] = received.url
+        given["UNMASK_FETCH_PRIVATE"] = json.dumps([received.place])
     written = (folder / "serve.log").open("wb")
     command = [sys.executable, "-c", "from console.cli import main; main()",
                "serve", "--port", str(port)]  # fmt: skip
