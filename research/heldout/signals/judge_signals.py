@@ -35,6 +35,8 @@ class Table(NamedTuple):
     tool: NDArray[np.str_]
     view: NDArray[np.str_]
     path: NDArray[np.str_]
+    cuts: Floats
+    """Short cuts that a fit takes out of `x` first; without columns where it takes out none."""
 
     def at(self, rows: Any) -> "Table":
         return Table(*(column[rows] for column in self))
@@ -70,12 +72,11 @@ def load(
     return [{"path": p, "view": v, **files[p]} for p, v in keys], arrays
 
 
-def table(rows: Sequence[dict[str, Any]], x: Floats) -> Table:
+def table(rows: Sequence[dict[str, Any]], x: Floats, cuts: Floats | None = None) -> Table:
     """The rows with one family's numbers."""
     pick: Callable[[str], Any] = lambda name: np.array([r[name] for r in rows])  # noqa: E731
-    return Table(
-        x, pick("label"), pick("fold"), pick("group"), pick("tool"), pick("view"), pick("path")
-    )
+    names = ("label", "fold", "group", "tool", "view", "path")
+    return Table(x, *map(pick, names), np.zeros((len(x), 0)) if cuts is None else cuts)
 
 
 def weights(t: Table) -> Floats:
@@ -152,13 +153,35 @@ def paired(t: Table, files: dict[str, Any]) -> Table:
     return Table(*(np.concatenate([a, b]) for a, b in zip(t, more, strict=True)))
 
 
-def scores_of(train: Table, x: Floats, fit: str, files: dict[str, Any], pairs: bool) -> Floats:
-    """Scores of rows `x` by a fit to `train`, with its pairs if asked for."""
+class Beyond:
+    """Takes out of a family what is a smooth function of short cuts, as fitted on the rows that train."""
+
+    def __init__(self, t: Table) -> None:
+        self.scale = Scaled(t.cuts)
+        self.middle = np.nan_to_num(np.nanmean(t.x, axis=0))
+        base = self._base(t.cuts)
+        y = np.nan_to_num(t.x - self.middle)
+        held = base.T @ base + 0.001 * len(base) * np.eye(base.shape[1])
+        self.fit = np.linalg.solve(held, base.T @ y)
+
+    def _base(self, cuts: Floats) -> Floats:
+        z = self.scale(cuts)
+        return np.concatenate([np.ones((len(z), 1)), z, z**2 - 1], 1)
+
+    def __call__(self, t: Table) -> Table:
+        return t._replace(x=t.x - self.middle - self._base(t.cuts) @ self.fit)
+
+
+def scores_of(train: Table, judged: Table, fit: str, files: dict[str, Any], pairs: bool) -> Floats:
+    """Scores of `judged` by a fit to `train`, with its pairs if asked for."""
+    if train.cuts.shape[1]:
+        beyond = Beyond(train)
+        train, judged = beyond(train), beyond(judged)
     if pairs:
         train = paired(train, files)
     scale = Scaled(train.x)
     model = FITS[fit](scale(train.x), train.label, weights(train))
-    return np.asarray(model(scale(x)), np.float64)
+    return np.asarray(model(scale(judged.x)), np.float64)
 
 
 def apart(t: Table, judged: NDArray[np.bool_], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -184,13 +207,13 @@ def nested(
                     rest = apart(t, test, among & (t.fold != inner))
                     if not rest.any() or not test.any():
                         continue
-                    s = scores_of(t.at(rest), t.x[test], fit, files, pairs)
+                    s = scores_of(t.at(rest), t.at(test), fit, files, pairs)
                     y = t.label[test]
                     values.append(auc(s[y == 0], s[y == 1]))
                 if np.mean(values) > best_value:
                     best, best_value = fit, float(np.mean(values))
         chosen.append(best)
-        out[judged] = scores_of(t.at(among), t.x[judged], best, files, pairs)
+        out[judged] = scores_of(t.at(among), t.at(judged), best, files, pairs)
     return out, chosen
 
 

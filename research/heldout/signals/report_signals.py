@@ -24,7 +24,7 @@ from unmask.bundle import read_card
 from workers.verdicts.arithmetic.probability import calibrated
 from workers.verdicts.combine import Vote, combine
 
-ROUNDS = 200
+ROUNDS = 100
 NEAREST = 6
 #: By name: the family of `plain` and which of its numbers.
 SHORT_CUTS = {
@@ -37,6 +37,8 @@ SHORT_CUTS = {
     "colours": ("colour", slice(None)),
     "background": ("background", slice(None)),
 }
+LOOKS = ("colours", "background")
+"""Short cuts that say what a picture is of: not taken out."""
 WIDE = 200
 """Families of more numbers than this are not fitted by trees."""
 
@@ -189,6 +191,9 @@ def main() -> None:
         default=list(FITS),
         help="one is chosen by inner folds",
     )
+    parser.add_argument(
+        "--beyond", action="store_true", help="families without what short cuts foretell of them"
+    )
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument(
         "--groups", nargs="+", default=["plain", "motion", "pixels", "flows", "noise", "frozen"]
@@ -200,7 +205,8 @@ def main() -> None:
     bench = Bench(args, files)
     for group in args.groups:
         bench.each_family(group)
-    bench.together()
+    if not args.beyond:
+        bench.together()
 
 
 class Bench:
@@ -242,7 +248,11 @@ class Bench:
             fits = list(self.args.fits)
             if fam[name].shape[1] > WIDE:
                 fits = [f for f in fits if f != "boosted"]
-            score, chosen = nested(table(rows, fam[name]), self.files, fits, self.args.pairs)
+            cuts = None
+            if self.args.beyond:
+                cuts = np.concatenate([fam[n] for n in SHORT_CUTS if n not in LOOKS], 1)
+            t = table(rows, fam[name], cuts)
+            score, chosen = nested(t, self.files, fits, self.args.pairs)
             self.put(
                 name,
                 clips_of(rows, score),

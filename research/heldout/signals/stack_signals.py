@@ -29,12 +29,12 @@ def blind_scores(
         judged = t.fold == fold
         among = apart(t, judged, t.fold != fold)
         scores = np.full(len(t.label), np.nan)
-        own = scores_of(t.at(among), t.x, fit, files, pairs)
+        own = scores_of(t.at(among), t, fit, files, pairs)
         scores[judged] = standard(own[among], own)[judged]
         for inner in set(range(FOLDS)) - {fold}:
             test = among & (t.fold == inner)
             rest = apart(t, test, among & (t.fold != inner))
-            own = scores_of(t.at(rest), t.x, fit, files, pairs)
+            own = scores_of(t.at(rest), t, fit, files, pairs)
             scores[test] = standard(own[rest], own)[test]
         found[fold] = (among, scores)
     return found

@@ -101,7 +101,7 @@ def rows(many: int = 240) -> tuple[Table, Any]:
     path = np.array([f"{n}.mp4" for n in range(many)])
     view = np.array(["found"] * many)
     files = {p: {"pair_of": path[n - 1] if y else ""} for n, (p, y) in enumerate(zip(path, label, strict=True))}  # fmt: skip
-    return Table(x, label, fold, group, tool, view, path), files
+    return Table(x, label, fold, group, tool, view, path, np.zeros((many, 0))), files
 
 
 def test_nobody_who_is_judged_is_learnt_from() -> None:
@@ -119,6 +119,14 @@ def test_a_signal_is_found_and_noise_is_not() -> None:
         assert chosen == ["logistic 1"] * 4
     noise, _ = nested(table._replace(x=table.x[:, 2:]), files, ["logistic 1"], False)
     assert abs(auc(noise[table.label == 0], noise[table.label == 1]) - 0.5) < 0.15
+
+
+def test_a_family_that_a_short_cut_foretells_is_worth_nothing_beyond_it() -> None:
+    table, files = rows()
+    told = table.x[:, :1]
+    alike = told + 0.05 * RNG.normal(size=told.shape)
+    score, _ = nested(table._replace(x=alike, cuts=told), files, ["logistic 1"], False)
+    assert abs(auc(score[table.label == 0], score[table.label == 1]) - 0.5) < 0.15
 
 
 def test_a_stack_weighs_what_holds_and_gives_nothing_a_negative_weight() -> None:
