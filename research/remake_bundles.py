@@ -4,11 +4,11 @@
     python -m research.remake_bundles sola --research-data ../shared/data --work WORK
 
 Pool, validation set, training, calibration; with every shipped plugin asked for also unseen blends, the
-combination, and in WORK/tables what docs/reference/weights.md shows, but for the ablations
+combination, and in WORK/tables what research/MADE.md shows, but for the ablations
 (`research.ablate`). One thread per step, two steps at once, as the shipped ones ran: floating-point sums
 then come out alike on a like machine, and the last lines say whether the bundles are the shipped ones to the
 byte. Each step is skipped where its result is there, so a killed run goes on where it stopped. Hours and machine
-of the shipped bundles: docs/reference/weights.md.
+of the shipped bundles: research/MADE.md.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def _made(work: Path, data: Sequence[str], plugin: str) -> None:
 
 
 def _judged_together(work: Path, crew: Executor) -> None:
-    """Unseen blends, the combination, and what docs/reference/weights.md says of all that."""
+    """Unseen blends, the combination, and what research/MADE.md says of all that."""
     _once(work / "blends", "research.pools.blend_clips", str(work / "val"))
     bundles = [f"{plugin}={work / 'bundles' / plugin}" for plugin in SHIPPED]
     options = [word for bundle in bundles for word in ("--bundle", bundle)]

@@ -1,4 +1,4 @@
-"""The tables of docs/reference/weights.md, from judged clips.
+"""The tables of research/MADE.md, from judged clips.
 
     python -m research.judging.tables judged.json [--bundle sola=FOLDER ...] > tables.md
 

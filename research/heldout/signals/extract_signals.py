@@ -2,7 +2,7 @@
 
     python -m research.heldout.signals.extract_signals RUNS --out NUMBERS --groups motion pixels
 
-A clip's file holds a row a run, by family. Clips that are there are left alone; a clip whose runs come later is taken
+A clip's file holds one row per run, by family. Clips that are there are left alone; a clip whose runs come later is taken
 up by the next call.
 """
 

@@ -1,4 +1,4 @@
-"""What a face does from frame to frame: texture, flow and landmarks. Vectors a run, by family."""
+"""What a face does from frame to frame: texture, flow and landmarks. Vectors per run, by family."""
 
 from itertools import pairwise
 from typing import Any

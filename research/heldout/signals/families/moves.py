@@ -1,4 +1,4 @@
-"""Optical flow of a face in its picture: what is left of it beside the head's own motion. A vector a run."""
+"""Optical flow of a face in its picture: what is left of it beside the head's own motion. One vector per run."""
 
 from itertools import pairwise
 from typing import Any
