@@ -75,8 +75,10 @@ def load(
 def table(rows: Sequence[dict[str, Any]], x: Floats, cuts: Floats | None = None) -> Table:
     """The rows with one family's numbers."""
     pick: Callable[[str], Any] = lambda name: np.array([r[name] for r in rows])  # noqa: E731
-    names = ("label", "fold", "group", "tool", "view", "path")
-    return Table(x, *map(pick, names), np.zeros((len(x), 0)) if cuts is None else cuts)
+    return Table(
+        x=x, label=pick("label"), fold=pick("fold"), group=pick("group"), tool=pick("tool"),
+        view=pick("view"), path=pick("path"), cuts=np.zeros((len(x), 0)) if cuts is None else cuts,
+    )  # fmt: skip
 
 
 def weights(t: Table) -> Floats:

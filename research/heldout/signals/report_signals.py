@@ -87,11 +87,11 @@ def pairs_right(clips: Sequence[Clip], files: dict[str, Any]) -> dict[str, list[
     found = {}
     for view in QUALITIES:
         at = {c.path: c for c in clips if c.quality == view}
-        right: dict[str, list[float]] = defaultdict(list)
+        right: dict[str, list[bool]] = defaultdict(list)
         for c in at.values():
             other = at.get(files[c.path]["pair_of"]) if c.label else None
             if other is not None:
-                right[c.group].append(float(c.score > other.score) + 0.5 * (c.score == other.score))
+                right[c.group].append(c.score > other.score)
         if right:
             share, low, high = share_with_interval(
                 [v for values in right.values() for v in values],
