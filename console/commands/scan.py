@@ -9,7 +9,6 @@ from typing import TextIO
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from console.commands.inputs import Inputs, done_before
@@ -29,6 +28,8 @@ _COLOURS = {
     VerdictLabel.NO_SIGN_FOUND: "green",
     VerdictLabel.INCONCLUSIVE: "dim",
 }
+_FACTS = "  {:>6}  {:>5}  "
+_HEAD = f"{'verdict':<13}" + _FACTS.format("p_fake", "faces") + "video, and why or where"
 _PHASES = {"ingest": "looking for faces", "score": "scoring", "verdict": "making the verdict"}
 
 
@@ -64,8 +65,7 @@ def run_scan(
         raise ConfigError("--embed-clips without reports.", fix="Add --out FOLDER.")
     clips = settings if embed_clips else None
     delivery = ReportFolder(out, keep=skip_done, clips=clips) if out is not None else None
-    table = _table()
-    unjudged, said = False, ""
+    unjudged, said, judged = False, "", 0
     with (
         closing(inputs),
         _lines(json_path, add=skip_done) as lines,
@@ -75,23 +75,38 @@ def run_scan(
         _bars() as bars,
     ):
         tasks: dict[int, TaskID] = {}
-        show = _shower(bars, tasks)
-        for outcome in pipeline.judge_all(inputs, show):
-            unjudged |= wording.could_not_judge(outcome.job_status, outcome.verdict)
-            if lines is not None:
-                values = record(
-                    outcome.input.shown,
-                    outcome.job_status,
-                    outcome.verdict,
-                    outcome.reasons,
-                    pipeline.policy,
-                )
-                lines.write(line(values))
-                lines.flush()
-            folder = delivery.add(outcome) if delivery is not None else None
-            table.add_row(*_row(outcome, folder))
-            said = said or (explain.worth(outcome.verdict) if outcome.verdict else "")
-    console.print(table)
+        # Where bars and results share a terminal, one console knows of both.
+        shared = console.is_terminal and bars.console.is_terminal
+        results = bars.console if shared else console
+        results.print(_HEAD, style="dim", highlight=False, soft_wrap=True)
+        try:
+            for outcome in pipeline.judge_all(inputs, _shower(bars, tasks)):
+                unjudged |= wording.could_not_judge(outcome.job_status, outcome.verdict)
+                judged += 1
+                if lines is not None:
+                    values = record(
+                        outcome.input.shown,
+                        outcome.job_status,
+                        outcome.verdict,
+                        outcome.reasons,
+                        pipeline.policy,
+                    )
+                    lines.write(line(values))
+                    lines.flush()
+                folder = delivery.add(outcome) if delivery is not None else None
+                results.print(_row(outcome, folder), highlight=False, soft_wrap=True)
+                results.file.flush()
+                said = said or (explain.worth(outcome.verdict) if outcome.verdict else "")
+        except KeyboardInterrupt:
+            # Before anything is waited for: what was begun takes a moment to end.
+            under_way = [
+                bars.tasks[bars.task_ids.index(task)].description for task in tasks.values()
+            ]
+            bars.stop()
+            bars.console.print(
+                _stopped(judged, under_way, json_path), highlight=False, soft_wrap=True
+            )
+            raise
     if said:
         console.print(said, style="dim", highlight=False)
     for count, what in ((inputs.left_out, "judged before"), (inputs.passed_over, "no media")):
@@ -157,30 +172,29 @@ def _phase(event: local.Progress) -> str:
     return f"{said}, {event.sampled} frames" if event.phase == "ingest" else said
 
 
-def _table() -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("video", overflow="fold")
-    table.add_column("verdict")
-    table.add_column("p_fake", justify="right")
-    table.add_column("faces", justify="right")
-    table.add_column("why, or where", overflow="fold")
-    return table
+def _stopped(judged: int, under_way: Sequence[str], json_path: Path | None) -> str:
+    """What Ctrl-C leaves behind, and how to go on."""
+    said = f"Stopping. {judged} judged"
+    if under_way:
+        said += f"; not finished: {', '.join(under_way)}"
+    if json_path is not None and str(json_path) != "-":
+        return f"{said}. To go on: the same command with --skip-done."
+    return f"{said}."
 
 
-def _row(outcome: local.ScanResult, folder: Path | None) -> tuple[Text, Text, Text, Text, Text]:
-    name = Text(shown_path(outcome.input.shown))
+def _row(outcome: local.ScanResult, folder: Path | None) -> Text:
+    """One line that no one breaks: paths stand last, whole, so that they can be copied."""
     verdict = outcome.verdict
-    reason = Text(outcome.reasons[0].message) if outcome.reasons else Text()
+    reason = outcome.reasons[0].message if outcome.reasons else ""
+    name = shown_path(outcome.input.shown)
     if verdict is None:
-        return name, Text("failed", style="bold magenta"), Text("–"), Text("–"), reason
-    label = Text(verdict.verdict.value, style=_COLOURS[verdict.verdict])
+        return Text.assemble(
+            (f"{'failed':<13}", "bold magenta"), _FACTS.format("–", "–"), name, "  ", reason
+        )
+    label = (f"{verdict.verdict.value:<13}", _COLOURS[verdict.verdict])
+    facts = _FACTS.format(wording.probability(verdict.p_fake), verdict.people())
+    where = str(folder / "report.html") if folder is not None else ""
+    said = [reason if verdict.p_fake is None else where]
     if not verdict.reliable:
-        label.append(" (not to be relied on)", style="yellow")
-    where = Text(str(folder / "report.html")) if folder is not None else Text()
-    return (
-        name,
-        label,
-        Text(wording.probability(verdict.p_fake)),
-        Text(str(verdict.people())),
-        reason if verdict.p_fake is None else where,
-    )
+        said.insert(0, "(not to be relied on)")
+    return Text.assemble(label, facts, name, *(f"  {part}" for part in said if part))

@@ -34,7 +34,7 @@ def test_the_demo_leaves_verdicts_heatmaps_and_reports(
     out = installation.folder / "demo-out"
     for name in ("real", "forged"):
         _complete(out, name)
-        assert f"{name}.mp4" in done.stdout
+        assert f"{name}.mp4  demo-out/{name}/report.html\n" in done.stdout
     assert (out / "index.html").is_file()
     assert "index.html" in done.stdout
     lines = (out / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
