@@ -279,6 +279,8 @@ class Bench:
         later = later_reals(self.args.research_data)
         both, more = self.loaded({*groups, "shipped"})
         at = {(r["path"], r["view"]): n for n, r in enumerate(rows)}
+        known = [n for n, r in enumerate(both) if (r["path"], r["view"]) in at]
+        both, more = [both[n] for n in known], {name: x[known] for name, x in more.items()}
         base = unseen(clips_of(both, shipped_scores(both, more, self.args.bundles)), later)
         self.put("shipped, on clips that they have not seen", base)
         few = unseen(clips_of(both, score["signals together"][[at[r["path"], r["view"]] for r in both]]), later)  # fmt: skip
