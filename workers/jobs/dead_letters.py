@@ -38,9 +38,8 @@ def dead_letters(redis: "Redis", limit: int = 100) -> list[DeadLetter]:
 
 def dead_letter(redis: "Redis", letter_id: str) -> DeadLetter:
     """The one of that id. Raises InputError (not_found), RedisError."""
-    number = letter_id.replace("-", "", 1)
     found: Any = (
-        redis.xrange(queues.DEAD_LETTERS, letter_id, letter_id) if number.isdecimal() else []
+        redis.xrange(queues.DEAD_LETTERS, letter_id, letter_id) if is_entry_id(letter_id) else []
     )
     if not found:
         raise InputError(
@@ -49,6 +48,17 @@ def dead_letter(redis: "Redis", letter_id: str) -> DeadLetter:
             fix="`unmask dead list` lists them.",
         )
     return _letter(*found[0])
+
+
+def is_entry_id(text: str) -> bool:
+    """Whether Redis takes it for the id of an entry: one or two numbers of 64 bits.
+
+    >>> is_entry_id("1764000000000-0"), is_entry_id("9" * 30), is_entry_id("1-2-3")
+    (True, False, False)
+    """
+    parts = text.split("-")
+    plain = all(p.isascii() and p.isdecimal() and len(p) <= 20 for p in parts)
+    return plain and len(parts) <= 2 and all(int(part) < 1 << 64 for part in parts)
 
 
 def drop(redis: "Redis", letter_id: str) -> DeadLetter:

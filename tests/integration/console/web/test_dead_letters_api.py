@@ -51,6 +51,9 @@ def test_a_dropped_letter_is_gone_and_its_job_stays(platform: Platform) -> None:
     job_id, letter = buried(platform)
     headers = platform.headers("acme", "admin")
     assert platform.client.delete(f"/v1/dead-letters/{letter}", headers=headers).status_code == 200
+    for odd in ("9" * 30, "9" * 5000, "1-2-3", "x", "\u0661"):
+        answer = platform.client.get(f"/v1/dead-letters/{odd}", headers=headers)
+        assert answer.status_code == 404, odd
     again = platform.client.delete(f"/v1/dead-letters/{letter}", headers=headers)
     assert again.status_code == 404 and again.json()["code"] == "not_found"
     assert platform.client.get(f"/v1/jobs/{job_id}", headers=headers).status_code == 200
