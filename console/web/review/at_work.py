@@ -15,7 +15,6 @@ from console.web.services import WebServices, WebServicesDep
 from unmask.errors import InputError, ReasonCode
 from unmask.requests.review_rules import QueueRule
 from workers.jobs.orders.decide import record_due
-from workers.store.clock import now
 from workers.store.review.queue_sql import ago
 from workers.store.review.review_rows import Review
 from workers.store.review.review_table import Holder
@@ -72,10 +71,16 @@ def next_in(found: WebServices, name: str) -> Response:
 
 
 def held_review(found: WebServices, job_id: str) -> Review:
-    """The review of a video that this actor holds. Raises InputError (not_found), Refusal (409)."""
+    """The review of a video that this actor holds. Raises InputError (not_found), Refusal (409).
+
+    While nobody took it since, it is held on to: a reload's farewell may arrive after its greeting.
+    """
     found.job(job_id)
     review = found.store.reviews.get(job_id)
-    if review is None or not review.is_held_by(found.actor.id, now()):
+    queue = review.held_queue if review is not None else None
+    if review is None or not found.store.reviews.hold(
+        job_id, queue or "", holder(found), found.rules
+    ):
         raise Refusal(
             409,
             "not_held",

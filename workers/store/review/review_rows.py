@@ -45,10 +45,6 @@ class Review(Frozen):
         """Whether somebody holds it at that moment."""
         return self.held_until > at
 
-    def is_held_by(self, actor: str, at: str) -> bool:
-        """Whether this person does."""
-        return self.held_by == actor and self.held_until > at
-
 
 def slot(job_id: str) -> float:
     """Where a job lies in every sample: from 0 up to 1, the same for ever.
