@@ -92,8 +92,8 @@ def main() -> None:
     parser.add_argument("--bundles", type=Path, default=Path("detect_plugins"))
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    clips = judged(args.scores, files_of(args.research_data), args.research_data)
     cards = {p: read_card(args.bundles / p / "weights", p) for p in args.plugins}
+    clips = judged(args.scores, files_of(args.research_data), args.research_data, cards)
     for plugin in cards:
         print(f"{plugin}\n{kind_table(alone(clips, plugin))}\n{table(alone(clips, plugin))}")
     final = as_users_get(clips, cards)

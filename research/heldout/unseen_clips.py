@@ -25,6 +25,8 @@ SEEN_TOOLS = frozenset(
 )  # fmt: skip
 #: Moments of a clip that are scored, by quality.
 COUNTED: Mapping[str, tuple[int, ...]] = {"found": (0, 2, 5), "crf23": (2,), "crf32": (2,)}
+#: Of a bundle whose card names no other.
+_USUAL = "track-mean-top20"
 FIRST_LATER = "videos/real/3ddfa-obama.mp4"
 
 
@@ -47,8 +49,13 @@ def is_unseen(file: Mapping[str, Any], path: str, later: frozenset[str]) -> bool
     return file["tool"] not in SEEN_TOOLS if file["label"] else path in later
 
 
-def judged(paths: Sequence[Path], files: Mapping[str, Any], data: Path) -> list[Judged]:
-    """Unseen clips, with the workers' aggregation of their frames."""
+def judged(
+    paths: Sequence[Path],
+    files: Mapping[str, Any],
+    data: Path,
+    cards: Mapping[str, BundleCard],
+) -> list[Judged]:
+    """Unseen clips; each bundle's frames become one as its card says, as they do in a worker."""
     frames: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     sizes: dict[tuple[str, str], list[float]] = defaultdict(list)
     for archive in paths:
@@ -59,7 +66,7 @@ def judged(paths: Sequence[Path], files: Mapping[str, Any], data: Path) -> list[
                 frames[row["path"], row["quality"]][name].append(p)
         for row in rows:
             sizes[row["path"], row["quality"]].append(row["face_px"])
-    _, aggregated = method("track-mean-top20")
+    aggregated = {name: method(card.aggregation or _USUAL)[1] for name, card in cards.items()}
     later = later_reals(data)
     found = []
     for (path, quality), scores in sorted(frames.items()):
@@ -77,7 +84,7 @@ def judged(paths: Sequence[Path], files: Mapping[str, Any], data: Path) -> list[
             float(np.median(sizes[path, quality])),
             0,
         )
-        found.append(Judged(clip, {name: aggregated(p) for name, p in scores.items()}))
+        found.append(Judged(clip, {name: made(scores[name]) for name, made in aggregated.items()}))
     return found
 
 
