@@ -15,8 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 #: Of about the same length. Pytest collects a second time nothing that the other part has.
 PARTS = (
-    ("tests", "--ignore=tests/unit", "--ignore=tests/integration/trainers"),
-    ("tests/unit", "tests/integration/trainers"),
+    (
+        "tests",
+        *(f"--ignore={path}" for path in ("tests/unit", "tests/e2e", "tests/integration/trainers")),
+    ),
+    ("tests/e2e", "tests/unit", "tests/integration/trainers"),
 )
 COUNTED = ("passed", "failed", "skipped", "error")
 
