@@ -32,7 +32,7 @@ def imagenet_is_here() -> bool:
 
 
 _FOCUS = {
-    "input_px": 128, "trunk": "deit_tiny_patch16_224", "pos_embed": "sincos", "carp_channels": 8,
+    "input_px": 96, "trunk": "deit_tiny_patch16_224", "pos_embed": "sincos", "carp_channels": 8,
 }  # fmt: skip
 _LRL = {"input_px": 96, "patches": 3, "use_frequency": False}
 _LLSM = {"input_px": 96, "use_flm": False, "cls_from": "encoder"}
@@ -40,7 +40,7 @@ _SOLA = {"input_px": 128, "backbone": _LITE, "preset": "fast"}
 
 
 def _focus(balance: float = 0.0, **switches: object) -> Pupil:
-    return Pupil(FocusDetector, _FOCUS | switches, FocusLoss(balance=balance), steps=300, lr=5e-4)
+    return Pupil(FocusDetector, _FOCUS | switches, FocusLoss(balance=balance), steps=200, lr=5e-4)
 
 
 def _lrl(**switches: object) -> Pupil:
