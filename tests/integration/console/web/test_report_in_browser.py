@@ -99,10 +99,11 @@ def test_a_script_that_is_not_ours_does_not_run_in_it(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1920])
 def test_axe_finds_no_serious_fault_in_a_report(
-    browser: Browser, report: Path, scheme: Any
+    browser: Browser, report: Path, scheme: Any, width: int
 ) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport={"width": 320, "height": 700})
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 700})
     watched = Watched(context)
     watched.page.goto(report.as_uri())
     ready(watched.page)
