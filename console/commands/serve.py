@@ -107,6 +107,7 @@ def run_server(
             _announce(listening, host, is_open=app.state.gate.is_open())
             uvicorn.Server(config).run(sockets=[listening])
         store.close()
+        Console(stderr=True).print("Stopped. Unfinished jobs go on at the next start.")
     return 0
 
 

@@ -168,6 +168,27 @@ def test_the_command_submits_and_fetches(server: tuple[str, Installation], tmp_p
     assert "Traceback" not in missing.stderr
 
 
+def test_ctrl_c_while_waiting_says_what_goes_on(
+    server: tuple[str, Installation], tmp_path: Path
+) -> None:
+    address, installation = server
+    waiting = installation.start(
+        "submit", clips.good(tmp_path / "a.mp4"), "--server", address, "--wait",
+        UNMASK_SAMPLE="all",
+    )  # fmt: skip
+    client = Client(address)
+    before = {job["id"] for job in client.jobs()}
+    deadline = time.monotonic() + VERDICT_S
+    while not (new := {job["id"] for job in client.jobs()} - before):
+        assert time.monotonic() < deadline, "nothing was handed in"
+        time.sleep(0.02)
+    waiting.send_signal(signal.SIGINT)
+    told, _ = waiting.communicate(timeout=60)
+    if waiting.returncode != 0:  # else the verdict came first
+        assert waiting.returncode == 130, told
+        assert f"unmask verdict {new.pop()} --wait" in told and "Traceback" not in told
+
+
 def test_a_port_that_is_taken_is_named(server: tuple[str, Installation]) -> None:
     address, installation = server
     done = installation.unmask("serve", "--port", address.rpartition(":")[2])
