@@ -184,9 +184,11 @@ def test_ctrl_c_while_waiting_says_what_goes_on(
         time.sleep(0.02)
     waiting.send_signal(signal.SIGINT)
     told, _ = waiting.communicate(timeout=60)
+    assert "Traceback" not in told
     if waiting.returncode != 0:  # else the verdict came first
         assert waiting.returncode == 130, told
-        assert f"unmask verdict {new.pop()} --wait" in told and "Traceback" not in told
+        # Stopped before the server's answer came, it cannot know of the job.
+        assert f"unmask verdict {new.pop()} --wait" in told or "Stopped: 0 of 1" in told
 
 
 def test_a_port_that_is_taken_is_named(server: tuple[str, Installation]) -> None:
