@@ -1,18 +1,15 @@
 """What `unmask operate check` holds an installation to: one finding for each thing to be proven."""
 
 import json
-import urllib.request
 from collections import Counter
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from console.client.client import Client
 from console.client.connection import ApiError
 from console.client.shapes import Job
 from console.client.webhook import WebhookRefused, verify_webhook
 from console.commands.operation.receivers import Receivers
+from console.commands.operation.stack import shown_metrics
 from unmask.frozen import Frozen
-from workers.run.queue_metrics import FAMILIES
 
 #: What one video leaves in some process's metrics, whatever it is.
 _EXPECTED = frozenset(
@@ -22,6 +19,7 @@ _EXPECTED = frozenset(
         "unmask_batch_seconds", "unmask_batch_crops", "unmask_engine_info", "unmask_verdicts",
         "unmask_sandbox_lock_held", "unmask_http_requests", "unmask_webhook_attempts",
         "unmask_worker_restarts",
+        "unmask_up", "unmask_role_alive", "unmask_plugin_served", "unmask_jobs_open",
     }
 )  # fmt: skip
 _SPANS = ("submit", "ingest", "fetch", "decode", "find", "verdict", "webhook")
@@ -114,21 +112,12 @@ def one_trace(received: Receivers) -> Finding:
 
 def metrics_exist(first_port: int, processes: int) -> Finding:
     """Every metric that a video leaves is shown by some process; gauges of the queue too."""
-    seen: set[str] = set()
-    for port in range(first_port, first_port + min(processes, 15) + 1):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                families = text_string_to_metric_families(answer.read().decode())
-                seen |= {family.name for family in families if family.samples}
-        except OSError:
-            continue
-    always = {"unmask_up", "unmask_role_alive", "unmask_plugin_served", "unmask_jobs"}
-    wanted = _EXPECTED | (always & {name for name, _, _ in FAMILIES})
-    missing = sorted(wanted - seen)
+    seen = {family.name for family in shown_metrics(first_port, processes) if family.samples}
+    missing = sorted(_EXPECTED - seen)
     return Finding(
         what="metrics of every role",
         held=not missing,
-        detail=f"{len(wanted)} of {len(wanted)} shown"
+        detail=f"{len(_EXPECTED)} of {len(_EXPECTED)} shown"
         if not missing
         else f"missing: {', '.join(missing)}",
     )

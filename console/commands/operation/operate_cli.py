@@ -37,15 +37,20 @@ def operate_check(
     keep: Annotated[
         Path | None, typer.Option(help="Keep data and the server's log in this folder.")
     ] = None,
+    database: Annotated[
+        str | None, typer.Option(help="URL of an EMPTY database to use. Default: a file.")
+    ] = None,
 ) -> None:
     """Boot everything here, send videos, kill workers, and prove that nothing was lost.
 
     API, workers, Redis and database run as processes of their own beside a receiver of webhooks and
-    of traces; nothing of yours is touched. UNMASK_DATABASE_URL names another (empty) database.
+    of traces; nothing of yours is touched, whatever addresses the environment holds.
     """
     from console.commands.operation.proof import run_check  # noqa: PLC0415
 
-    raise typer.Exit(run_check(videos=videos, kills=kills, seed=seed, as_json=json, keep=keep))
+    raise typer.Exit(
+        run_check(videos=videos, kills=kills, seed=seed, as_json=json, keep=keep, database=database)
+    )
 
 
 def stress(

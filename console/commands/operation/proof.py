@@ -32,16 +32,25 @@ class Order(Frozen):
     kills: int
     """kill -9, of each role in turn."""
     seed: int
+    database: str | None = None
+    """An empty one to use; None: a file of its own."""
 
 
-def run_check(*, videos: int, kills: int, seed: int, as_json: bool, keep: Path | None) -> int:
+def run_check(
+    *, videos: int, kills: int, seed: int, as_json: bool, keep: Path | None, database: str | None
+) -> int:
     """Prove it; 0 where everything held."""
     console = Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="unmask-check-") as made, receiving() as received:
         folder = keep or Path(made)
         folder.mkdir(parents=True, exist_ok=True)
         found = list(
-            _proof(folder, received, Order(videos=videos, kills=kills, seed=seed), console)
+            _proof(
+                folder,
+                received,
+                Order(videos=videos, kills=kills, seed=seed, database=database),
+                console,
+            )
         )
     if as_json:
         sys.stdout.writelines(finding.model_dump_json() + "\n" for finding in found)
@@ -52,7 +61,7 @@ def run_check(*, videos: int, kills: int, seed: int, as_json: bool, keep: Path |
 
 def _proof(folder: Path, received: Receivers, order: Order, console: Console) -> Iterator[Finding]:
     clips = make_clips(folder)
-    with running_stack(folder, received, console) as (client, server, metrics_at):
+    with running_stack(folder, received, console, order.database) as (client, server, metrics_at):
         hook = client.add_webhook(f"{received.url}/hook")
         began = time.monotonic()
         jobs = [

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from console.client.client import Client
@@ -19,16 +21,17 @@ from console.commands.operation.receivers import Receivers
 from unmask.errors import ConfigError
 
 START_S = 180.0
-#: Of the operator's settings: how videos are judged, and on which database. All else is the check's.
+#: Of the operator's settings: how videos are judged. All else is the check's: neither Redis nor the
+#: database of a service that runs may be written to because its address is in the environment.
 _OBEYED = (
-    "UNMASK_DATABASE_URL", "UNMASK_DEVICE", "UNMASK_ENGINE",
+    "UNMASK_DEVICE", "UNMASK_ENGINE",
     "UNMASK_FACE_DETECTOR", "UNMASK_PLUGINS", "UNMASK_POLICY", "UNMASK_SAMPLE", "UNMASK_WEIGHTS_DIR",
 )  # fmt: skip
 
 
 @contextmanager
 def running_stack(
-    folder: Path, received: Receivers | None, console: Console
+    folder: Path, received: Receivers | None, console: Console, database: str | None = None
 ) -> Iterator[tuple[Client, psutil.Process, int]]:
     """`unmask serve` with its workers, a private Redis and database, metrics, and traces to `received`."""
     port, metrics_at = _free_port(), _free_port(room=16)
@@ -39,6 +42,8 @@ def running_stack(
         "UNMASK_METRICS_PORT": str(metrics_at),
         "UNMASK_LOG_LEVEL": "warning",
     }
+    if database is not None:
+        given["UNMASK_DATABASE_URL"] = database
     if received is not None:
         given["UNMASK_OTLP_ENDPOINT"] = received.url
         given["UNMASK_FETCH_PRIVATE"] = json.dumps([received.place])
@@ -65,6 +70,17 @@ def running_stack(
             child.kill()
         process.wait()
         written.close()
+
+
+def shown_metrics(first_port: int, processes: int) -> Iterator[Metric]:
+    """Every family of every process that shows any; they listen at one port after the other."""
+    for port in range(first_port, first_port + processes + 1):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                text = answer.read().decode()
+        except OSError:
+            continue
+        yield from text_string_to_metric_families(text)
 
 
 def _ready(port: int) -> bool:

@@ -5,14 +5,12 @@ import math
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -20,7 +18,7 @@ from rich.table import Table
 from console.client.client import Client
 from console.client.shapes import Job
 from console.commands.demo_clips import make_clips
-from console.commands.operation.stack import running_stack
+from console.commands.operation.stack import running_stack, shown_metrics
 from unmask.frozen import Frozen
 
 _JUDGE_S = 3600.0
@@ -161,23 +159,17 @@ def _seconds(job: Job) -> float:
 def _metrics(first_port: int, processes: int) -> dict[str, float]:
     """Sums over every process that shows any."""
     found: dict[str, float] = defaultdict(float)
-    for port in range(first_port, first_port + processes + 1):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                text = answer.read().decode()
-        except OSError:
-            continue
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name == "unmask_redis_cpu_seconds":
-                    found["broker_s"] = max(found["broker_s"], sample.value)
-                elif sample.name == "unmask_crops_scored_total":
-                    found[sample.name] += sample.value
-                elif sample.name in {"unmask_stage_seconds_sum", "unmask_stage_seconds_count"}:
-                    kind = sample.name.rpartition("_")[2]
-                    found[f"{kind}:{sample.labels['stage']}"] += sample.value
-                elif sample.name == "unmask_frames_total" and sample.labels["outcome"] == "dropped":
-                    found["dropped"] += sample.value
+    for family in shown_metrics(first_port, processes):
+        for sample in family.samples:
+            if sample.name == "unmask_redis_cpu_seconds":
+                found["broker_s"] = max(found["broker_s"], sample.value)
+            elif sample.name == "unmask_crops_scored_total":
+                found[sample.name] += sample.value
+            elif sample.name in {"unmask_stage_seconds_sum", "unmask_stage_seconds_count"}:
+                kind = sample.name.rpartition("_")[2]
+                found[f"{kind}:{sample.labels['stage']}"] += sample.value
+            elif sample.name == "unmask_frames_total" and sample.labels["outcome"] == "dropped":
+                found["dropped"] += sample.value
     return found
 
 

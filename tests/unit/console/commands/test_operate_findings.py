@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 
-from console.commands.operation import findings
+from console.commands.operation import findings, stack
 from console.commands.operation.receivers import Receivers
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
@@ -60,3 +60,8 @@ def test_a_trace_without_a_stage_is_not_whole() -> None:
 def test_metrics_that_nobody_shows_are_named() -> None:
     finding = findings.metrics_exist(1, 0)
     assert not finding.held and "unmask_verdicts" in finding.detail
+
+
+def test_no_service_that_runs_is_written_to() -> None:
+    """The environment of an operator's shell names the real database and Redis."""
+    assert not {"UNMASK_DATABASE_URL", "UNMASK_REDIS_URL", "UNMASK_DATA_DIR"} & set(stack._OBEYED)
