@@ -38,6 +38,7 @@ class Server:
         self._clip = clip
         self._up = threading.Event()
         self._ended = False
+        self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._up.set()
@@ -47,11 +48,14 @@ class Server:
         while not self._ended:
             if not self._up.wait(0.05):
                 continue
-            self._process = subprocess.Popen(
-                [ffmpeg(), "-nostdin", "-loglevel", "quiet", "-re", "-stream_loop", "-1", "-i",
-                 str(self._clip), "-an", "-c", "copy", "-f", "flv", "-listen", "1", self.url],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+            with self._starting:  # or one starts that nobody ends
+                if self._ended or not self._up.is_set():
+                    continue
+                self._process = subprocess.Popen(
+                    [ffmpeg(), "-nostdin", "-loglevel", "quiet", "-re", "-stream_loop", "-1", "-i",
+                     str(self._clip), "-an", "-c", "copy", "-f", "flv", "-listen", "1", self.url],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
             self._process.wait()
 
     def signal(self, number: int) -> None:
@@ -59,7 +63,8 @@ class Server:
             self._process.send_signal(number)
 
     def down(self) -> None:
-        self._up.clear()
+        with self._starting:
+            self._up.clear()
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
@@ -87,7 +92,8 @@ class Losses:
     back_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """By kind of loss: seconds from the source's return to the next frame."""
     states: list[StateEvent] = field(default_factory=list)
-    left_processes: int = 0
+    left_processes: tuple[str, ...] = ()
+    """Their command lines."""
     left_descriptors: int = 0
 
 
@@ -135,7 +141,7 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
     """Lose the source `count` times. Raises TimeoutError where a frame is not back in time."""
     found = Losses()
     this = psutil.Process()
-    before = this.num_fds()
+    before, children = this.num_fds(), set(this.children(recursive=True))
     frames = threading.Condition()
     times: list[float] = []
 
@@ -151,7 +157,6 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
             return next(t for t in times if t > since)
 
     server = Server(clip)
-    children = len(this.children(recursive=True))
     try:
         settings = Settings(decode_memory_bytes=2 << 30)
         with LiveSession(
@@ -170,12 +175,20 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
         server.close()
     ends = time.monotonic() + 30
     while time.monotonic() < ends:
-        found.left_processes = len(this.children(recursive=True)) - max(0, children - 1)
+        found.left_processes = _shown(set(this.children(recursive=True)) - children)
         found.left_descriptors = this.num_fds() - before
-        if found.left_processes <= 0 and found.left_descriptors <= 0:
+        if not found.left_processes and found.left_descriptors <= 0:
             break
         time.sleep(0.1)
     return found
+
+
+def _shown(processes: set[psutil.Process]) -> tuple[str, ...]:
+    shown = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            shown.append(" ".join(process.cmdline()) or process.name())
+    return tuple(shown)
 
 
 def main() -> None:
@@ -191,7 +204,7 @@ def main() -> None:
         ordered = sorted(seconds)
         print(f"{kind:10} n={len(ordered):3}  median {ordered[len(ordered) // 2]:5.2f} s  "
               f"worst {ordered[-1]:5.2f} s")  # fmt: skip
-    print(f"left: {found.left_processes} processes, {found.left_descriptors} descriptors")
+    print(f"left: {len(found.left_processes)} processes, {found.left_descriptors} descriptors")
 
 
 if __name__ == "__main__":

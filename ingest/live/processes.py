@@ -47,8 +47,12 @@ class Child:
         finally:
             theirs.close()
         self.wire = Wire(ours, max_payload)
-        # Not among its arguments: those can be read by everyone on the machine.
-        self.wire.send({"kind": "job", **job})
+        try:
+            # Not among its arguments: those can be read by everyone on the machine.
+            self.wire.send({"kind": "job", **job})
+        except BaseException:
+            self.end()
+            raise
 
     @property
     def pid(self) -> int:

@@ -18,7 +18,7 @@ def test_frames_come_back_after_every_kind_of_loss_and_nothing_is_left(tmp_path:
     assert set(found.back_s) == set(KINDS)
     worst = {kind: max(seconds) for kind, seconds in found.back_s.items()}
     assert max(worst.values()) < _BACK_S, worst
-    assert found.left_processes == 0
+    assert found.left_processes == ()
     assert found.left_descriptors <= 0
     names = [event.state.value for event in found.states]
     assert names[0] == "connecting"
