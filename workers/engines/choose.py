@@ -13,6 +13,7 @@ from workers.engines.libraries import LIBRARIES
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
 from workers.engines.reference import recorded_reference
+from workers.engines.refusals import refused_before, remember_refusal
 from workers.engines.runtimes.base import Engine
 
 log = structlog.get_logger(__name__)
@@ -134,7 +135,7 @@ def best_engine(
     failure: EngineError | None = None
     for name, precision in candidates(settings, device):
         try:
-            engine = build_engine(name, precision, detector, device=device, settings=settings)
+            engine = _kept_or_refused(name, precision, detector, device=device, settings=settings)
         except EngineError as error:
             failure = error
             absent = isinstance(error, NotInstalled) and settings.engine == "auto"
@@ -153,6 +154,20 @@ def best_engine(
             continue
         return engine, reasons
     raise failure or EngineUnavailable("torch", "no engine to try.")
+
+
+def _kept_or_refused(
+    name: str, precision: str, detector: Detector, *, device: str, settings: Settings
+) -> Engine:
+    """As build_engine, but what the gate refused at an earlier start is refused at once."""
+    known = refused_before(name, precision, detector, device=device, settings=settings)
+    if known is not None:
+        raise known
+    try:
+        return build_engine(name, precision, detector, device=device, settings=settings)
+    except ParityFailed as error:
+        remember_refusal(error, name, precision, detector, device=device, settings=settings)
+        raise
 
 
 def build_unchecked(

@@ -59,6 +59,19 @@ def fixed_crops(input_px: int, count: int = GATE_CROPS) -> Floats:
     return np.asarray(levels / 255.0, dtype=np.float32)
 
 
+def bounds(precision: str) -> tuple[float, ...]:
+    """All that decides whether an engine of that precision passes, beside what it answers."""
+    return (
+        MAX_DIFFERENCE[precision],
+        MIN_CORRELATION,
+        FAINT_SPAN,
+        FAINT_DIFFERENCE,
+        GATE_CROPS,
+        _OOD_SLACK,
+        _SEED,
+    )
+
+
 def _face(x: Any, y: Any, rng: np.random.Generator) -> Any:
     def blob(cx: float, cy: float, rx: float, ry: float, softness: float) -> Any:
         distance = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2)

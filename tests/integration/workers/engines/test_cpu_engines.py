@@ -10,7 +10,9 @@ from unmask.errors import EngineError, EngineUnavailable, ParityFailed, ReasonCo
 from unmask.settings import Settings
 from workers.engines import best_engine, build_engine
 from workers.engines.cache import EngineCache
+from workers.engines.choose import build_unchecked
 from workers.engines.machine import cpu_has_bf16
+from workers.engines.manage import clear_engines, list_engines
 
 CPU_ENGINES = [("torch", "fp32"), ("openvino", "fp32"), ("onnxruntime", "fp32")]
 needs_bf16 = pytest.mark.skipif(not cpu_has_bf16(), reason="this CPU has no bf16 arithmetic")
@@ -163,6 +165,31 @@ def test_an_engine_that_computes_something_else_is_not_served(detector, settings
     assert engine.name == "torch-fp32"
     assert {reason.code for reason in reasons} == {ReasonCode.PARITY_FAILED}
     assert reasons[0].message.startswith("openvino-")
+
+
+def test_what_the_gate_refused_is_not_built_again_at_the_next_start(
+    detector, settings, monkeypatch
+):
+    detector.serving = type(detector)(seed=1).serving
+    built_now = []
+
+    def noted(name, precision, *args, **kwargs):
+        built_now.append((name, precision))
+        return build_unchecked(name, precision, *args, **kwargs)
+
+    monkeypatch.setattr("workers.engines.choose.build_unchecked", noted)
+    first, said = best_engine(detector, device="cpu", settings=settings)
+    assert len(built_now) > 1
+    tried = list(built_now)
+    built_now.clear()
+    again, said_again = best_engine(detector, device="cpu", settings=settings)
+    assert (built_now, again.name, said_again) == ([("torch", "fp32")], first.name, said)
+    assert {row.engine for row in list_engines(settings)} >= {"refused_openvino-fp32"}
+
+    clear_engines(settings)
+    built_now.clear()
+    best_engine(detector, device="cpu", settings=settings)
+    assert built_now == tried
 
 
 def test_a_network_that_returns_nan_is_an_error_not_a_score(detector, settings, faces):
