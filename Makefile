@@ -40,8 +40,9 @@ format: $(STAMP) ## reformat and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## decode, engines and end to end against their ceilings
+bench: $(STAMP)  ## decode, engines and end to end against their ceilings, beside a tuned rival
 	@$(BIN)/python benchmarks/pipeline.py
+	@$(BIN)/python benchmarks/rival.py
 
 clean:           ## remove the environment and what runs left
 	rm -rf $(VENV) demo-out out runs .mypy_cache .ruff_cache .pytest_cache .hypothesis
