@@ -21,15 +21,21 @@ class YuNet:
     #: Upright faces have .93 or more at the tenth percentile, others .90 at the ninetieth.
     upright_score = 0.92
 
-    def __init__(self, path: Path, *, threshold: float = 0.7) -> None:
-        """`threshold`: least confidence of a face, 0..1. Raises cv2.error for a file of another kind."""
+    def __init__(
+        self, path: Path, *, threshold: float = 0.7, longest_px: int = _LONGEST_PX
+    ) -> None:
+        """`threshold`: least confidence of a face, 0..1. `longest_px`: longer side that it sees.
+
+        Raises cv2.error for a file of another kind.
+        """
+        self._longest_px = longest_px
         digest = file_sha256(path)
         self.name = f"yunet@{digest[:8]}"
         self._network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold, 0.3, 500)
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
-        small, factor = shrink(rgb, _LONGEST_PX)
+        small, factor = shrink(rgb, self._longest_px)
         self._network.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if rows is None:
