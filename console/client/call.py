@@ -40,6 +40,8 @@ class Call(Generic[T]):
     """Asked for anew each time it is sent."""
     again: bool = False
     """Whether it does no harm when it is sent twice; of GET and DELETE, none does."""
+    also: frozenset[int] = frozenset()
+    """Statuses of 400 and above that are an answer all the same."""
     waits_s: float = 0.0
     """For so long the server may keep the answer back."""
 

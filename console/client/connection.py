@@ -56,7 +56,7 @@ class Connection:
                     raise
                 time.sleep(_pause(made))
                 continue
-            if answer.status < 400:
+            if answer.status < 400 or answer.status in call.also:
                 return self._understood(call, found)
             if last or answer.status not in _AGAIN:
                 raise self._refusal(answer, found)

@@ -27,6 +27,7 @@ from console.client.shapes import (
     DeadLetter,
     Decision,
     FacePlaces,
+    Health,
     Job,
     Key,
     Me,
@@ -55,6 +56,16 @@ def _part(name: str) -> Callable[[bytes], Any]:
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _pages(path: str, what: str, filters: Mapping[str, Any]) -> Listing[Any]:
+    asked = dict(filters)
+    while True:
+        page = yield Call(method="GET", path=address(path, **asked))
+        yield Items(page[what])
+        if page["next_cursor"] is None:
+            return
+        asked["cursor"] = page["next_cursor"]
 
 
 # Jobs
@@ -166,12 +177,7 @@ def job(job_id: str, *, wait_s: float = 0) -> Call[Job]:
 
 def jobs(**filters: Any) -> Listing[Job]:
     """Every job that the filters of GET /v1/jobs let through, page after page."""
-    while True:
-        page = yield Call(method="GET", path=address("/v1/jobs", **filters))
-        yield Items(page["jobs"])
-        if page["next_cursor"] is None:
-            return
-        filters["cursor"] = page["next_cursor"]
+    return _pages("/v1/jobs", "jobs", filters)
 
 
 def wait(job_id: str, timeout_s: float | None = None) -> Conversation[Verdict]:
@@ -232,9 +238,9 @@ def erase(job_id: str) -> Call[Receipt]:
     return Call(method="DELETE", path=address("/v1/jobs/{job_id}", job_id))
 
 
-def receipts() -> Call[list[Receipt]]:
-    """The newest receipts of erasures."""
-    return Call(method="GET", path=address("/v1/receipts"), read=_part("receipts"))
+def receipts(*, limit: int = 500) -> Listing[Receipt]:
+    """Every receipt of an erasure, the newest first; `limit` a page."""
+    return _pages("/v1/receipts", "receipts", {"limit": limit})
 
 
 def receipt(job_id: str) -> Call[Receipt]:
@@ -320,10 +326,9 @@ def watch(url: str, **options: Any) -> Call[Stream]:
     )
 
 
-def streams(*, state: str | None = None, limit: int = 500) -> Call[list[Stream]]:
-    """The newest streams."""
-    asked = address("/v1/streams", state=state, limit=limit)
-    return Call(method="GET", path=asked, read=_part("streams"))
+def streams(*, state: str | None = None, limit: int = 500) -> Listing[Stream]:
+    """Every stream, the newest first; `limit` a page."""
+    return _pages("/v1/streams", "streams", {"state": state, "limit": limit})
 
 
 def stream(stream_id: str) -> Call[Stream]:
@@ -453,6 +458,11 @@ def revoke_key(key_id: str) -> Call[Key]:
 def me() -> Call[Me]:
     """Who the server takes us for, and what we may do."""
     return Call(method="GET", path=address("/v1/me"))
+
+
+def health() -> Call[Health]:
+    """Whether a new job would be worked on, and what is missing where not."""
+    return Call(method="GET", path=address("/health/ready"), also=frozenset({503}))
 
 
 def plugins() -> Call[list[dict[str, Any]]]:

@@ -147,6 +147,22 @@ class Me(TypedDict):
     csrf_token: str | None
 
 
+class HealthPart(TypedDict):
+    """One thing that a new job needs; `state` is ok or bad."""
+
+    name: str
+    state: str
+    detail: str
+
+
+class Health(TypedDict):
+    """Whether a new job would be worked on."""
+
+    ready: bool
+    parts: list[HealthPart]
+    plugins_broken: list[str]
+
+
 class BulkAnswer(TypedDict, total=False):
     """What became of one line: a job, or a problem with `code`, `detail` and `fix`."""
 

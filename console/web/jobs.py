@@ -19,7 +19,7 @@ from unmask.frozen import Frozen
 from unmask.messages import JobState
 from unmask.verdict import VerdictLabel
 from unmask.verdict.decision import MAX_GENERATION
-from workers.store.job_search import JobQuery, Sort
+from workers.store.pages.job_search import JobQuery, Sort
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 

@@ -16,7 +16,7 @@ _SHOWN = 100
 @router.get("/streams")
 def streams(found: WebServicesDep) -> HTMLResponse:
     """The newest streams."""
-    rows = found.store.streams.newest(found.actor.tenant, _SHOWN)
+    rows, _ = found.store.streams.newest(found.actor.tenant, _SHOWN)
     return html(
         found,
         "streams.html",

@@ -101,6 +101,8 @@ class StreamList(Frozen):
     """The newest streams first."""
 
     streams: tuple[StreamView, ...]
+    next_cursor: str | None
+    """Ask with it as `cursor` for the next page; null on the last one."""
 
 
 class WindowPage(Frozen):
@@ -150,10 +152,13 @@ def list_streams(
     found: WebServicesDep,
     state: Annotated[StreamStateName | None, Query(description="Only in this state.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=500, description="`next_cursor` of the page before.")
+    ] = None,
 ) -> StreamList:
     """Streams with their state and rolling verdict, the newest first."""
-    rows = found.store.streams.newest(found.actor.tenant, limit, state)
-    return StreamList(streams=tuple(StreamView.of(row) for row in rows))
+    rows, after = found.store.streams.newest(found.actor.tenant, limit, state, cursor)
+    return StreamList(streams=tuple(StreamView.of(row) for row in rows), next_cursor=after)
 
 
 @router.get(

@@ -16,6 +16,10 @@ _Forge = Callable[[np.random.Generator, Floats, Floats], tuple[Floats, Floats]]
 """(random, field, picture) -> the picture forged, and its mask."""
 
 
+FAINT = (0.77, 1.3)
+"""How much weaker or stronger the noise of the odd part is."""
+
+
 class Drawn(NamedTuple):
     """A batch."""
 
@@ -86,7 +90,7 @@ def _regrained(
     axes = tuple(int(v) for v in random.integers(side // 6, side // 3, 2))
     cv2.ellipse(mask, centre, axes, float(random.uniform(0, 180)), 0, 360, 1.0, -1)
     own = float((picture - field).std())
-    strength = own * float(random.choice([0.4, 2.5]))
-    other = field + _noise(random, side, min(strength, 0.2), float(random.uniform(0.4, 1.2)))
+    strength = own * float(random.choice(FAINT))
+    other = field + _noise(random, side, strength, float(random.uniform(0.4, 1.2)))
     soft = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None]
     return soft * other + (1.0 - soft) * picture, mask

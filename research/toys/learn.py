@@ -28,7 +28,7 @@ class Pupil(NamedTuple):
     loss: LossConfig
     steps: int
     lr: float = 3e-4
-    batch: int = 16
+    batch: int = 8
     pretrained: Pretrained = False
 
 

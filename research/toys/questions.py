@@ -40,21 +40,21 @@ _SOLA = {"input_px": 128, "backbone": _LITE, "preset": "fast"}
 
 
 def _focus(balance: float = 0.0, **switches: object) -> Pupil:
-    return Pupil(FocusDetector, _FOCUS | switches, FocusLoss(balance=balance), steps=200, lr=5e-4)
+    return Pupil(FocusDetector, _FOCUS | switches, FocusLoss(balance=balance), steps=150, lr=5e-4)
 
 
 def _lrl(**switches: object) -> Pupil:
-    return Pupil(LrlDetector, _LRL | switches, LrlLoss(), steps=160, lr=5e-4)
+    return Pupil(LrlDetector, _LRL | switches, LrlLoss(), steps=100, lr=5e-4)
 
 
 def _llsm(**switches: object) -> Pupil:
-    return Pupil(LlsmDetector, _LLSM | switches, LlsmLoss(), steps=160, lr=5e-4)
+    return Pupil(LlsmDetector, _LLSM | switches, LlsmLoss(), steps=100, lr=5e-4)
 
 
 def _sola(mode: str = "weak", *, pretrained: bool = False) -> Pupil:
     start = ImageNet() if pretrained else False
     loss = SolaLoss.model_validate({"mode": mode})
-    return Pupil(SolaDetector, _SOLA, loss, steps=200, lr=1e-3, pretrained=start)
+    return Pupil(SolaDetector, _SOLA, loss, steps=130, lr=1e-3, pretrained=start)
 
 
 QUESTIONS: Mapping[str, Question] = {

@@ -10,6 +10,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, func, i
 from unmask.frozen import Frozen
 from workers.store.clock import now, stamp
 from workers.store.outgoing.outbox import JOB_ERASED, STREAM, write_event
+from workers.store.pages.cursor import newest_page
 from workers.store.sql_tables import (
     ACTIONS,
     DECISIONS,
@@ -120,16 +121,19 @@ class Erasure:
             row = connection.execute(select(RECEIPTS).where(RECEIPTS.c.job_id == job_id)).first()
         return None if row is None else Receipt.model_validate(dict(row._mapping))
 
-    def page(self, tenant: str, limit: int = 100) -> list[Receipt]:
-        """A tenant's newest receipts."""
-        query = (
-            select(RECEIPTS)
-            .where(RECEIPTS.c.tenant == tenant)
-            .order_by(RECEIPTS.c.created_at.desc(), RECEIPTS.c.job_id)
-            .limit(limit)
-        )
+    def page(
+        self, tenant: str, limit: int = 100, cursor: str | None = None
+    ) -> tuple[list[Receipt], str | None]:
+        """A tenant's receipts, the newest first, and the page's `next_cursor`.
+
+        Raises InputError for a cursor that is none of this list's.
+        """
+        query = select(RECEIPTS).where(RECEIPTS.c.tenant == tenant)
         with self._begin() as connection:
-            return [Receipt.model_validate(dict(r._mapping)) for r in connection.execute(query)]
+            rows, after = newest_page(
+                connection, query, RECEIPTS, RECEIPTS.c.job_id, limit=limit, cursor=cursor
+            )
+        return [Receipt.model_validate(dict(row._mapping)) for row in rows], after
 
     def since(self, moment: datetime) -> list[str]:
         """The ids of jobs erased since then: a slow worker may still have written for them."""

@@ -20,7 +20,6 @@ from workers.store.clock import now, stamp
 from workers.store.database import open_database, unreachable
 from workers.store.decisions import DecisionLog
 from workers.store.erasure import EVERYBODY, Erasure, Whose
-from workers.store.job_search import JobSearch
 from workers.store.keys import KeyRing
 from workers.store.migrate import upgrade
 from workers.store.outgoing.outbox import (
@@ -31,6 +30,7 @@ from workers.store.outgoing.outbox import (
     write_event,
 )
 from workers.store.outgoing.webhook_book import WebhookBook
+from workers.store.pages.job_search import JobSearch
 from workers.store.review.pending import PendingDecisions
 from workers.store.review.review_table import ReviewTable, put_review, remove_review
 from workers.store.rows import (

@@ -13,6 +13,7 @@ from unmask.requests.stream import Rolling, StreamStateName, StreamWanted, Windo
 from unmask.verdict import Verdict, read_verdict
 from workers.store.clock import now
 from workers.store.outgoing.outbox import STREAM, write_event
+from workers.store.pages.cursor import newest_page
 from workers.store.sql_tables import STREAM_WINDOWS, STREAMS
 
 OPEN_STATES = ("connecting", "live", "stalled", "reconnecting")
@@ -78,14 +79,21 @@ class StreamTable:
             row = connection.execute(select(STREAMS).where(STREAMS.c.id == stream_id)).first()
         return None if row is None else _stream_of(row)
 
-    def newest(self, tenant: str, limit: int, state: str | None = None) -> list[StreamRow]:
-        """A tenant's streams, the newest first."""
+    def newest(
+        self, tenant: str, limit: int, state: str | None = None, cursor: str | None = None
+    ) -> tuple[list[StreamRow], str | None]:
+        """A page of a tenant's streams, the newest first, and its `next_cursor`.
+
+        Raises InputError for a cursor that is none of this list's.
+        """
         query = select(STREAMS).where(STREAMS.c.tenant == tenant)
         if state is not None:
             query = query.where(STREAMS.c.state == state)
-        query = query.order_by(STREAMS.c.created_at.desc(), STREAMS.c.id).limit(limit)
         with self._begin() as connection:
-            return [_stream_of(row) for row in connection.execute(query)]
+            rows, after = newest_page(
+                connection, query, STREAMS, STREAMS.c.id, limit=limit, cursor=cursor
+            )
+        return [_stream_of(row) for row in rows], after
 
     def to_watch(self) -> list[StreamRow]:
         """Every stream that has not ended, over all tenants, the oldest first."""

@@ -28,7 +28,7 @@ from unmask.requests.job_details import JobDetails
 from unmask.system.hashing import file_sha256
 from workers.jobs.submit import create, enqueue_ingest
 from workers.store import JobRow
-from workers.store.job_search import JobQuery
+from workers.store.pages.job_search import JobQuery
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["jobs"])

@@ -1,8 +1,8 @@
 """Cancel, run again, erase: what is done to a job after it was handed in; and the receipts."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
@@ -31,9 +31,11 @@ class RerunWanted(Frozen):
 
 
 class ReceiptList(Frozen):
-    """A tenant's newest receipts."""
+    """A tenant's receipts, the newest first."""
 
     receipts: tuple[Receipt, ...]
+    next_cursor: str | None
+    """Ask with it as `cursor` for the next page; null on the last one."""
 
 
 @router.post(
@@ -117,9 +119,16 @@ def erase_job(job_id: str, found: WebServicesDep) -> Receipt:
     operation_id="list_receipts",
     responses=PROBLEMS,
 )
-def receipts(found: WebServicesDep) -> ReceiptList:
-    """The tenant's newest hundred."""
-    return ReceiptList(receipts=tuple(found.store.erasure.page(found.actor.tenant)))
+def receipts(
+    found: WebServicesDep,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[
+        str | None, Query(max_length=500, description="`next_cursor` of the page before.")
+    ] = None,
+) -> ReceiptList:
+    """The newest first."""
+    rows, after = found.store.erasure.page(found.actor.tenant, limit, cursor)
+    return ReceiptList(receipts=tuple(rows), next_cursor=after)
 
 
 @router.get(

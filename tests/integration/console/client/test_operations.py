@@ -89,7 +89,7 @@ def test_pages_are_followed(client: Client, video: Path) -> None:
 async def _awaited(client: Client, job_id: str, stream_id: str) -> dict[str, Any]:
     """The same questions as `_asked`, all at once."""
     many = AsyncClient(client.server, key=client.key)
-    singles = ("me", "keys", "webhooks", "receipts", "receipt_key", "plugins", "streams")
+    singles = ("me", "keys", "webhooks", "receipt_key", "plugins")
     answers = await asyncio.gather(*(getattr(many, name)() for name in singles))
     found = dict(zip(singles, answers, strict=True))
     found["job"] = await many.job(job_id)
@@ -107,7 +107,7 @@ async def _awaited(client: Client, job_id: str, stream_id: str) -> dict[str, Any
 
 
 def _asked(client: Client, job_id: str, stream_id: str) -> dict[str, Any]:
-    singles = ("me", "keys", "webhooks", "receipts", "receipt_key", "plugins", "streams")
+    singles = ("me", "keys", "webhooks", "receipt_key", "plugins")
     return {name: getattr(client, name)() for name in singles} | {
         "job": client.job(job_id),
         "verdict": client.wait(job_id),
@@ -160,7 +160,28 @@ def test_keys_webhooks_and_streams_from_end_to_end(platform: Platform, client: C
     stream = client.watch("https://cdn.example.com/live.m3u8", window_s=2)
     assert client.stop_stream(stream["id"])["stopping"]
     assert client.erase_stream(stream["id"]) == client.erase_stream(stream["id"])
-    assert client.receipt(stream["id"]) in client.receipts()
+    other = client.watch("https://cdn.example.com/other.m3u8")
+    client.erase_stream(other["id"])
+    erased = [receipt["job_id"] for receipt in client.receipts(limit=1)]
+    assert erased[:2] == [other["id"], stream["id"]], "page after page"
+
+
+def test_every_stream_comes_once_page_after_page(platform: Platform, client: Client) -> None:
+    made = [client.watch(f"https://cdn.example.com/{n}.m3u8")["id"] for n in range(5)]
+    listed = [stream["id"] for stream in client.streams(limit=2)]
+    assert listed[:5] == made[::-1]
+    assert len(set(listed)) == len(listed)
+    headers = platform.headers("acme", "reader")
+    refused = platform.client.get("/v1/streams", params={"cursor": "no"}, headers=headers)
+    assert refused.status_code == 422
+
+
+def test_health_is_an_answer_though_it_is_bad(client: Client) -> None:
+    health = client.health()
+    assert not health["ready"]
+    assert {"ingest", "scoring"} <= {
+        part["name"] for part in health["parts"] if part["state"] == "bad"
+    }
 
 
 def test_many_are_handed_in_and_each_line_answers_for_itself(

@@ -15,7 +15,7 @@ from unmask.policy import DEFAULT
 from unmask.requests.job_details import JobDetails
 from unmask.verdict import VerdictLabel
 from workers.store import JobRow, Store
-from workers.store.job_search import JobQuery
+from workers.store.pages.job_search import JobQuery
 
 COUNT = 3000  # more than job_search counts a tag up to
 

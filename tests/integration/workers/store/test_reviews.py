@@ -12,7 +12,7 @@ from unmask.verdict import VerdictLabel
 from unmask.verdict.decision import DecisionGiven
 from workers.jobs.orders.decide import decide, decide_later, record_due
 from workers.store import Store
-from workers.store.job_search import JobQuery
+from workers.store.pages.job_search import JobQuery
 from workers.store.review import queue_sql
 from workers.store.review.queue_sql import ago
 from workers.store.review.review_rows import slot

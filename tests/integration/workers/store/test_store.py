@@ -21,7 +21,7 @@ from unmask.messages import JobState, Reason, Submission
 from unmask.policy import DEFAULT
 from unmask.verdict.decision import DecisionGiven
 from workers.store import JobRow, Store, migrate
-from workers.store.job_search import JobQuery
+from workers.store.pages.job_search import JobQuery
 from workers.store.rows import mark
 from workers.store.sql_tables import METADATA
 from workers.verdicts.aggregate import aggregate

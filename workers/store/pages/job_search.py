@@ -1,29 +1,26 @@
 """Find jobs: filters, two orders, and cursors that hold while jobs are added and change."""
 
-import base64
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, and_, func, or_, select
+from pydantic import Field
+from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, func, select
 from sqlalchemy.sql.operators import custom_op
 
-from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
 from unmask.messages import JobState
 from unmask.requests.job_details import DEFAULT_TENANT
 from unmask.verdict import VerdictLabel
 from workers.store.clock import stamp
+from workers.store.pages.cursor import beyond, cursor_of
 from workers.store.rows import JobRow, job_of, mark
 from workers.store.sql_tables import JOB_FACETS, JOBS
 
 Sort = Literal["-created_at", "created_at", "-p_fake", "p_fake"]
 #: A tag or plugin on fewer jobs is where the search begins; on more, each candidate's marks are read.
 _RARE = 2000
-_CURSOR = TypeAdapter(tuple[Sort, str | float, str])
 
 
 class JobQuery(Frozen):
@@ -85,7 +82,7 @@ class JobSearch:
             jobs=tuple(known[job_id] for job_id in ids if job_id in known),
             next_cursor=None
             if last is None
-            else _cursor(query.sort, last._mapping[column], last.id),
+            else cursor_of(query.sort, last._mapping[column], last.id),
         )
 
     def some(self, job_ids: Sequence[str]) -> dict[str, JobRow]:
@@ -113,7 +110,7 @@ class JobSearch:
             *(facet.condition for facet in facets),
         )
         if query.cursor is not None:
-            chosen = chosen.where(_beyond(query.sort, query.cursor, leading))
+            chosen = chosen.where(beyond(query.sort, query.cursor, leading, JOBS.c.id))
         return chosen.order_by(direction(leading), direction(JOBS.c.id)).limit(query.limit + 1)
 
 
@@ -188,28 +185,3 @@ def _facet(connection: Connection, tenant: str, kind: str, value: str) -> _Facet
 def _order(sort: Sort) -> tuple[str, Callable[[Any], Any]]:
     column = "p_order" if sort.endswith("p_fake") else "created_at"
     return column, (lambda c: c.desc()) if sort.startswith("-") else (lambda c: c.asc())
-
-
-def _cursor(sort: Sort, value: str | float, job_id: str) -> str:
-    text = json.dumps([sort, value, job_id], separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _beyond(sort: Sort, cursor: str, column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Rows after the one that the cursor names, which may be gone by now."""
-    try:
-        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-        text = base64.b64decode(padded, altchars=b"-_", validate=True)
-        made_for, value, job_id = _CURSOR.validate_json(text)
-        fits = made_for == sort and isinstance(value, float if "p_fake" in sort else str)
-        if not fits or "\0" in job_id or "\0" in str(value):
-            raise ValueError("made for another order")
-    except (ValueError, ValidationError) as error:
-        raise InputError(
-            "the cursor is none of this list's.",
-            code=ReasonCode.CONFIG_INVALID,
-            fix="Use next_cursor of the page before, with the same sort; or begin without one.",
-        ) from error
-    if sort.startswith("-"):
-        return or_(column < value, and_(column == value, JOBS.c.id < job_id))
-    return or_(column > value, and_(column == value, JOBS.c.id > job_id))
