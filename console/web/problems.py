@@ -6,11 +6,12 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from console.show.report import environment
 from unmask.errors import BrokerError, ReasonCode, UnmaskError
 from unmask.frozen import Frozen
 
@@ -43,10 +44,11 @@ _STATUS = {
     ReasonCode.DEVICE_UNAVAILABLE: 503,
 }
 
-
 #: Where these lie is no caller's business.
 _INSIDE = {ReasonCode.STORE_UNAVAILABLE: "The database", ReasonCode.BROKER_UNAVAILABLE: "Redis"}
 _LATER = "Try again in a moment."
+#: Where a problem is a document whatever the Accept header says.
+_FOR_PROGRAMS = ("/v1/", "/health/", "/openapi.json", "/metrics")
 
 
 class Refusal(Exception):
@@ -89,8 +91,14 @@ def problem(
     detail: str,
     fix: str = "",
     **extra: Any,
-) -> JSONResponse:
-    """A problem response; `extra` members are added as they are."""
+) -> Response:
+    """A problem response; `extra` members are added as they are. A person's browser gets a page."""
+    if _reads_pages(request):
+        page = environment().get_template("problem.html")
+        root = request.scope.get("root_path", "")
+        shown = {"title": title, "detail": detail, "fix": fix, "root": root}
+        text = page.render(**shown, actor=None, refresh=False)
+        return HTMLResponse(text, status_code=status)
     body = Problem(
         type=f"urn:unmask:problem:{code}",
         title=title,
@@ -101,6 +109,13 @@ def problem(
         instance=request.url.path,
     ).model_dump()
     return JSONResponse({**body, **extra}, status_code=status, media_type=MEDIA_TYPE)
+
+
+def _reads_pages(request: Request) -> bool:
+    """Whether a browser goes to this address to show what comes; scripts and clients do not."""
+    accepts = request.headers.get("accept", "")
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return accepts.startswith("text/html") and not path.startswith(_FOR_PROGRAMS)
 
 
 def install(app: FastAPI) -> None:
@@ -114,7 +129,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, UnmaskError)  # noqa: S101 - registered for this type alone
     status = _STATUS.get(error.code, 500)
     detail, fix = error.message, error.fix
@@ -132,11 +147,11 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _redis_away(request: Request, error: Exception) -> JSONResponse:
+async def _redis_away(request: Request, error: Exception) -> Response:
     return await _ours(request, BrokerError(str(error)))
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for this type alone
     answer = problem(
         request,
@@ -156,7 +171,7 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
 
 
-async def _validation(request: Request, error: Exception) -> JSONResponse:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
@@ -170,7 +185,7 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     return problem(
@@ -183,7 +198,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("api.unexpected", path=request.url.path, exc_info=error)
     return problem(
         request,

@@ -429,6 +429,16 @@ def test_unknown_addresses_and_methods_are_problems_too(client: httpx.Client) ->
     _is_problem(client.get("/v1/jobs", params={"limit": "0"}), 422, "bad_request")
 
 
+def test_a_browser_gets_a_page_that_says_what_is_wrong(client: httpx.Client) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+    answer = client.get("/jobs/nobodys", headers=browser)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "no job" in answer.text and 'role="alert"' in answer.text
+    hostile = client.get("/%3Cscript%3Ealert(1)%3C/script%3E", headers=browser)
+    assert hostile.status_code == 404 and "<script>alert" not in hostile.text
+    _is_problem(client.get("/v1/jobs/nobodys", headers=browser), 404, "not_found")
+
+
 def test_a_post_from_another_sites_page_is_refused(
     client: httpx.Client, service: WebServices
 ) -> None:
