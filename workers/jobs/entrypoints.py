@@ -10,8 +10,10 @@ from unmask import queues
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import logs, tracing
+from workers.broker.quota_counts import QuotaCounts
 from workers.jobs.attempts import attempt, consuming
-from workers.store import Store
+from workers.store import JobRow, Store
+from workers.verdicts.gather import closing
 from workers.verdicts.make import Services, make_verdict
 
 log = structlog.get_logger(__name__)
@@ -38,7 +40,16 @@ def verdict_job(job_id: str, generation: int) -> None:
                 attributes=consuming(queues.VERDICT_QUEUE, job_id),
             ),
         ):
+            if row is not None and row.generation == generation:
+                count_fetched(redis, row)
             make_verdict(services, job_id, generation)
+
+
+def count_fetched(redis: Redis, row: JobRow) -> None:
+    """Charge the job's tenant and key for what ingest fetched for it."""
+    closed = closing(redis, row.id, row.generation)
+    if closed is not None:
+        QuotaCounts(redis).count_fetched(row, closed)
 
 
 @cache

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
-from limits.storage import RedisStorage
 from redis import Redis
 from redis.exceptions import RedisError
 
 from console.web.identity.actor import Actor
 from console.web.problems import Refusal
 from unmask.settings import Settings
+from workers.broker.quota_counts import QuotaCounts
 
 log = structlog.get_logger(__name__)
 
@@ -26,18 +26,19 @@ class Quotas:
 
     redis: Redis
     settings: Settings
-    _counts: RedisStorage = field(init=False)
+    _counts: QuotaCounts = field(init=False)
 
     def __post_init__(self) -> None:
-        self._counts = RedisStorage(
-            "redis://", connection_pool=self.redis.connection_pool, key_prefix="unmask:quotas"
-        )
+        self._counts = QuotaCounts(self.redis)
 
     def expect(self, actor: Actor, size: int) -> None:
-        """Refuse what would not fit, before any of it is read. Raises Refusal (429)."""
+        """Refuse what would not fit, before any of it is read. Raises Refusal (429).
+
+        What is fetched by address is counted when it has come: one byte stands for it until then.
+        """
         for name, allowed, amount in self._asked(actor, size):
             try:
-                used = self._counts.get(name)
+                used = self._counts.used(name)
             except RedisError:
                 return
             if used + amount > allowed:
@@ -75,7 +76,7 @@ class Quotas:
 
     def _add(self, name: str, amount: int) -> int | None:
         try:
-            return self._counts.incr(name, _DAY_S, amount=amount)
+            return self._counts.add(name, amount)
         except RedisError as error:
             log.warning("quotas.uncounted", error=str(error))
             return None
@@ -84,7 +85,7 @@ class Quotas:
         what, _, who = name.partition(":")
         whose = "this tenant" if who.startswith("tenant:") else "this key"
         try:
-            wait_s = max(1, math.ceil(self._counts.get_expiry(name) - time.time()))
+            wait_s = max(1, math.ceil(self._counts.ends_at(name) - time.time()))
         except RedisError:
             wait_s = _DAY_S
         return Refusal(

@@ -161,6 +161,7 @@ def submit_reference(
     media: Path | str
     if wanted.url is not None:
         places.check(wanted.url, found.settings, buckets=found.settings.media_buckets)
+        found.quotas.expect(found.actor, 1)
         media, name = wanted.url, places.shown(wanted.url)
     else:
         media = allowed_path(wanted.path or "", found.settings.media_roots)

@@ -8,9 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from ingest.publish import RedisPublisher
 from tests.integration.console.web.platform import FILE, Platform, running_platform
+from unmask.messages import IngestClosed
 from unmask.requests.tenant_rules import Quota, TenantRules
 from unmask.verdict import Verdict
+from workers.broker.quota_counts import QuotaCounts
+from workers.jobs.entrypoints import count_fetched
 
 CONTENT = FILE["file"][1]
 
@@ -92,3 +96,22 @@ def test_a_job_that_cannot_be_made_takes_nothing(platform: Platform, tmp_path: P
     wrong = {"path": str(platform.settings.media_roots[0] / "a.mp4"), "plugins": ["nosuch"]}
     assert platform.client.post("/v1/jobs", json=wrong, headers=headers).status_code == 422
     assert _hand_in(platform, headers).status_code == 202
+
+
+def test_bytes_fetched_by_address_are_counted_once_when_they_have_come(
+    platform: Platform, make_verdict: Callable[..., Verdict]
+) -> None:
+    headers = _key(platform, "acme", Quota(bytes=5000))
+    asked = {"url": "https://cdn.example.com/a.mp4"}
+    job_id = platform.client.post("/v1/jobs", json=asked, headers=headers).json()["id"]
+    row = platform.store.job(job_id)
+    assert row is not None
+    media = make_verdict().media.model_copy(update={"size_bytes": 5000})
+    closed = IngestClosed(job_id=job_id, generation=row.generation, crops=0, media=media)
+    RedisPublisher(platform.redis, platform.settings).close(closed)
+    for _ in range(2):  # RQ may run it twice
+        count_fetched(platform.redis, row)
+    counts = QuotaCounts(platform.redis)
+    assert counts.used(f"bytes:{row.submitted_by}") == 5000
+    refused = platform.client.post("/v1/jobs", json=asked, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")

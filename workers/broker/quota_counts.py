@@ -1,0 +1,47 @@
+"""What tenants and keys have used of their daily quotas: counts in Redis, one for all processes."""
+
+from dataclasses import dataclass, field
+
+from limits.storage import RedisStorage
+from redis import Redis
+
+from unmask.messages import IngestClosed
+from unmask.queues import PREFIX
+from workers.store import JobRow
+
+_DAY_S = 24 * 3600
+
+
+@dataclass
+class QuotaCounts:
+    """A day begins with what is counted first. Raises RedisError where Redis is away."""
+
+    redis: Redis
+    _counts: RedisStorage = field(init=False)
+
+    def __post_init__(self) -> None:
+        pool = self.redis.connection_pool
+        self._counts = RedisStorage("redis://", connection_pool=pool, key_prefix="unmask:quotas")
+
+    def used(self, name: str) -> int:
+        """How much of it today."""
+        return self._counts.get(name)
+
+    def add(self, name: str, amount: int) -> int:
+        """Use so much, or give it back; how much that makes."""
+        return self._counts.incr(name, _DAY_S, amount=amount)
+
+    def ends_at(self, name: str) -> float:
+        """When it begins anew, in seconds since the epoch."""
+        return self._counts.get_expiry(name)
+
+    def count_fetched(self, row: JobRow, closed: IngestClosed) -> None:
+        """The bytes of a job's media where we fetched it: known only now. Once per generation."""
+        if row.submission.address is None or closed.media is None:
+            return
+        once = f"{PREFIX}:fetched:{row.id}:{row.generation}"
+        if not self.redis.set(once, 1, nx=True, ex=_DAY_S):
+            return
+        for who in (f"tenant:{row.tenant}", row.submitted_by):
+            if who is not None:
+                self.add(f"bytes:{who}", closed.media.size_bytes)
