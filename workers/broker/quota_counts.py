@@ -1,5 +1,6 @@
 """What tenants and keys have used of their daily quotas: counts in Redis, one for all processes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from limits.storage import RedisStorage
@@ -7,7 +8,6 @@ from redis import Redis
 
 from unmask.messages import IngestClosed
 from unmask.queues import PREFIX
-from workers.store import JobRow
 
 _DAY_S = 24 * 3600
 
@@ -35,13 +35,11 @@ class QuotaCounts:
         """When it begins anew, in seconds since the epoch."""
         return self._counts.get_expiry(name)
 
-    def count_fetched(self, row: JobRow, closed: IngestClosed) -> None:
-        """The bytes of a job's media where we fetched it: known only now. Once per generation."""
-        if row.submission.address is None or closed.media is None:
+    def count_fetched(self, closed: IngestClosed, whose: Iterable[str]) -> None:
+        """The bytes of media that was fetched, known only now. Once per generation of a job."""
+        if closed.media is None:
             return
-        once = f"{PREFIX}:fetched:{row.id}:{row.generation}"
-        if not self.redis.set(once, 1, nx=True, ex=_DAY_S):
-            return
-        for who in (f"tenant:{row.tenant}", row.submitted_by):
-            if who is not None:
+        once = f"{PREFIX}:fetched:{closed.job_id}:{closed.generation}"
+        if self.redis.set(once, 1, nx=True, ex=_DAY_S):
+            for who in whose:
                 self.add(f"bytes:{who}", closed.media.size_bytes)

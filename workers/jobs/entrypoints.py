@@ -48,8 +48,9 @@ def verdict_job(job_id: str, generation: int) -> None:
 def count_fetched(redis: Redis, row: JobRow) -> None:
     """Charge the job's tenant and key for what ingest fetched for it."""
     closed = closing(redis, row.id, row.generation)
-    if closed is not None:
-        QuotaCounts(redis).count_fetched(row, closed)
+    if closed is not None and row.submission.address is not None:
+        whose = (f"tenant:{row.tenant}", row.submitted_by)
+        QuotaCounts(redis).count_fetched(closed, [who for who in whose if who is not None])
 
 
 @cache
