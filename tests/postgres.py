@@ -59,8 +59,12 @@ class PrivatePostgres:
             raise NoPostgres(
                 f"{binaries}/initdb: {getattr(error, 'stderr', '') or error}"
             ) from error
-        self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "unmask-postgres", binaries, self.folder],
+        self._binaries = binaries
+        self._watchdog = self._watched()
+
+    def _watched(self) -> "subprocess.Popen[bytes]":
+        started = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHDOG, "unmask-postgres", self._binaries, self.folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -68,7 +72,9 @@ class PrivatePostgres:
             start_new_session=True,
             **self._who,  # type: ignore[call-overload]
         )
+        self._watchdog = started
         self._await_ready()
+        return started
 
     def url(self, database: str = "postgres") -> str:
         """What UNMASK_DATABASE_URL would say."""
@@ -98,6 +104,16 @@ class PrivatePostgres:
                 self.stop()
                 raise NoPostgres(f"the server did not start: {said}")
             time.sleep(0.02)
+
+    def halt(self) -> None:
+        """The server is gone at once, as if it had crashed; its data stay for `start`."""
+        os.killpg(self._watchdog.pid, signal.SIGKILL)
+        self._watchdog.wait()
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def start(self) -> None:
+        """The same server again, after `halt`."""
+        self._watchdog = self._watched()
 
     def stop(self) -> None:
         if self._watchdog.stdin is not None and not self._watchdog.stdin.closed:

@@ -1,9 +1,11 @@
 """The deployment files speak of this version: commands, options, variables and folders exist."""
 
 import configparser
+import importlib.util
 import json
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,17 @@ from unmask.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
-DOCKERFILES = ["Dockerfile", "Dockerfile.gpu"]
+
+
+def recipe() -> dict[str, Any]:
+    """The Dockerfile's stages, as deploy/rehearse.py reads them."""
+    spec = importlib.util.spec_from_file_location("rehearse", DEPLOY / "rehearse.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["rehearse"] = module  # where its dataclass looks for itself
+    spec.loader.exec_module(module)
+    found: dict[str, Any] = module.stages((DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    return found
 
 
 def _compose(name: str) -> dict[str, Any]:
@@ -41,9 +53,8 @@ def _commands() -> list[list[str]]:
         for service in _compose("compose.yaml")["services"].values()
         if service.get("command", [""])[0] == "unmask"
     ]
-    for name in DOCKERFILES:
-        (line,) = re.findall(r"^CMD (\[.*\])$", (DEPLOY / name).read_text(), re.MULTILINE)
-        found.append(json.loads(line))
+    steps = [step for stage in recipe().values() for step in stage.steps]
+    found += [json.loads(rest) for word, rest in steps if word == "CMD"]
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(DEPLOY / "unmask.service")
@@ -93,17 +104,50 @@ def test_the_compose_settings_are_valid(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.database().startswith("postgresql+psycopg://unmask:secret@")
 
 
-@pytest.mark.parametrize("name", DOCKERFILES)
-def test_the_images_hold_every_package(name: str) -> None:
+def test_the_images_hold_every_package_and_the_licence() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
-    text = (DEPLOY / name).read_text(encoding="utf-8")
-    copied = {source for source, _ in re.findall(r"^COPY (\w+) (\w+)$", text, re.MULTILINE)}
-    assert copied == packages
-    assert re.search(r"^COPY .*\bLICENSE\b", text, re.MULTILINE), "the wheel needs it"
-    extras = re.search(r"pip install .*'\.\[(.*?)\]'", text)
-    assert extras is not None
-    assert set(extras.group(1).split(",")) <= set(project["project"]["optional-dependencies"])
+    steps = [step for stage in recipe().values() for step in stage.steps]
+    copied = {rest.split()[0] for word, rest in steps if word == "COPY" and rest.count(" ") == 1}
+    assert packages <= copied
+    assert "LICENSE" in copied, "for whoever opens the image"
+    [line] = [r for w, r in recipe()["build"].steps if w == "COPY" and "pyproject.toml" in r]
+    assert "LICENSE" in line, "for the wheel"
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert not {f"{name}" for name in packages} & set(ignored)
+    assert {".git", ".venv", "tests"} <= set(ignored)
+
+
+def test_no_image_runs_as_root_and_none_holds_what_built_it() -> None:
+    found = recipe()
+    for name in ("cpu", "gpu"):
+        stage = found[name]
+        assert stage.base == "base", "not the stage that holds the tools"
+        assert all(word != "USER" for word, _ in stage.steps)
+        copied = [rest for word, rest in stage.steps if word == "COPY"]
+        assert len(copied) == 1 and copied[0].endswith(" /opt/unmask /opt/unmask")
+    users = [rest for word, rest in found["base"].steps if word == "USER"]
+    assert users == ["10001:10001"]
+    assert list(found)[-1] == "cpu"
+
+
+def test_whatever_an_image_installs_has_a_hash_but_for_what_the_recipe_names() -> None:
+    installing = [
+        command.strip()
+        for stage in recipe().values()
+        for word, rest in stage.steps
+        if word == "RUN"
+        for command in re.split(r"&&|;|\bthen\b|\belse\b", rest)
+        if "pip install" in command
+    ]
+    free = [c for c in installing if "--require-hashes" not in c and "--no-index" not in c]
+    assert [c.rpartition("install ")[2] for c in free] == [
+        '--no-deps --index-url "$TORCH_INDEX" torch==2.13.0 torchvision==0.28.0',
+        "torch-tensorrt==2.13.0",
+    ]
+    for command in installing:
+        if "--require-hashes" in command:
+            assert "--only-binary :all:" in command, "building one would fetch without hashes"
 
 
 def test_the_gpu_file_only_changes_services_there_are() -> None:
@@ -111,12 +155,32 @@ def test_the_gpu_file_only_changes_services_there_are() -> None:
     assert services <= set(_compose("compose.yaml")["services"])
 
 
-def test_the_images_install_locked_versions_of_every_dependency() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = (DEPLOY / "constraints.txt").read_text(encoding="utf-8").split()
-    locked = dict(line.split("==") for line in lines)
-    for line in project["dependencies"] + project["optional-dependencies"]["postgres"]:
-        need = Requirement(line)
-        assert locked[need.name.lower()] in need.specifier, f"{line}: run deploy/lock.py again"
-    for name in DOCKERFILES:
-        assert "pip install -c constraints.txt" in (DEPLOY / name).read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["constraints.txt", "cuda.txt", "build.txt"])
+def test_every_locked_distribution_has_one_version_and_hashes(name: str) -> None:
+    for entry in locked(name).values():
+        assert re.fullmatch(r"\S+( \\\n    --hash=sha256:[0-9a-f]{64})+", entry), entry[:80]
+
+
+def test_the_lock_has_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = project["project"]["dependencies"]
+    asked = asked + project["project"]["optional-dependencies"]["postgres"]
+    for lines, name in (
+        (asked, "constraints.txt"),
+        (project["build-system"]["requires"], "build.txt"),
+    ):
+        found = locked(name)
+        for line in lines:
+            need = Requirement(line)
+            version = found[need.name.lower()].split()[0].partition("==")[2]
+            assert version in need.specifier, f"{line}: run deploy/lock.py again"
+    assert not set(locked("constraints.txt")) & set(locked("cuda.txt"))
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    for name in ("torch", "torchvision"):
+        assert f"{locked('constraints.txt')[name].split()[0]}" in text
+
+
+def locked(name: str) -> dict[str, str]:
+    """Distribution -> its entry in a lock."""
+    text = (DEPLOY / name).read_text(encoding="utf-8").strip()
+    return {each.partition("==")[0]: each for each in re.split(r"\n(?=\S)", text)}

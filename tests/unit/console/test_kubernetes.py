@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from unmask.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3] / "deploy" / "kubernetes"
 VERSION = "1.31"
-ROLES = {"api", "ingest", "score", "verdict"}
+ROLES = {"api", "ingest", "score", "stream", "verdict"}
 OVERLAYS = ["base", "overlays/local", "overlays/gpu"]
 #: Kinds whose schemas are not Kubernetes's own.
 _FOREIGN = {"ScaledObject"}
@@ -109,10 +110,23 @@ def test_workers_reach_dns_redis_and_the_database_and_nothing_else() -> None:
             "policyTypes": ["Ingress", "Egress"],
         }
     ]
-    rules = [rule for policy in policies for rule in policy.get("egress", ())]
-    ports = sorted({port["port"] for rule in rules for port in rule["ports"]})
-    assert ports == [53, 5432, 6379]
+    open_to = {
+        policy["podSelector"]["matchLabels"].get("app.kubernetes.io/component"): policy["egress"]
+        for policy in policies
+        if "egress" in policy
+    }
+    assert set(open_to) == {None, "stream"}, "all of them, and the role that fetches streams"
+    assert _ports(open_to[None]) == [53, 5432, 6379]
+    assert _ports(open_to["stream"]) == [80, 322, 443, 554, 1935]
+    [[block]] = [rule["to"] for rule in open_to["stream"]]
+    for inside in ("10.1.2.3", "169.254.169.254", "192.168.0.1", "172.20.0.1", "127.0.0.1"):
+        networks = [ip_network(each) for each in block["ipBlock"]["except"]]
+        assert any(ip_address(inside) in network for network in networks), inside
+
+
+def _ports(rules: list[dict[str, Any]]) -> list[int]:
     assert all(rule.get("to") for rule in rules), "no rule without a destination"
+    return sorted({port["port"] for rule in rules for port in rule["ports"]})
 
 
 def test_scaling_asks_for_metrics_that_exist_and_scales_roles_that_exist() -> None:
