@@ -8,11 +8,11 @@ face that is followed is never followed past the point where it was lost.
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
 from ingest.faces import Face, FaceDetector, QuickDetector, in_order, shrink
+from ingest.faces.finders.face import moved
 from unmask.geometry import Box, iou
 from unmask.plugin import Images
 
@@ -66,7 +66,7 @@ class QuickSearch:
         ):
             return None
         small, factor = shrink(rgb, detector.quick_px)
-        glimpses = [_moved(face, factor, (0, 0)) for face in detector.detect(small)]
+        glimpses = [moved(face, factor) for face in detector.detect(small)]
         found: list[Face] = []
         close_ups = 0
         for known in self._known:
@@ -91,7 +91,7 @@ class QuickSearch:
         top = min(max(0, round((box[1] + box[3] - side) / 2)), height - side)
         square = np.ascontiguousarray(rgb[top : top + side, left : left + side])
         small, factor = shrink(square, round(_AROUND * _CLOSE_PX))
-        seen = [_moved(face, factor, (left, top)) for face in self._detector.detect(small)]
+        seen = [moved(face, factor, (left, top)) for face in self._detector.detect(small)]
         return _taken(box, seen)
 
 
@@ -100,16 +100,6 @@ def _taken(box: Box, faces: list[Face]) -> Face | None:
     overlaps = [iou(face.box, box) for face in faces]
     best = max(overlaps, default=0.0)
     return faces.pop(overlaps.index(best)) if best >= _SAME else None
-
-
-def _moved(face: Face, factor: float, corner: Sequence[int]) -> Face:
-    """From a part of the frame, reduced to `factor`, with its corner there, to the frame."""
-    left, top = corner
-    x0, y0, x1, y1 = (float(v) / factor for v in face.box)
-    marks = face.landmarks
-    if marks is not None:
-        marks = (marks / factor + [left, top]).astype(np.float32)
-    return Face(box=(x0 + left, y0 + top, x1 + left, y1 + top), score=face.score, landmarks=marks)
 
 
 def _side(box: Box) -> float:

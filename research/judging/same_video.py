@@ -1,11 +1,12 @@
 """Copies of one video get one verdict: mirrored, turned, letterboxed, in another container.
 
-    python -m research.judging.same_video --research-data ../shared/data --clips 40 --seconds 4
+    python -m research.judging.same_video --research-data ../shared/data --work FOLDER \
+        --clips 40 --seconds 4
 
-Takes so many real and so many forged validation clips, makes nine copies of each with ffmpeg (from
+Takes so many real and so many forged validation clips, makes ten copies of each with ffmpeg (from
 one master per clip, near lossless), judges all with `unmask scan`, and prints a table: of how many
 clips the label changed, how far p_fake moved, in how many copies a face could not be told upright.
-Half a minute of one core per clip.
+What was said stays in FOLDER; a run is taken up where it stopped. Half a minute of one core per clip.
 """
 
 import argparse
@@ -90,6 +91,21 @@ def table(
     return "\n".join(rows)
 
 
+def said_of(
+    clip: DataFile, data: Path, seconds: float, copies: Sequence[Copy], sample: str
+) -> list[dict[str, Any]]:
+    """The lines of one clip's master and copies."""
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = copies_of(data / clip.path, Path(scratch) / "made", seconds, copies)
+        told = Path(scratch) / "told.jsonl"
+        scan = [sys.executable, "-m", "console.cli", "scan", *map(str, paths)]
+        # It exits with 1 where a file failed: that file's line says so, and is counted.
+        subprocess.run(
+            [*scan, "--sample", sample, "--json", str(told)], check=False, stdout=subprocess.DEVNULL
+        )
+        return [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+
+
 def _ffmpeg(source: Path, arguments: Sequence[str], target: Path) -> None:
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), *arguments, str(target)]
     subprocess.run(command, check=True)
@@ -101,6 +117,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--research-data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=40, help="of each kind")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each clip")
     parser.add_argument("--sample", default="uniform:16")
@@ -110,17 +127,16 @@ def main() -> None:
     copies = [copy for copy in COPIES if not given.only or copy[0] in given.only]
     files = list(validation_clips(given.research_data))
     random.Random(given.seed).shuffle(files)
-    clips = [f for kind in (0, 1) for f in [c for c in files if c.label == kind][: given.clips]]
-    with tempfile.TemporaryDirectory() as scratch:
-        paths: list[Path] = []
-        for number, clip in enumerate(clips):
-            folder = Path(scratch) / str(number)
-            paths += copies_of(given.research_data / clip.path, folder, given.seconds, copies)
-        told = Path(scratch) / "told.jsonl"
-        scan = [sys.executable, "-m", "console.cli", "scan", *map(str, paths)]
-        # It exits with 1 where a file failed: that file's line says so, and is counted.
-        subprocess.run([*scan, "--sample", given.sample, "--json", str(told)], check=False)
-        lines = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+    kinds = [[c for c in files if c.label == kind][: given.clips] for kind in (0, 1)]
+    clips = [clip for pair in zip(*kinds, strict=True) for clip in pair]
+    given.work.mkdir(parents=True, exist_ok=True)
+    lines: list[dict[str, Any]] = []
+    for clip in clips:
+        kept = given.work / f"{clip.path.replace('/', '_')}.json"
+        if not kept.exists():
+            told = said_of(clip, given.research_data, given.seconds, copies, given.sample)
+            kept.write_text(json.dumps(told), encoding="utf-8")
+        lines += json.loads(kept.read_text(encoding="utf-8"))
     print(table(lines, clips, copies))
 
 

@@ -59,7 +59,9 @@ def test_the_shipped_weights_tell_the_two_clips_apart(
     if not trained:
         pytest.skip("no plugin ships trained weights in this checkout")
     installation = make_installation("weights")
-    environment = installation.environment(PYTHONPATH="", UNMASK_PLUGINS="[]")
+    environment = installation.environment(
+        PYTHONPATH="", UNMASK_PLUGINS="[]", UNMASK_FACE_DETECTOR="auto"
+    )
     subprocess.run(
         [sys.executable, "-m", "console.cli", "demo", "--out", "demo-out"],
         env=environment, cwd=installation.folder, timeout=280, check=True,
@@ -69,9 +71,9 @@ def test_the_shipped_weights_tell_the_two_clips_apart(
     assert real["reliable"]
     assert real["verdict"] == "no_sign_found"
     assert forged["verdict"] in ("suspicious", "fake")
-    # Its mirror image: the same crops have the same scores, and faces are found a little elsewhere.
+    # Its mirror image, lossless: the same faces, and the same crops have the same scores.
     clip, mirrored = out / "clips" / "forged.mp4", installation.folder / "mirrored.mp4"
-    lossless = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "4")
+    lossless = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "0")
     subprocess.run(
         ["ffmpeg", "-v", "error", "-i", clip, "-vf", "hflip", *lossless, mirrored], check=True
     )
@@ -81,4 +83,4 @@ def test_the_shipped_weights_tell_the_two_clips_apart(
     )  # fmt: skip
     other = _complete(installation.folder / "other", "mirrored")
     assert other["verdict"] == forged["verdict"]
-    assert abs(float(str(other["p_fake"])) - float(str(forged["p_fake"]))) < 0.06
+    assert abs(float(str(other["p_fake"])) - float(str(forged["p_fake"]))) < 0.02

@@ -91,6 +91,16 @@ def shrink(rgb: Images, longest_px: int) -> tuple[Images, float]:
     return cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), factor
 
 
+def moved(face: Face, factor: float, corner: Sequence[int] = (0, 0)) -> Face:
+    """From a part of the frame, reduced to `factor`, with its corner there, to the frame."""
+    left, top = corner
+    x0, y0, x1, y1 = (float(v) / factor for v in face.box)
+    marks = face.landmarks
+    if marks is not None:
+        marks = (marks / factor + [left, top]).astype(np.float32)
+    return Face(box=(x0 + left, y0 + top, x1 + left, y1 + top), score=face.score, landmarks=marks)
+
+
 def suppress(faces: Sequence[Face], overlap: float) -> list[Face]:
     """Keep the most certain of faces that overlap by more than `overlap` (IoU), left to right."""
     if not faces:

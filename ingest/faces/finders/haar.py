@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.faces.finders.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.face import Face, suppress
+from ingest.faces.finders.one_way_round import one_way_round
 from unmask.plugin import Images
 
 _LONGEST_PX = 640
@@ -37,23 +38,23 @@ class Haar:
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
-        small, factor = shrink(rgb, _LONGEST_PX)
+        return one_way_round(rgb, _LONGEST_PX, self._detect)
+
+    def _detect(self, small: Images) -> list[Face]:
         grey = cv2.equalizeHist(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
         faces: list[Face] = []
         for cascade, neighbours, mirrored in self._cascades:
-            faces += _search(cascade, grey, neighbours, factor)
+            faces += _search(cascade, grey, neighbours)
             if mirrored:
                 flipped = np.ascontiguousarray(grey[:, ::-1])
-                width = rgb.shape[1]
-                for face in _search(cascade, flipped, neighbours, factor):
+                width = small.shape[1]
+                for face in _search(cascade, flipped, neighbours):
                     x0, y0, x1, y1 = face.box
                     faces.append(Face(box=(width - x1, y0, width - x0, y1), score=face.score))
-        return in_order(_inside_one_another(suppress(faces, 0.3)), rgb)
+        return _inside_one_another(suppress(faces, 0.3))
 
 
-def _search(
-    cascade: cv2.CascadeClassifier, grey: Images, neighbours: int, factor: float
-) -> list[Face]:
+def _search(cascade: cv2.CascadeClassifier, grey: Images, neighbours: int) -> list[Face]:
     boxes, _, weights = cascade.detectMultiScale3(
         grey,
         scaleFactor=1.15,
@@ -63,7 +64,7 @@ def _search(
     )
     faces = []
     for box, weight in zip(np.reshape(boxes, (-1, 4)), np.ravel(weights), strict=True):
-        x, y, w, h = (np.asarray(box, dtype=np.float64) / factor).tolist()
+        x, y, w, h = np.asarray(box, dtype=np.float64).tolist()
         # The last stage's sum is no probability; squashed, it orders faces for the suppression.
         score = float(1.0 / (1.0 + np.exp(-0.5 * float(weight))))
         faces.append(Face(box=(x, y, x + w, y + h), score=score))

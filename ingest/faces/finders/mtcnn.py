@@ -13,8 +13,9 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from ingest.faces.finders.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.face import Face, suppress
 from ingest.faces.finders.mtcnn_graphs import build_graph
+from ingest.faces.finders.one_way_round import one_way_round
 from ingest.faces.finders.patches import cut_patches
 from unmask.plugin import Images
 
@@ -56,7 +57,9 @@ class Mtcnn:
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
-        small, factor = shrink(rgb, _LONGEST_PX)
+        return one_way_round(rgb, _LONGEST_PX, self._detect)
+
+    def _detect(self, small: Images) -> list[Face]:
         rows = self._proposals(small)
         if len(rows):
             offsets, classes = self._looked_at("rnet", small, rows)
@@ -65,19 +68,19 @@ class Mtcnn:
             return []
         rows = _squared(rows)
         offsets, marks, classes = self._looked_at("onet", small, rows)
-        moved = _moved(rows, offsets, classes[:, 1])
+        refined = _moved(rows, offsets, classes[:, 1])
         side = (rows[:, 2:4] - rows[:, :2] + 1)[:, :, None]
         points = marks.reshape(-1, 2, 5) * side + rows[:, :2, None]
         faces = [
             Face(
                 box=(float(r[0]), float(r[1]), float(r[2]), float(r[3])),
                 score=float(r[4]),
-                landmarks=(p.T / factor).astype(np.float32),
+                landmarks=p.T.astype(np.float32),
             )
-            for r, p in zip(moved[:, :] / [*[factor] * 4, 1.0], points, strict=True)
+            for r, p in zip(refined, points, strict=True)
             if r[4] >= _SURE[2]
         ]
-        return in_order(suppress(faces, 0.4), rgb)
+        return suppress(faces, 0.4)
 
     def _proposals(self, small: Images) -> Rows:
         """(P, 5) square boxes and scores, pixels of the reduced frame."""

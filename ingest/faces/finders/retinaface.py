@@ -15,7 +15,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ingest.faces.finders.face import Face, in_order, shrink, suppress
+from ingest.faces.finders.face import Face, suppress
+from ingest.faces.finders.one_way_round import one_way_round
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
 
@@ -34,14 +35,16 @@ class PackagedRetinaFace:
         """`weights`: the package's retinaface.onnx. Never downloads."""
         self.name = f"retinaface@{_digest(weights)}"
         package, model = _import_package()
-        self._detect = package.detect_faces
+        self._detect_faces = package.detect_faces
         self._model = model.RetinaFace(session(weights))
         self._threshold = threshold
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
-        small, factor = shrink(rgb, _LONGEST_PX)
-        found = self._detect(
+        return one_way_round(rgb, _LONGEST_PX, self._detect)
+
+    def _detect(self, small: Images) -> list[Face]:
+        found = self._detect_faces(
             cv2.cvtColor(small, cv2.COLOR_RGB2BGR),
             threshold=self._threshold,
             model=self._model,
@@ -49,7 +52,7 @@ class PackagedRetinaFace:
         )
         faces = []
         for face in found.values():
-            x0, y0, x1, y1 = (float(v) / factor for v in face["facial_area"])
+            x0, y0, x1, y1 = (float(v) for v in face["facial_area"])
             points = face["landmarks"]
             landmarks = np.array(
                 [
@@ -59,9 +62,9 @@ class PackagedRetinaFace:
                 dtype=np.float32,
             )
             faces.append(
-                Face(box=(x0, y0, x1, y1), score=float(face["score"]), landmarks=landmarks / factor)
+                Face(box=(x0, y0, x1, y1), score=float(face["score"]), landmarks=landmarks)
             )
-        return in_order(faces, rgb)
+        return faces
 
 
 #: Strides and anchor sides of the PyTorch RetinaFace family, and its box and landmark variances.
@@ -92,7 +95,9 @@ class OnnxRetinaFace:
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
         longest = min(self._fixed) if self._fixed else _LONGEST_PX
-        small, factor = shrink(rgb, longest)
+        return one_way_round(rgb, longest, self._detect)
+
+    def _detect(self, small: Images) -> list[Face]:
         canvas = np.zeros((*self._canvas(small), 3), dtype=np.float32)
         canvas[: small.shape[0], : small.shape[1]] = small[..., ::-1].astype(np.float32) - _MEAN_BGR
         boxes, classes, points = self._session.run(
@@ -106,13 +111,13 @@ class OnnxRetinaFace:
         size = np.array([width, height], dtype=np.float64)
         faces = [
             Face(
-                box=tuple((box.reshape(2, 2) * size / factor).ravel().tolist()),
+                box=tuple((box.reshape(2, 2) * size).ravel().tolist()),
                 score=float(score),
-                landmarks=(mark * size / factor).astype(np.float32),
+                landmarks=(mark * size).astype(np.float32),
             )
             for box, mark, score in zip(decoded, marks, scores[sure], strict=True)
         ]
-        return in_order(suppress(faces, 0.4), rgb)
+        return suppress(faces, 0.4)
 
     def _canvas(self, small: Images) -> tuple[int, int]:
         if self._fixed:

@@ -5,7 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ingest.faces.finders.face import Face, in_order, shrink
+from ingest.faces.finders.face import Face
+from ingest.faces.finders.one_way_round import one_way_round
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
 
@@ -35,16 +36,18 @@ class YuNet:
 
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
-        small, factor = shrink(rgb, self._longest_px)
+        return one_way_round(rgb, self._longest_px, self._detect)
+
+    def _detect(self, small: Images) -> list[Face]:
         self._network.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         if rows is None:
             return []
         faces = []
         for row in np.asarray(rows, dtype=np.float64):
-            x, y, w, h = (row[:4] / factor).tolist()
+            x, y, w, h = row[:4].tolist()
             # YuNet's first eye is the person's right one: the left one in the image.
-            landmarks = (row[4:14].reshape(5, 2) / factor).astype(np.float32)
+            landmarks = row[4:14].reshape(5, 2).astype(np.float32)
             faces.append(
                 Face(
                     box=(x, y, x + w, y + h),
@@ -52,4 +55,4 @@ class YuNet:
                     landmarks=landmarks,
                 )
             )
-        return in_order(faces, rgb)
+        return faces
