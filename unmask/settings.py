@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     batch_delay_ms: int = Field(default=25, ge=0)
     """How long a part-filled batch waits for company."""
 
+    spare_process: bool = True
+    """Keep one loaded process ready at each ingest and verdict worker: a job begins at once, for the
+    memory of a process that waits."""
     high_water_crops: int = Field(default=512, ge=1)
     """Ingest waits while the slowest group has so many crops to go."""
     group_crops: int = Field(default=8, ge=1, le=64)

@@ -18,7 +18,6 @@ from itertools import pairwise
 from typing import Literal
 
 from unmask.errors import ConfigError
-from unmask.messages import Looks
 
 _FIX = "Name adaptive, uniform:N, every:SECONDS, fps:F, keyframes or all, for example uniform:32."
 #: adaptive: a video has so many looks however short it is; then so many per second.
@@ -31,12 +30,21 @@ _ALWAYS_LOOKS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlannedLooks:
+    """As messages.Looks, which brings pydantic: the decoder starts for each video, and without that."""
+
+    budget: int | None
+    steady: int
+    shots: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The frames to look at, and why these."""
 
     chosen: list[int]
     """Indices, ascending and distinct."""
-    looks: Looks
+    looks: PlannedLooks
     longest_unlooked_ms: int
     """Between two looks, or before the first, or after the last."""
 
@@ -95,7 +103,7 @@ class SamplingPolicy:
         times = [0.0, *(pts_ms[i] - pts_ms[0] for i in chosen), end_ms]
         return Plan(
             chosen=chosen,
-            looks=Looks(budget=most, steady=steady, shots=len(chosen) - steady),
+            looks=PlannedLooks(budget=most, steady=steady, shots=len(chosen) - steady),
             longest_unlooked_ms=round(max(b - a for a, b in pairwise(times))),
         )
 

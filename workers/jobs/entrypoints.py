@@ -53,6 +53,10 @@ def count_fetched(redis: Redis, row: JobRow) -> None:
         QuotaCounts(redis).count_fetched(closed, [who for who in whose if who is not None])
 
 
+def get_ready() -> None:
+    """Importing this was all: connections are made when there is a job for them."""
+
+
 @cache
 def services_from_environment() -> Services:
     """Connections for one process, from UNMASK_ settings. Raises ConfigError, StoreError."""

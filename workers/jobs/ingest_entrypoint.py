@@ -6,6 +6,7 @@ import structlog
 from rq import get_current_job
 
 from ingest.faces import FaceDetector, build_face_detector
+from ingest.faces.finders.order import at_hand
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
 from unmask import queues
@@ -43,7 +44,7 @@ def ingest_job(submission_json: str) -> None:
             submission,
             settings=settings,
             publisher=publisher,
-            face_detector=_face_detector(settings.face_detector),
+            face_detector=_face_detector(settings.face_detector, tuple(at_hand(settings))),
         )
         publisher.close(closed)
         _note(closed)
@@ -58,7 +59,13 @@ def _note(closed: IngestClosed) -> None:
     metrics.count(metrics.CROPS_PUBLISHED, closed.crops)
 
 
+def get_ready() -> None:
+    """Load what every job needs: most of it is the face detector."""
+    settings = Settings()
+    _face_detector(settings.face_detector, tuple(at_hand(settings)))
+
+
 @cache
-def _face_detector(spec: str) -> FaceDetector:
-    """One per process: loading takes longer than a short video."""
+def _face_detector(spec: str, _: tuple[object, ...]) -> FaceDetector:
+    """One per process: loading takes longer than a short video. Another one where other weights came."""
     return build_face_detector(spec, Settings())

@@ -79,11 +79,17 @@ def run_role(
                 drain_s=drain_s,
                 level=_level(settings),
                 orders=([INGEST_LANES[lane] for lane in order] for order in orders()),
+                ready="workers.jobs.ingest_entrypoint" if settings.spare_process else None,
             )
             return 0
         with Sweeping(settings, sweep_every_s), showing_queues(settings):
             work_until_told(
-                [VERDICT_QUEUE], url, believed_s=believed_s, drain_s=drain_s, level=_level(settings)
+                [VERDICT_QUEUE],
+                url,
+                believed_s=believed_s,
+                drain_s=drain_s,
+                level=_level(settings),
+                ready="workers.jobs.entrypoints" if settings.spare_process else None,
             )
         return 0
 

@@ -27,7 +27,8 @@ from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
 from unmask.system import logs, tracing
-from workers.run.horse_metrics import FromHorse, begin_relay, end_relay
+from workers.run.horses.horse_metrics import FromHorse, begin_relay, end_relay
+from workers.run.horses.spare_process import SpareProcess, job_arguments
 from workers.run.lifeline import follow_parent
 
 #: Seconds between two signs of life during a job, and how long a job is believed without one.
@@ -57,8 +58,13 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         believed_s: int = BELIEVED_S,
         drain_s: float = DRAIN_S,
         orders: Iterator[Sequence[str]] | None = None,
+        *,
+        ready: str | None = None,
     ) -> None:
+        """`ready`: the module of its jobs, of which one process is kept loaded; None keeps none."""
         self.url = url
+        self._ready = ready
+        self._spare: SpareProcess | None = None
         self.believed_s = believed_s
         self.drain_s = drain_s
         super().__init__(
@@ -118,6 +124,10 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         if self.execution is None:
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
+        spare, self._spare = self._spare, None
+        if spare is not None and (taken := spare.take(arguments)) is not None:
+            self._horse_pid, self._from_horse = taken, spare.from_process
+            return
         self._from_horse = FromHorse()
         # A process group of its own from its first moment: RQ stops a job by killing its group.
         self._horse_pid = os.posix_spawn(
@@ -134,6 +144,19 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             super().monitor_work_horse(job, queue)
         finally:
             self._from_horse.absorb()
+            self.keep_spare()
+
+    def keep_spare(self) -> None:
+        """Begin to load the next job's process, now that this worker has nothing else to do."""
+        if self._ready is not None and self._spare is None and not self.told_to_stop:
+            environment = {**os.environ, _URL: self.url}
+            self._spare = SpareProcess("workers.run.rq_worker", self._ready, environment)
+
+    def end_spare(self) -> None:
+        """No job will come."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.end()
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         """In the spawned process: run it, and hand over what was noted meanwhile."""
@@ -152,8 +175,12 @@ def work_until_told(
     drain_s: float,
     level: str,
     orders: Iterator[Sequence[str]] | None = None,
+    ready: str | None = None,
 ) -> None:
-    """Take jobs until SIGTERM or SIGINT, through every restart and every bad hour of Redis."""
+    """Take jobs until SIGTERM or SIGINT, through every restart and every bad hour of Redis.
+
+    `ready`: as of UnmaskWorker.
+    """
     stopping = threading.Event()
     wait_s = _FIRST_WAIT_S
     while not stopping.is_set():
@@ -162,12 +189,14 @@ def work_until_told(
         worker: UnmaskWorker | None = None
         worked = False
         try:
-            worker = UnmaskWorker(queues, url, believed_s, drain_s, orders)
+            worker = UnmaskWorker(queues, url, believed_s, drain_s, orders, ready=ready)
+            worker.keep_spare()
             worked = worker.work(logging_level=level)
         except RedisError as error:
             metrics.count(metrics.REDIS_ERRORS, where=queues[0])
             log.warning("redis.lost", queue=queues[0], error=str(error))
         if worker is not None:
+            worker.end_spare()
             if worker.told_to_stop:
                 return
             _end_horse(worker)
@@ -188,7 +217,6 @@ def run_horse(
     worker_key: str, job_id: str, queue_name: str, execution_id: str, believed_s: int
 ) -> None:
     """The spawned process: find the job again by its names, run it, and record how it went."""
-    follow_parent(grace_s=0)
     logs.configure(Settings())
     url = os.environ[_URL]
     redis = Redis.from_url(url)
@@ -206,5 +234,10 @@ if __name__ == "__main__":
     # Under its own name, so that what RQ resolves later is this class and not a second one.
     from workers.run.rq_worker import run_horse as _run
 
-    _worker, _job, _queue, _execution, _believed = sys.argv[1:]
-    _run(_worker, _job, _queue, _execution, int(_believed))
+    follow_parent(grace_s=0)
+    _given: Sequence[str] | None = sys.argv[1:]
+    if sys.argv[1] == "--wait":
+        _given = job_arguments(int(sys.argv[2]), sys.argv[3])
+    if _given is not None:
+        _worker, _job, _queue, _execution, _believed = _given
+        _run(_worker, _job, _queue, _execution, int(_believed))

@@ -1,0 +1,66 @@
+"""A job goes to the process that was loaded for it, one job to each, and to another where it died."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from workers.run.rq_worker import UnmaskWorker
+
+QUEUE = "spare-test"
+
+
+@pytest.fixture
+def queue(redis_url: str) -> Queue:
+    return Queue(QUEUE, connection=Redis.from_url(redis_url), serializer=JSONSerializer)
+
+
+@pytest.fixture
+def worker(redis_url: str, queue: Queue) -> Iterator[UnmaskWorker]:
+    made = UnmaskWorker([QUEUE], redis_url, ready="workers.jobs.entrypoints")
+    made.keep_spare()
+    yield made
+    made.end_spare()
+
+
+def pids(worker: UnmaskWorker, queue: Queue, jobs: int = 1) -> list[int]:
+    """In which processes so many jobs ran."""
+    enqueued = [queue.enqueue("os.getpid") for _ in range(jobs)]
+    worker.work(burst=True, with_scheduler=False)
+    return [job.return_value(refresh=True) for job in enqueued]
+
+
+def spare_of(worker: UnmaskWorker) -> int:
+    assert worker._spare is not None
+    return worker._spare._pid
+
+
+def test_each_job_has_the_process_that_was_loaded_for_it(worker: UnmaskWorker, queue: Queue):
+    loaded = spare_of(worker)
+    first, second = pids(worker, queue, jobs=2)
+    assert first == loaded
+    assert len({first, second, spare_of(worker), os.getpid()}) == 4
+    left = spare_of(worker)
+    worker.end_spare()
+    assert not psutil.pid_exists(left)
+
+
+def test_a_spare_process_that_died_costs_no_job(worker: UnmaskWorker, queue: Queue):
+    dead = spare_of(worker)
+    os.kill(dead, signal.SIGKILL)
+    # Until the kernel has ended it, without taking the worker's news of it away.
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    (ran_in,) = pids(worker, queue)
+    assert ran_in not in {dead, os.getpid()}
+
+
+def test_without_a_module_to_load_no_process_waits(redis_url: str, queue: Queue):
+    worker = UnmaskWorker([QUEUE], redis_url)
+    worker.keep_spare()
+    assert worker._spare is None
+    assert pids(worker, queue) != [os.getpid()]
