@@ -26,6 +26,7 @@ from redis import Redis
 from rich.console import Console
 
 from console.client.client import Client
+from console.commands.operation import stack
 from console.commands.operation.stack import running_stack, until
 from tests.integration.workers.clips import pan
 from unmask import queues
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=6.0, help="seconds between two videos")
     parser.add_argument("--videos", type=int, default=100_000, help="at most")
     given = parser.parse_args()
+    stack.START_S = 1200.0  # an engine is built first, and a soak may be nice to others
     with tempfile.TemporaryDirectory(prefix="soak-") as made:
         folder = Path(made)
         temporary = folder / "tmp"

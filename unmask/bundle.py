@@ -3,7 +3,9 @@
 A bundle is a folder with weights.safetensors, bundle.json and MODEL_CARD.md. Nothing is unpickled.
 """
 
+import hashlib
 import json
+import stat
 import struct
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -110,13 +112,22 @@ class BundleCard(Frozen):
     data_manifest_sha256: str = ""
     training: dict[str, Any] = Field(default_factory=dict)
     """Full config, seed, steps, hours, machine."""
+    seal: str = ""
+    """sha256 over all else in this card, so that a changed threshold is noticed; empty in cards of before.
+    It is no signature: whoever may write the card can seal it anew."""
+
+
+def sealed(card: BundleCard) -> BundleCard:
+    """The card with the seal that fits it. Defaults are left out, so that later fields break none."""
+    text = card.model_dump_json(exclude={"seal"}, exclude_defaults=True)
+    return card.model_copy(update={"seal": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def read_card(folder: Path, plugin: str) -> BundleCard:
     """Read and check `folder`/bundle.json without touching the weights. Raises BundleRefused."""
     path = folder / CARD_FILE
     try:
-        if path.stat().st_size > _MAX_CARD_BYTES:
+        if _size(path, plugin) > _MAX_CARD_BYTES:
             raise BundleRefused(plugin, f"{path} is over {_MAX_CARD_BYTES} bytes.")
         card = BundleCard.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -133,7 +144,26 @@ def read_card(folder: Path, plugin: str) -> BundleCard:
         ) from error
     if card.plugin != plugin:
         raise BundleRefused(plugin, f"{path} belongs to plugin {card.plugin!r}.")
+    if card.seal and card != sealed(card):
+        raise BundleRefused(
+            plugin,
+            f"{path} was changed after it was written: its seal does not fit.",
+            fix="Export the bundle again, or remove `seal` from it if the change was yours.",
+        )
     return card
+
+
+def _size(path: Path, plugin: str) -> int:
+    """Of a plain file that not everybody may write. Raises OSError, BundleRefused."""
+    for each in (path.parent, path):
+        if stat.S_IMODE(each.stat().st_mode) & 0o002:
+            raise BundleRefused(
+                plugin, f"everybody may write to {each}.", fix=f"Run `chmod -R o-w {path.parent}`."
+            )
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleRefused(plugin, f"{path} is no file.")
+    return found.st_size
 
 
 def verify_weights(folder: Path, card: BundleCard) -> Path:
@@ -145,7 +175,7 @@ def verify_weights(folder: Path, card: BundleCard) -> Path:
     path = folder / WEIGHTS_FILE
     fix = "Fetch or export the bundle again; never load weights from a source you do not trust."
     try:
-        size = path.stat().st_size
+        size = _size(path, card.plugin)
         with path.open("rb") as file:
             prefix = file.read(8)
             length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0

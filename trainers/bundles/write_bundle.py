@@ -26,6 +26,7 @@ from unmask.bundle import (
     Abstention,
     BundleCard,
     read_card,
+    sealed,
     verify_weights,
 )
 from unmask.errors import ConfigError
@@ -66,7 +67,7 @@ def write_bundle(
         packed = _packed(stored, {"format": "pt", "plugin": card.plugin})
         (fresh / WEIGHTS_FILE).write_bytes(packed)
         digest = hashlib.sha256(packed).hexdigest()
-        card = card.model_copy(update={"sha256": digest})
+        card = sealed(card.model_copy(update={"sha256": digest}))
         _write_texts(fresh, card, notes)
         fresh.chmod(0o755)
         swap(fresh, out)
@@ -145,7 +146,7 @@ def restate(
 ) -> BundleCard:
     """Change what a bundle says of its weights, not the weights. Raises BundleRefused."""
     card = read_card(folder, plugin)
-    card = BundleCard.model_validate({**card.model_dump(), **_plain(updates)})
+    card = sealed(BundleCard.model_validate({**card.model_dump(), **_plain(updates)}))
     _write_texts(folder, card, notes)
     return card
 

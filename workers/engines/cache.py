@@ -90,7 +90,7 @@ class EngineCache:
             )
         for name, expected in record.files.items():
             path = folder / name
-            _require_private(path)
+            _require_private(path, is_file=True)
             found = file_sha256(path)
             if found != expected:
                 raise CacheRefused(
@@ -151,6 +151,7 @@ class EngineCache:
 def read_record(folder: Path) -> EngineRecord:
     """Parse engine.json of one engine's folder. Raises CacheRefused."""
     path = folder / RECORD_FILE
+    _require_private(path, is_file=True)
     try:
         if path.stat().st_size > _MAX_RECORD_BYTES:
             raise CacheRefused(folder.name, f"{path} is too large for a record.", fix=_CLEAR)
@@ -172,13 +173,15 @@ def make_private(path: Path) -> None:
     _require_private(path)
 
 
-def _require_private(path: Path) -> None:
+def _require_private(path: Path, *, is_file: bool = False) -> None:
     try:
         found = path.lstat()
     except OSError as error:
         raise CacheRefused(path.name, f"{path}: {error.strerror}.", fix=_CLEAR) from error
     if stat.S_ISLNK(found.st_mode):
         raise CacheRefused(path.name, f"{path} is a symbolic link.", fix=_CLEAR)
+    if is_file and not stat.S_ISREG(found.st_mode):
+        raise CacheRefused(path.name, f"{path} is no plain file.", fix=_CLEAR)
     if found.st_uid != os.geteuid():
         raise CacheRefused(
             path.name,
