@@ -3,7 +3,6 @@
 All of them, over 300, are `python benchmarks/hostile.py`.
 """
 
-import os
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,11 @@ def test_hostile_files_end_with_a_reason_and_hurt_nobody(tmp_path: Path) -> None
         folder.mkdir()
         files = sample(folder, bait, 2)
         assert {file.kind for file in files} == set(KINDS)
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         faults = {str(file.path): take_in(file, bait).faults for file in files}
         assert not {path: said for path, said in faults.items() if said}
         assert (bait.calls, bait.was_read) == (0, False)
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_what_hurts_would_be_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
