@@ -171,7 +171,7 @@ class _Looker:
         self._follower = FaceFollower(
             self._detector,
             crop_scale=self._submission.crop_scale,
-            cap_px=self._settings.crop_cap_px,
+            cap_px=self._submission.crop_px or self._settings.crop_cap_px,
             min_face_px=self._submission.min_face_px,
             limit=self._limit,
             first_track=self._follower.next_track if self._follower else 1,

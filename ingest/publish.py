@@ -56,19 +56,22 @@ _ADD = """
 if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return -1 end
 local keys, slugs = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
 local missing = {}
-for _, key in ipairs(keys) do
-  if redis.call('HEXISTS', KEYS[3], key) == 0 then missing[#missing + 1] = key end
+for n, held in ipairs(redis.call('HMGET', KEYS[3], unpack(keys))) do
+  if not held then missing[#missing + 1] = keys[n] end
 end
 if #missing > 0 then
   local id = redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2], ARGV[3], ARGV[4])
   redis.call('SADD', KEYS[2], id)
-  for _, key in ipairs(keys) do redis.call('HSET', KEYS[3], key, id) end
+  local noted = {}
+  for n, key in ipairs(keys) do noted[2 * n - 1], noted[2 * n] = key, id end
+  redis.call('HSET', KEYS[3], unpack(noted))
   if ARGV[3] == ARGV[8] then redis.call('SADD', KEYS[4], ARGV[4]) end
   for n, slug in ipairs(slugs) do
     local owed = 0
-    for _, key in ipairs(missing) do
-      if redis.call('HEXISTS', KEYS[5 + 2 * n], key) == 0
-        and redis.call('HEXISTS', KEYS[6 + 2 * n], key) == 0 then owed = owed + 1 end
+    local scored = redis.call('HMGET', KEYS[5 + 2 * n], unpack(missing))
+    local failed = redis.call('HMGET', KEYS[6 + 2 * n], unpack(missing))
+    for at = 1, #missing do
+      if not scored[at] and not failed[at] then owed = owed + 1 end
     end
     redis.call('HINCRBY', KEYS[5], slug, owed)
     redis.call('HINCRBY', KEYS[6], slug, owed)

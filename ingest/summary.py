@@ -151,6 +151,7 @@ class Record:
                 faces_too_small=self._too_small,
                 faces_left_out=self._left_out,
                 looks=self._looks(),
+                crop_px=self._submission.crop_px,
                 longest_unlooked_ms=first.longest_unlooked_ms if first else None,
             ),
             tracks=tuple(

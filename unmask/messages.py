@@ -86,6 +86,8 @@ class Submission(Frozen):
     """Side of the wide crop over the longer side of the face box: the widest any plugin needs."""
     min_face_px: float = 48.0
     """Faces with a smaller longer side are counted, not cropped: the least any plugin assesses."""
+    crop_px: int | None = None
+    """Larger crops are reduced to this side; None: to ingest's own cap."""
     streams: Streams = "shown"
 
 
@@ -170,6 +172,9 @@ class Coverage(Frozen):
     """Faces over the policy's limits for one frame or one video: the smallest, the latest seen."""
     looks: Looks | None = None
     """None where the sampling policy has no plan in time (version 1)."""
+    crop_px: int | None = None
+    """Larger crops were reduced to this side, which the detectors' inputs set; None where only the
+    cap for all did."""
     longest_unlooked_ms: int | None = None
     """The longest stretch of the video between two looks; None where the length is not known."""
 

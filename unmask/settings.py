@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     Unix socket."""
     crop_cap_px: int = Field(default=640, ge=64)
     """Larger crops are reduced to this side."""
+    crop_margin: float = Field(default=0.0, ge=0.0, le=8.0)
+    """Or to so many times what the largest input of the job's detectors needs, where that is less.
+    0: to UNMASK_CROP_CAP_PX alone."""
 
     max_bytes: int = Field(default=4 << 30, gt=0)
     max_pixels: int = Field(default=8192 * 4320, gt=0)

@@ -1,5 +1,6 @@
 """Which plugins judge a video, with which weights, and how wide its crops must be."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,14 @@ class Selection:
     """The widest that a scoring plugin needs."""
     min_face_px: float
     """The smallest face that a scoring plugin assesses."""
+    needs_px: int | None = None
+    """Side of the smallest crop that no scoring plugin has to enlarge; None where none takes part."""
+
+    def crop_px(self, settings: Settings) -> int | None:
+        """Larger crops are reduced to this side; None where the settings leave it to ingest's cap."""
+        if settings.crop_margin <= 0 or self.needs_px is None:
+            return None
+        return min(settings.crop_cap_px, math.ceil(self.needs_px * settings.crop_margin))
 
 
 def select(
@@ -57,10 +66,15 @@ def select(
             if state == "trained" or allow_untrained:
                 scoring.append((ref, entry.require_manifest()))
         refs.append(ref)
+    widest = max((m.crop_scale for _, m in scoring), default=_DEFAULT_SCALE)
     return Selection(
         refs=tuple(refs),
         scoring=tuple(ref for ref, _ in scoring),
-        crop_scale=max((m.crop_scale for _, m in scoring), default=_DEFAULT_SCALE),
+        crop_scale=widest,
+        # A plugin of a narrower cut sees a part of the crop alone.
+        needs_px=max(
+            (math.ceil(m.input_px * widest / m.crop_scale) for _, m in scoring), default=None
+        ),
         min_face_px=min((m.min_face_px for _, m in scoring), default=_DEFAULT_MIN_FACE_PX),
     )
 

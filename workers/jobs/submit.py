@@ -73,6 +73,7 @@ def create(
         sample=sample or settings.sample,
         plugins=chosen.scoring,
         crop_scale=chosen.crop_scale,
+        crop_px=chosen.crop_px(settings),
         min_face_px=chosen.min_face_px,
         streams=rules.streams,
         max_looks=rules.max_looks,

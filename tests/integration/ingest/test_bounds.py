@@ -73,3 +73,23 @@ def test_more_frames_than_are_allowed_are_looked_at_evenly(tmp_path: Path) -> No
     assert closed.coverage.sampled == closed.coverage.looks.budget == 40
     assert closed.coverage.longest_unlooked_ms is not None
     assert closed.coverage.longest_unlooked_ms <= 640
+
+
+def test_a_crop_is_no_larger_than_its_detectors_need_and_the_verdict_can_say_so(
+    tmp_path: Path,
+) -> None:
+    clip = write_clip(tmp_path / "large.mp4", _grey(2, 480, 640))
+    whole, as_they_were = ingested(clip, "all", max_faces=2)
+    assert whole.coverage.crop_px is None
+    assert {meta.width for meta, _ in as_they_were.crops.values()} == {73}
+    small, cut = ingested(clip, "all", max_faces=2, crop_px=64)
+    assert small.coverage.crop_px == 64
+    for (meta, pixels), (before, _) in zip(
+        cut.crops.values(), as_they_were.crops.values(), strict=True
+    ):
+        assert pixels.shape[:2] == (meta.height, meta.width) == (64, 64)
+        assert meta.crop_to_frame[0] == 73 / 64
+        assert (meta.face_px, meta.crop_to_frame[2:6:3]) == (
+            before.face_px,
+            before.crop_to_frame[2:6:3],
+        )

@@ -8,6 +8,7 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from detect_plugins.catalogue import load_catalogue
 from tests.fakes import KEY
 from tests.integration.workers.handing_in import submit
 from unmask.errors import ConfigError, IdempotencyConflict, PluginBroken
@@ -56,6 +57,16 @@ def test_a_job_is_written_down_and_ingest_is_sent_all_it_needs(
     assert (sent.path, sent.filename, sent.sample) == (str(clip), "holiday.mp4", "fps:2")
     assert (sent.crop_scale, sent.min_face_px) == (1.3, 32.0)
     assert [ref.key for ref in sent.plugins] == [KEY]
+    assert sent.crop_px is None
+
+
+def test_crops_are_cut_at_what_the_detectors_need_where_a_margin_is_set(
+    store: Store, redis: Redis, settings: Settings, clip: Path, site: Path
+) -> None:
+    (manifest,) = (load_catalogue().get(key).require_manifest() for key in settings.plugins)
+    for margin, cap, wanted in ((2.0, 640, 2 * manifest.input_px), (8.0, 64, 64)):
+        given = settings.model_copy(update={"crop_margin": margin, "crop_cap_px": cap})
+        assert submit(store, redis, given, clip).submission.crop_px == wanted
 
 
 def test_the_same_key_and_body_give_the_same_job_and_enqueue_it_once(
