@@ -60,7 +60,7 @@ class Lab:
             log_level="info",
         )
         spelled = environment(self.settings)
-        self._environment = {
+        self.environment = {
             **spelled,
             "PYTHONPATH": os.pathsep.join((str(site), str(_REPOSITORY))),
             "OMP_NUM_THREADS": "1",
@@ -92,7 +92,7 @@ class Lab:
                 *("--appendonly", "yes" if self.aof else "no", "--save", ""),
                 *("--maxmemory-policy", "noeviction"),
             ],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -113,12 +113,12 @@ class Lab:
             self._server.kill()
             self._server.wait()
 
-    def start(self, role: str) -> None:
-        """A worker process, as the supervisor starts it."""
+    def start(self, role: str, name: str = "") -> None:
+        """A worker process, as the supervisor starts it. `name`: of one among several of a role."""
         with (self._log_to / f"{role}.log").open("ab") as log:
-            self.crew[role] = subprocess.Popen(
+            self.crew[name or role] = subprocess.Popen(
                 [sys.executable, "-m", "workers.run.roles", role, str(os.getpid())],
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -126,10 +126,10 @@ class Lab:
 
     def start_again(self) -> None:
         """What a supervisor does: whoever ended by itself is noted, and started again."""
-        for role, process in list(self.crew.items()):
+        for name, process in list(self.crew.items()):
             if process.poll() is not None:
-                self.ended.append(f"{role} ({process.returncode})")
-                self.start(role)
+                self.ended.append(f"{name} ({process.returncode})")
+                self.start(name.partition("-")[0], name)
 
     def family(self) -> list[tuple[str, psutil.Process]]:
         """Every process of the crew, the ones that they started included, with its role."""

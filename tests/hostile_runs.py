@@ -15,7 +15,7 @@ from unmask.messages import PluginRef, Submission
 from unmask.settings import Settings
 
 #: Bounds of which each is far below the defaults, so that going over shows.
-SETTINGS = Settings(decode_timeout_s=60.0, decode_memory_bytes=1 << 30)
+SETTINGS = Settings(decode_timeout_s=20.0, decode_memory_bytes=1 << 30)
 _PLUGIN = PluginRef(key="none", weights="0" * 12)
 
 
@@ -90,7 +90,7 @@ def take_in(file: HostileFile, bait: Bait, settings: Settings = SETTINGS) -> Run
     if bait.was_read:
         faults.append("read the video outside")
         bait.set()
-    if seconds > settings.decode_timeout_s + 15:
+    if seconds > settings.decode_timeout_s + 60:
         faults.append(f"took {seconds:.0f} s")
     if peak_mb > settings.decode_memory_bytes / (1 << 20):
         faults.append(f"a decoder took {peak_mb:.0f} MB")
