@@ -192,7 +192,7 @@ def draw(verdict: Verdict) -> Timeline:
 def _people(verdict: Verdict) -> list[tuple[TrackVerdict, ...]]:
     """Tracks with scores by person, the strongest first, those not judged last."""
     scored = sorted(
-        (track for track in verdict.tracks if track.timeline),
+        (track for track in verdict.faces() if track.timeline),
         key=lambda track: (track.p_fake is None, -(track.p_fake or 0.0), track.id),
     )
     people: dict[int, list[TrackVerdict]] = {}

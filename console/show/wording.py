@@ -148,6 +148,12 @@ def size(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
+def pictured(verdict: Verdict) -> tuple[TrackVerdict, ...]:
+    """The faces of whom there is a whole frame, the strongest first, those not judged last."""
+    found = [track for track in verdict.faces() if track.picture is not None]
+    return tuple(sorted(found, key=lambda t: (t.p_fake is None, -(t.p_fake or 0.0), t.id)))
+
+
 def tone(track: TrackVerdict, policy: PolicyUsed) -> str:
     """The style class of a face: what its own score would be called."""
     if track.p_fake is None:

@@ -102,10 +102,10 @@ class Verdict(Frozen):
     """The plugins that count, with their weights."""
 
     def faces(self) -> tuple[TrackVerdict, ...]:
-        """The tracks that are somebody: not those of a box that showed up and was gone."""
+        """The tracks that are somebody: not a box that showed up and was gone, unless it was judged."""
         if all(track.person is None for track in self.tracks):
             return self.tracks
-        return tuple(track for track in self.tracks if track.person is not None)
+        return tuple(t for t in self.tracks if t.person is not None or t.p_fake is not None)
 
     def turns(self) -> dict[int, int]:
         """Track id -> degrees clockwise that its crops were turned, where they were."""

@@ -259,6 +259,13 @@ def test_every_pictured_track_is_marked_in_its_whole_frame(make_verdict: Make) -
     drawn = [float(box[name] or "nan") for name in ("x", "y", "width", "height")]
     assert drawn == [320.0, 360.0, 320.0, 180.0]  # of 1280 x 720
     assert box["class"] == "face is-no_sign_found"
+    # On a lighter line, or a dark box on a dark picture is not seen.
+    assert page.tags.index(("rect", edge_of(page))) < page.tags.index(("rect", box))
+
+
+def edge_of(page: _Page) -> dict[str, str | None]:
+    (edge,) = [a for tag, a in page.tags if tag == "rect" and a.get("class") == "edge"]
+    return edge
 
 
 def test_evidence_that_does_not_count_says_why(make_verdict: Make) -> None:
@@ -284,3 +291,32 @@ def test_how_closely_it_was_looked_at_is_said(make_verdict: Make) -> None:
         "32 looks; the longest stretch between two lasts 19.2 s; 2 of the looks are extra ones in "
         "short shots; the policy allows no more; 7 faces over the policy's limits were left out."
     )
+
+
+def test_whoever_is_judged_is_shown_before_passers_by_and_phantoms_are_not(
+    make_verdict: Make,
+) -> None:
+    plain = make_verdict()
+    picture = TrackPicture(
+        frame_index=10, pts_ms=400, url="evidence/t.jpg", box=(0.25, 0.5, 0.5, 0.75)
+    )
+    told: list[tuple[int, int | None, float | None]] = [
+        *((number, number, None) for number in range(1, 80)),
+        (80, None, None),
+        (81, 81, 0.3),
+        (82, 82, 0.9),
+    ]
+    tracks = tuple(
+        plain.tracks[0].model_copy(
+            update={"id": n, "person": person, "p_fake": p, "picture": picture, "timeline": ()}
+        )
+        for n, person, p in told
+    )
+    html = report.render_report(
+        make_verdict(tracks=tracks), name="a.mp4", picture=lambda url: f"data:image/jpeg,{url}"
+    )
+    shown = [int(n) for n in re.findall(r"<figcaption><b>Face (\d+)</b>", html)]
+    assert shown[:4] == [82, 81, 1, 2]
+    assert 80 not in shown and len(shown) == 64
+    assert "And 17 more in verdict.json." in html
+    assert 'loading="lazy"' not in html  # it holds its pictures, and is printed whole

@@ -37,6 +37,21 @@ def test_pictures_are_reduced_and_small_ones_are_left_as_they_are() -> None:
 
 def test_people_on_one_frame_share_it_and_a_crowd_has_a_limit() -> None:
     frames = WholeFrames()
-    frames.look(picture(50), [crop(0, track=track, face=track) for track in range(1, 61)])
-    assert len(frames.kept) == 32
+    frames.look(picture(50), [crop(0, track=track, face=track) for track in range(1, 101)])
+    assert len(frames.kept) == 64
     assert len({kept.jpeg for kept in frames.kept.values()}) == 1
+
+
+def test_who_stays_has_a_picture_however_many_passed_by_before() -> None:
+    """A video of many shots, or a finder that imagines faces: the pictures were given to the first."""
+    frames = WholeFrames()
+    staying = [crop(number, track=1) for number in range(5)]
+    for number, meta in enumerate(staying):
+        frames.look(picture(50), [meta, crop(number, track=2 + number, face=1)])
+    for number in range(5, 205):
+        frames.look(picture(60), [crop(number, track=2 + number)])
+    for number in range(205, 210):
+        frames.look(picture(70), [crop(number, track=999)])
+    assert {1, 999} <= set(frames.kept)
+    assert len(frames.kept) == 64
+    assert abs(float(opened(frames.kept[999].jpeg).mean()) - 70) < 3

@@ -216,6 +216,26 @@ def test_tracks_of_one_person_are_one_look_at_that_person() -> None:
     assert {segment.person for segment in one.segments} == {1}
 
 
+def test_of_two_people_at_one_place_the_forged_one_is_judged_as_when_alone() -> None:
+    """6.4 s real, a hard cut, 3.2 s forged. One track for both said .55 of a forgery of .78."""
+    card = make_card(**PLAIN)
+    real = tuple(_at(score(0.2, i, track=1, face=0), 320 * i) for i in range(20))
+    forged = tuple(_at(score(0.88, 20 + i, track=2, face=0), 6400 + 320 * i) for i in range(10))
+    both = aggregate(
+        closed({1: 20, 2: 10}, cuts_ms=(6400,)), [result(real + forged, card=card)], POLICY
+    )
+    alone = aggregate(closed({2: 10}), [result(forged, card=card)], POLICY)
+    assert both.deciding is not None and alone.deciding is not None
+    assert both.correction is not None and both.correction.people == 2
+    assert both.deciding.track_id == 2
+    assert both.deciding.calibrated == alone.deciding.calibrated == 0.88
+    # What is asked of the worst of two people is all that is between them.
+    assert alone.p_fake == 0.88
+    assert both.p_fake == round(corrected(0.88, both.correction.track_shift), 5)
+    assert both.verdict is alone.verdict is VerdictLabel.FAKE
+    assert [(s.track_id, s.start_ms) for s in both.segments] == [(2, 6400)]
+
+
 @pytest.mark.parametrize("seconds", [10, 60, 600])
 def test_how_p_fake_came_about_can_be_redone_from_the_verdict(seconds: int) -> None:
     ps = [0.2 + 0.6 * (i % 7 == 0) for i in range(seconds)]
