@@ -190,7 +190,9 @@ def watch(
     window: Annotated[float, typer.Option("--window", help="Seconds per window.", min=1)] = 5.0,
     every: Annotated[
         float | None,
-        typer.Option("--every", help="Seconds between looks. Default: ten per window.", min=0.04),
+        typer.Option(
+            "--every", help="Seconds between looks. Default: a third, and ten per window.", min=0.04
+        ),
     ] = None,
     drop: Annotated[
         DropPolicy, typer.Option("--drop", help="What to do when frames come too fast.")
@@ -219,12 +221,13 @@ def watch(
     Exit code 1: a stream could not be opened.
     """
     from console.commands.watch import run_watch  # noqa: PLC0415
+    from unmask.requests.stream import EVERY_S  # noqa: PLC0415
 
     code = run_watch(
         urls,
         load_settings(plugins=plugin_keys(plugins), policy=policy),
         window_s=window,
-        every_s=every or min(0.5, window / 10),
+        every_s=every or min(EVERY_S, window / 10),
         drop=drop,
         transport=rtsp,
         seconds=seconds,

@@ -91,6 +91,8 @@ class Losses:
 
     back_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """By kind of loss: seconds from the source's return to the next frame."""
+    indices: list[int] = field(default_factory=list)
+    """Of every frame."""
     states: list[StateEvent] = field(default_factory=list)
     left_processes: tuple[str, ...] = ()
     """Their command lines."""
@@ -145,7 +147,8 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
     frames = threading.Condition()
     times: list[float] = []
 
-    def on_frame(_frame: LiveFrame) -> None:
+    def on_frame(frame: LiveFrame) -> None:
+        found.indices.append(frame.index)
         with frames:
             times.append(time.monotonic())
             frames.notify_all()

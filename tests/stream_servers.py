@@ -1,4 +1,4 @@
-"""Real stream servers on loopback: RTMP, HLS, SRT and UDP by an ffmpeg, RTSP by rtsp-rs."""
+"""Real stream servers on loopback: by an ffmpeg, by rtsp-rs, and by GStreamer's RTSP server."""
 
 import contextlib
 import functools
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import psutil
 import pytest
 
 
@@ -44,12 +45,22 @@ def _running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Until it listens: whoever comes earlier is turned away."""
+    deadline = time.monotonic() + 60
+    while not any(c.laddr.port == port for c in psutil.Process(process.pid).net_connections()):
+        assert process.poll() is None and time.monotonic() < deadline, "no server"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def rtmp(clip: Path, port: int | None = None) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The clip once, in real time, to the one client that comes."""
-    url = f"rtmp://127.0.0.1:{port or free_port()}/live/clip"
+    port = port or free_port()
+    url = f"rtmp://127.0.0.1:{port}/live/clip"
     given = ("-re", "-i", str(clip), "-an", "-c", "copy", "-f", "flv", "-listen", "1", url)
     with _running(*given) as process:
+        _wait_for(process, port)
         yield url, process
 
 
@@ -58,16 +69,28 @@ def srt(clip: Path) -> Iterator[str]:
     """The clip once, in real time."""
     port = free_port(socket.SOCK_DGRAM)
     given = ("-re", "-i", str(clip), "-an", "-c", "copy", "-f", "mpegts")
-    with _running(*given, f"srt://127.0.0.1:{port}?mode=listener"):
+    with _running(*given, f"srt://127.0.0.1:{port}?mode=listener") as process:
+        _wait_for(process, port)
         yield f"srt://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
-def udp(clip: Path) -> Iterator[str]:
-    """MPEG-TS packets of the clip, over and over, in real time."""
+def tcp(clip: Path) -> Iterator[str]:
+    """MPEG-TS of the clip once, in real time, to the one client that comes."""
+    port = free_port()
+    url = f"tcp://127.0.0.1:{port}"
+    given = ("-re", "-i", str(clip), "-an", "-c", "copy", "-f", "mpegts", f"{url}?listen=1")
+    with _running(*given) as process:
+        _wait_for(process, port)
+        yield url
+
+
+@contextlib.contextmanager
+def udp(clip: Path, times: int) -> Iterator[str]:
+    """MPEG-TS packets of the clip, so many times, in real time, whether anyone listens or not."""
     port = free_port(socket.SOCK_DGRAM)
-    given = ("-re", "-stream_loop", "-1", "-i", str(clip), "-an", "-c", "copy", "-f", "mpegts")
-    with _running(*given, f"udp://127.0.0.1:{port}?pkt_size=1316"):
+    given = ("-re", "-stream_loop", str(times - 1), "-i", str(clip), "-an", "-c", "copy")
+    with _running(*given, "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"):
         yield f"udp://127.0.0.1:{port}"
 
 
@@ -80,13 +103,13 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def hls(clip: Path, folder: Path, *, live: bool = False) -> Iterator[tuple[str, str]]:
     """The clip as a playlist behind http.server: its address, and host:port.
 
-    `live`: written while it is served, in real time, old segments deleted.
+    `live`: three times, written while it is served, in real time, old segments deleted.
     """
     folder.mkdir()
     kept = "delete_segments+program_date_time" if live else "program_date_time"
-    size = "6" if live else "0"
+    size = "4" if live else "0"
     given = (
-        *(("-re",) if live else ()), "-i", str(clip), "-an", "-c", "copy", "-f", "hls",
+        *(("-re", "-stream_loop", "2") if live else ()), "-i", str(clip), "-an", "-c", "copy", "-f", "hls",
         "-hls_time", "1", "-hls_list_size", size, "-hls_flags", kept, str(folder / "live.m3u8"),
     )  # fmt: skip
     handler = functools.partial(_Quiet, directory=str(folder))
@@ -128,6 +151,45 @@ def rtsp(clip: Path) -> Iterator[str]:
         stopping.set()
         sending.join(30)
         server.stop()
+
+
+#: By Debian's Python: its bindings are for that one. Over when the viewer has gone.
+_GSTREAMER = """
+import sys, gi
+gi.require_version("Gst", "1.0"); gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer
+Gst.init(None)
+server = GstRtspServer.RTSPServer(address="127.0.0.1", service=sys.argv[2])
+made = GstRtspServer.RTSPMediaFactory()
+made.set_launch(f"( filesrc location={sys.argv[1]} ! qtdemux ! rtph264pay name=pay0 )")
+loop = GLib.MainLoop()
+made.connect("media-configure", lambda _, media: media.connect("unprepared", lambda _: loop.quit()))
+server.get_mount_points().add_factory("/stream", made)
+server.attach(None)
+loop.run()
+"""
+
+
+@contextlib.contextmanager
+def gstreamer_rtsp(clip: Path) -> Iterator[str]:
+    """The clip once, in real time, over TCP or UDP, as the viewer likes it."""
+    python = "/usr/bin/python3"
+    asked = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    there = Path(python).exists() and not subprocess.run(
+        [python, "-c", asked], check=False, stderr=subprocess.DEVNULL
+    ).returncode  # fmt: skip
+    if not there:
+        why = "no gir1.2-gst-rtsp-server-1.0, python3-gi, gstreamer1.0-plugins-good"
+        assert not os.environ.get("CI"), why
+        pytest.skip(why)
+    port = free_port()
+    process = subprocess.Popen([python, "-c", _GSTREAMER, str(clip), str(port)])
+    try:
+        _wait_for(process, port)
+        yield f"rtsp://127.0.0.1:{port}/stream"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _send(server: object, clip: Path, stopping: threading.Event) -> None:

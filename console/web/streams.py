@@ -27,7 +27,13 @@ from ingest.fetching import places
 from ingest.live.opening.source import permitted, source_of
 from unmask.errors import InputError, ReasonCode
 from unmask.frozen import Frozen
-from unmask.requests.stream import Rolling, StreamStateName, StreamWanted, WindowReport
+from unmask.requests.stream import (
+    EVERY_S,
+    Rolling,
+    StreamStateName,
+    StreamWanted,
+    WindowReport,
+)
 from workers.jobs.removal.erase_stream import erase_stream
 from workers.store.erasure import Receipt
 from workers.store.streams import StreamRow
@@ -44,7 +50,7 @@ class StreamSubmission(Frozen):
     url: str = Field(max_length=8192)
     """rtsp, rtmp, srt, udp or tcp from one of UNMASK_STREAM_HOSTS, or an https:// playlist."""
     window_s: float = Field(default=5.0, ge=1.0, le=60.0)
-    every_s: float = Field(default=0.5, ge=0.04, le=10.0)
+    every_s: float = Field(default=EVERY_S, ge=0.04, le=10.0)
     """From one look to the next, in stream time."""
     drop: Literal["wait", "drop_oldest", "drop_newest", "adaptive"] = "drop_oldest"
     """What to do with frames that come too fast."""

@@ -17,6 +17,19 @@ from unmask.errors import UnmaskError
 
 _MAX_PAYLOAD = 1 << 20
 _MEMORY = 2 << 30
+#: By the names of Python's and FFmpeg's errors, which this process may not import yet.
+_FAULTS = {
+    "ConnectionRefusedError": "nothing listens there.",
+    "ConnectionResetError": "the source broke the connection off.",
+    "BrokenPipeError": "the source broke the connection off.",
+    "ExitError": "the source does not answer.",
+    "TimeoutError": "the source does not answer.",
+    "OSError": "the host cannot be reached, or the connection broke.",
+    "InvalidDataError": "what the source sends is not what its address says.",
+    "HTTPUnauthorizedError": "the source wants a user and a password: scheme://USER:PASSWORD@HOST.",
+    "HTTPForbiddenError": "the source does not let this user in.",
+    "HTTPNotFoundError": "the source has no stream of that name.",
+}
 
 
 def main() -> None:
@@ -34,7 +47,8 @@ def main() -> None:
         _fail(wire, error.code.value, str(error))
     except Exception as error:
         # FFmpeg's words may quote the address, and a password in it: the kind alone is told.
-        _fail(wire, "fetch_failed", f"the source failed ({type(error).__name__}).")
+        kind = type(error).__name__
+        _fail(wire, "fetch_failed", _FAULTS.get(kind, f"the source failed ({kind})."))
 
 
 def _fail(wire: Wire, code: str, message: str) -> None:

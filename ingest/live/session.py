@@ -109,6 +109,10 @@ class LiveSession:
         self._was_live = False
         self._pace = 1.0
         self._last_pts_ms = -1
+        self._before = (0, 0)
+        self._shown_at = time.monotonic()
+        self._key_since = False
+        self._handing_over = False
         self._feeding = threading.Thread(target=self._feed, name="stream-feed", daemon=True)
 
     def __enter__(self) -> "LiveSession":
@@ -234,10 +238,13 @@ class LiveSession:
                 rate = message.get("frame_rate")
                 decoder.wire.send({"kind": "connection", "base_ms": base, "frame_rate": rate})
                 first = False
+                self._shown_at, self._key_since = time.monotonic(), False
             if kind == "packet":
                 heard = time.monotonic()
                 self._say(StreamState.LIVE)
                 self._was_live = True
+                self._key_since = self._key_since or bool(message["key"])
+                self._blindness()
                 message["arrived_ms"] = self.now_ms()
                 self.received_bytes += len(payload)
                 self._hash.update(payload)
@@ -258,6 +265,18 @@ class LiveSession:
             raise _Lost(f"nothing came for {self._patience.lost_s:.0f} s")
         if not first and seconds > self._patience.stall_s and self.state is StreamState.LIVE:
             self._say(StreamState.STALLED, "nothing comes")
+
+    def _blindness(self) -> None:
+        """Packets come, and nothing can be made of them: a codec that changed under way, say.
+
+        A new connection asks anew what they are. Without a key frame it waits longer for one.
+        """
+        if self._source.finite or self._handing_over:
+            return
+        patience_s = self._patience.lost_s * (1 if self._key_since else 3)
+        patience_s += 2 * self._every_ms * self._pace / 1000
+        if time.monotonic() - self._shown_at > patience_s:
+            raise _Lost(f"no picture could be made of what came for {patience_s:.0f} s")
 
     def _start_reader(self) -> Child:
         source, settings = self._source, self._settings
@@ -284,6 +303,8 @@ class LiveSession:
         if self._decoder is not None:
             self._decoder.end()
         self._decoders += 1
+        # It counts from nought, and a number of a frame must never come twice: scores go by it.
+        self._before = (self.decoded, self.corrupt)
         self._decoder = Child(
             "ingest.live.decoder",
             {
@@ -317,7 +338,10 @@ class LiveSession:
                 if kind == "held":
                     self.held = tuple(str(name) for name in message["held"])
                 elif kind == "frame":
+                    self._handing_over = True
                     self._on_frame(self._checked(message, payload))
+                    self._shown_at, self._key_since = time.monotonic(), False
+                    self._handing_over = False
                     self._decoders = 1
                 elif kind == "flushed":
                     break
@@ -340,10 +364,14 @@ class LiveSession:
         if pts_ms <= self._last_pts_ms:
             pts_ms = self._last_pts_ms + 1
         self._last_pts_ms = pts_ms
-        self.decoded = max(self.decoded, int(message["decoded"]))
-        self.corrupt = max(self.corrupt, int(message["corrupt"]))
+        decoded, corrupt = self._before
+        index = decoded + int(message["index"])
+        if index < self.decoded:
+            raise ValueError("a frame that was there already")
+        self.decoded = max(index + 1, decoded + int(message["decoded"]))
+        self.corrupt = max(self.corrupt, corrupt + int(message["corrupt"]))
         return LiveFrame(
-            index=int(message["index"]),
+            index=index,
             pts_ms=pts_ms,
             arrived_ms=min(int(message["arrived_ms"]), self.now_ms()),
             rgb=np.frombuffer(payload, dtype=np.uint8).reshape(height, width, 3),

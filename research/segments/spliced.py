@@ -273,7 +273,7 @@ class Run:
             fake = fakes[(number // len(self._bases) + place) % len(fakes)]
             if self._people != "same":
                 fake = fakes[(number * len(stretches) + place) % len(fakes)]
-            clip_s = _length_s(self._data / real.path)
+            clip_s = length_s(self._data / real.path)
             made, forged = with_stretch(clean, fake.path, stretch_s, clip_s, f"{seed} {stretch_s}")
             self._judge(Case(number, seconds, stretch_s, "forged"), made, forged)
             self._judge(Case(number, seconds, stretch_s, "alone"), [made[forged]], 0)
@@ -289,7 +289,8 @@ class Run:
         print(outcome.model_dump_json(), flush=True)
 
 
-def _length_s(path: Path) -> float:
+def length_s(path: Path) -> float:
+    """Of a clip, one second at least."""
     with av.open(str(path)) as media:
         return max(1.0, (media.duration or 0) / av.time_base)
 

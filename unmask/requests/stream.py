@@ -14,6 +14,9 @@ from unmask.verdict.values import Kind, Named, Probability
 
 StreamStateName = Literal["connecting", "live", "stalled", "reconnecting", "ended", "failed"]
 
+#: From one look to the next, as often as a file is looked at.
+EVERY_S = 0.333
+
 
 class Accounted(Frozen):
     """What became of a stretch of wall clock. The parts add up to it, to the millisecond."""
@@ -87,7 +90,7 @@ class StreamWanted(Frozen):
 
     address: str
     window_s: float = Field(default=5.0, ge=1.0, le=60.0)
-    every_s: float = Field(default=0.5, ge=0.04, le=10.0)
+    every_s: float = Field(default=EVERY_S, ge=0.04, le=10.0)
     drop: Literal["wait", "drop_oldest", "drop_newest", "adaptive"] = "drop_oldest"
     transport: Literal["tcp", "udp"] = "tcp"
     give_up_s: float = Field(default=60.0, ge=1.0, le=86400.0)

@@ -14,6 +14,7 @@ from unmask.messages import IngestClosed, MediaInfo, Submission
 from unmask.policy import Policy
 from unmask.verdict import Verdict
 from workers.live.kept_windows import KeptWindow, folded, thinned
+from workers.live.look_back import reached_back
 from workers.live.score_link import ScoreLink
 from workers.live.window import OpenWindow
 from workers.verdicts import combine
@@ -72,13 +73,15 @@ class StreamRecord:
         return {face.track_id for w in self._kept for seen in w.seen for face in seen.faces}
 
     def judge_window(self, window: OpenWindow) -> Verdict:
-        """The window by itself, as if it were all of the video."""
-        record = Record(self._submission, self._detector)
-        for seen in window.seen:
-            record.seen(seen)
+        """The window, with the end of the one before it, as if that were all of the video."""
         results = self._link.scores(window.keys)
-        window_closed = self._closed(record, len(window.keys))
-        verdict = self._aggregate(window_closed, results)
+        length_ms = window.end_ms - window.start_ms
+        looks, scores = reached_back(self._kept, window.seen, results, length_ms)
+        record = Record(self._submission, self._detector)
+        for seen in looks:
+            record.seen(seen)
+        since_ms = window.seen[0].pts_ms if window.seen else 0
+        verdict = self._aggregate(self._closed(record, len(window.keys)), scores, since_ms)
         self._kept = thinned(
             [*self._kept, folded(window.index, verdict.p_fake, window.seen, results)]
         )
@@ -170,11 +173,14 @@ class StreamRecord:
             }
         )
 
-    def _aggregate(self, closed: IngestClosed, results: tuple[PluginScores, ...]) -> Verdict:
+    def _aggregate(
+        self, closed: IngestClosed, results: tuple[PluginScores, ...], since_ms: int = 0
+    ) -> Verdict:
         return aggregate(
             closed,
             results,
             self._policy,
             allow_untrained=self._allow_untrained,
             combinations=combine.shipped(),
+            since_ms=since_ms,
         )

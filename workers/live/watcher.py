@@ -19,7 +19,7 @@ from ingest.live.opening.source import StreamSource
 from ingest.live.session import LiveSession, Patience
 from unmask.messages import Submission
 from unmask.policy import Policy
-from unmask.requests.stream import StreamEvent, WindowReport
+from unmask.requests.stream import EVERY_S, StreamEvent, WindowReport
 from unmask.settings import Settings
 from unmask.verdict import Verdict
 from workers.live.rolling import CLEAR_MS, RollingVerdict
@@ -44,7 +44,7 @@ class WatchOptions:
     """How a stream is watched."""
 
     window_ms: int = 5000
-    every_ms: int = 500
+    every_ms: int = round(EVERY_S * 1000)
     """One look so often, in stream time."""
     policy: DropPolicy = DropPolicy.DROP_OLDEST
     buffer_frames: int = 8

@@ -29,8 +29,11 @@ def aggregate(
     allow_untrained: bool = False,
     combinations: Sequence[combine.Combination] = (),
     measured: Sequence[MeasuredPower] = (),
+    since_ms: int = 0,
 ) -> Verdict:
     """The verdict on what ingest and the plugins left behind, without its evidence pictures.
+
+    `since_ms`: windows that end before it are left out, as judged already.
 
     Raises UnmaskError where ingest itself failed: such a job has no verdict.
     """
@@ -45,7 +48,7 @@ def aggregate(
     )
     counting = _counting(opinions, allow_untrained)
     calibration = combine.find([o.result.ref.slug for o in counting], combinations)
-    panel = Panel(counting=counting, calibration=calibration, policy=policy)
+    panel = Panel(counting=counting, calibration=calibration, policy=policy, since_ms=since_ms)
     judged = [
         judge_track(track, opinions, panel, closed.cuts_ms, closed.media)
         for track in sorted(closed.tracks, key=lambda track: track.id)

@@ -125,6 +125,8 @@ def _windows(
 ) -> tuple[Stretch, ...]:
     found = []
     for span in windows_of(times, cuts_ms, panel.policy.min_track_faces):
+        if span.end_ms < panel.since_ms:
+            continue
         said = {
             place: p
             for place, opinion in enumerate(panel.counting)

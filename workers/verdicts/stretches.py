@@ -42,6 +42,8 @@ class Panel:
     counting: Sequence[PluginVerdict]
     calibration: combine.Combination | None
     policy: Policy
+    since_ms: int = 0
+    """Windows that end before it are not judged: somebody has judged them already."""
 
     def judge(self, span: Span, faces: int, face_px: float, said: Mapping[int, float]) -> Stretch:
         """Join what the plugins say. `said`: place in `counting` -> calibrated p; not empty."""

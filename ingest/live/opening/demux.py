@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import av
 from av.container import InputContainer
@@ -17,6 +17,7 @@ from ingest.live.wire import Wire
 #: Over more than this the source's clock was set; waiting it out would be wrong.
 _JUMP_S = 5.0
 _USUAL_BASE = Fraction(1, 90000)
+_NEW: Literal["new_extradata"] = "new_extradata"
 
 
 def open_address(address: str, kind: str, options: dict[str, str], wait_s: float) -> InputContainer:
@@ -84,12 +85,13 @@ class PacketSender:
     wire: Wire
     pacer: Pacer | None = None
     _said: tuple[Any, ...] | None = None
+    _extradata: bytes = b""
 
     def send_all(
         self, media: InputContainer, stream: VideoStream, wall_ms: int | None = None
     ) -> int:
         """Every packet to the end; how many. Raises WireBroken, and FFmpeg's errors."""
-        count = 0
+        count, self._extradata = 0, bytes(stream.codec_context.extradata or b"")
         for packet in _packets(media, stream):
             self._introduce(stream, packet)
             if self.pacer is not None:
@@ -110,8 +112,10 @@ class PacketSender:
     def _introduce(self, stream: VideoStream, packet: "Packet[VideoStream]") -> None:
         context = stream.codec_context
         base = packet.time_base or stream.time_base or _USUAL_BASE
-        extradata = bytes(context.extradata or b"")
-        found = (context.name, base, extradata)
+        if packet.has_sidedata(_NEW):
+            # How RTMP says that the picture has another size from here on.
+            self._extradata = bytes(packet.get_sidedata(_NEW))
+        found = (context.name, base, self._extradata)
         if found == self._said:
             return
         self._said = found
@@ -121,7 +125,7 @@ class PacketSender:
             "time_base": [base.numerator, base.denominator],
             "frame_rate": float(stream.average_rate) if stream.average_rate else None,
         }
-        self.wire.send(message, extradata)
+        self.wire.send(message, self._extradata)
 
 
 def _packets(media: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":

@@ -65,6 +65,8 @@ def source_of(text: str, settings: Settings, *, transport: Transport = "tcp") ->
         port = parts.port
     except ValueError:
         raise ConfigError(f"{shown} is no address.", fix="Write it as rtsp://HOST/PATH.") from None
+    if form in ("rtsp", "rtmp") and not parts.hostname:
+        raise ConfigError(f"{shown} names no host.", fix=f"Write it as {scheme}://HOST/PATH.")
     if form in ("udp", "tcp", "srt") and port is None:
         raise ConfigError(f"{shown} names no port.", fix=f"Write it as {scheme}://HOST:PORT.")
     options = (

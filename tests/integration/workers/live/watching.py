@@ -1,12 +1,15 @@
 """Watch a stream in this process, with the brightness plugin, and keep all that it says."""
 
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from redis import Redis
 from skimage import data
 
 from detect_plugins.catalogue import load_catalogue
@@ -89,6 +92,28 @@ def settings(**changes: object) -> Settings:
     return Settings(**(given | changes))  # type: ignore[arg-type]
 
 
+def _watcher(
+    redis: "Redis", address: str, given: Settings, options: WatchOptions, transport: str,
+    policy: Policy,
+) -> Watcher:  # fmt: skip
+    catalogue = load_catalogue()
+    chosen = select(catalogue, given)
+    source = source_of(address, given, transport="udp" if transport == "udp" else "tcp")
+    submission = Submission(
+        job_id=f"stream-{secrets.token_hex(4)}", path=source.shown, filename=source.shown,
+        plugins=chosen.scoring, crop_scale=chosen.crop_scale, min_face_px=chosen.min_face_px,
+    )  # fmt: skip
+    return Watcher(
+        source,
+        submission,
+        settings=given,
+        policy=policy,
+        link=ScoreLink(redis, given, catalogue, submission),
+        face_detector=build_face_detector(given.face_detector, given),
+        options=options,
+    )
+
+
 def watching(
     address: str,
     given: Settings,
@@ -99,30 +124,44 @@ def watching(
 ) -> Iterator[StreamEvent | WindowReport | Final]:
     """Every event of the stream as it comes."""
     catalogue = load_catalogue()
-    chosen = select(catalogue, given)
-    source = source_of(address, given, transport="udp" if transport == "udp" else "tcp")
-    submission = Submission(
-        job_id="stream", path=source.shown, filename=source.shown, plugins=chosen.scoring,
-        crop_scale=chosen.crop_scale, min_face_px=chosen.min_face_px,
-    )  # fmt: skip
-    with local_scoring(given, catalogue, chosen) as redis:
-        watcher = Watcher(
-            source,
-            submission,
-            settings=given,
-            policy=POLICY,
-            link=ScoreLink(redis, given, catalogue, submission),
-            face_detector=build_face_detector("haar", given),
-            options=options,
-        )
+    with local_scoring(given, catalogue, select(catalogue, given)) as redis:
+        watcher = _watcher(redis, address, given, options, transport, POLICY)
         on_watcher(watcher)
         yield from watcher.run()
 
 
 def watch(address: str, given: Settings, options: WatchOptions, **more: object) -> Watched:
     """All of the stream, to its end."""
+    return gathered(watching(address, given, options, **more))  # type: ignore[arg-type]
+
+
+def watch_all(
+    addresses: Mapping[str, str],
+    given: Settings,
+    options: WatchOptions,
+    policy: Policy,
+    *,
+    udp: Collection[str] = (),
+) -> dict[str, Watched]:
+    """Several streams at once, to their ends, by name. `udp`: how RTSP comes for those of them."""
+    catalogue = load_catalogue()
+    with (
+        local_scoring(given, catalogue, select(catalogue, given)) as redis,
+        ThreadPoolExecutor(len(addresses)) as threads,
+    ):
+
+        def follow(name: str, address: str) -> Watched:
+            transport = "udp" if name in udp else "tcp"
+            return gathered(_watcher(redis, address, given, options, transport, policy).run())
+
+        ends = {name: threads.submit(follow, name, address) for name, address in addresses.items()}
+        return {name: end.result() for name, end in ends.items()}
+
+
+def gathered(events: Iterator[StreamEvent | WindowReport | Final]) -> Watched:
+    """All that was said, by what it is."""
     found = Watched()
-    for event in watching(address, given, options, **more):  # type: ignore[arg-type]
+    for event in events:
         if isinstance(event, StreamEvent):
             found.states.append(event)
         elif isinstance(event, WindowReport):
