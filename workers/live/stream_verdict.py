@@ -53,6 +53,8 @@ class StreamRecord:
         self._last_ms = 0
         self._kept: list[KeptWindow] = []
         self._held: deque[tuple[int, list[str]]] = deque()
+        self._late: dict[int, list[str]] = {}
+        """Windows that were judged before all their scores were in, with the keys of their crops."""
 
     def seen(self, seen: Seen, frame: LiveFrame) -> None:
         """One frame was looked at."""
@@ -75,6 +77,8 @@ class StreamRecord:
     def judge_window(self, window: OpenWindow) -> Verdict:
         """The window, with the end of the one before it, as if that were all of the video."""
         results = self._link.scores(window.keys)
+        if not self._link.answered(window.keys):
+            self._late[window.index] = window.keys
         length_ms = window.end_ms - window.start_ms
         looks, scores = reached_back(self._kept, window.seen, results, length_ms)
         record = Record(self._submission, self._detector)
@@ -91,7 +95,9 @@ class StreamRecord:
         """Hold on to the window's crops for as long as evidence is kept, and let go of older ones."""
         self._held.append((window.end_ms, window.keys))
         while self._held and self._held[0][0] < window.end_ms - evidence_ms:
-            self._link.let_go(self._held.popleft()[1])
+            keys = self._held.popleft()[1]
+            self._late = {index: late for index, late in self._late.items() if late != keys}
+            self._link.let_go(keys)
 
     def verdict(self, persons: dict[int, int], evidence_dir: Path | None) -> Verdict | None:
         """Of the whole stream; None where no frame came. `persons`: who the tracks are."""
@@ -102,6 +108,12 @@ class StreamRecord:
             for seen in window.seen:
                 record.seen(seen)
         record.persons(persons)
+        self._kept = [
+            folded(w.index, w.p_fake, w.seen, self._link.scores(self._late[w.index]))
+            if w.index in self._late
+            else w
+            for w in self._kept
+        ]
         results = self._joined()
         closed = self._closed(
             record, max((len(r.scores) + len(r.failures) for r in results), default=0)

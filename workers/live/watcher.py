@@ -32,8 +32,6 @@ log = structlog.get_logger(__name__)
 _LOOK_S = 0.1
 #: After a window's end: for what is still in the decoder.
 _GRACE_MS = 400
-#: For scores; a window whose scores come later is judged by what came.
-_SCORES_MS = 15_000
 _ENDLESS = 1 << 62
 #: Of so many tracks it is remembered how they look, to know who comes back.
 _MOST_TRACKS = 1000
@@ -51,6 +49,8 @@ class WatchOptions:
     evidence_ms: int = 120_000
     """Crops and maps are kept so long, for pictures of the newest evidence."""
     clear_ms: int = CLEAR_MS
+    scores_ms: int = 15_000
+    """A window whose scores take longer is judged by what came; the last verdict has those too."""
     patience: Patience = field(default_factory=Patience)
 
 
@@ -214,7 +214,7 @@ class Watcher:
         """Windows whose scores are in, or have taken too long, in order."""
         while self._waiting:
             window = self._waiting[0]
-            late = self.session.now_ms() - window.closed_ms > _SCORES_MS
+            late = self.session.now_ms() - window.closed_ms > self._options.scores_ms
             if not (late or self._link.answered(window.keys)):
                 return
             self._waiting.pop(0)

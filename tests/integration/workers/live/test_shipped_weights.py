@@ -15,8 +15,9 @@ from skimage import data
 from console.commands.demo_clips import FRAMES_PER_SECOND, camera, self_blend, write_clip
 from detect_plugins.catalogue import load_catalogue
 from ingest.live.drop_policy import DropPolicy
+from ingest.live.session import Patience
 from tests import stream_servers
-from tests.integration.workers.live.watching import QUICK, settings, watch_all
+from tests.integration.workers.live.watching import settings, watch_all
 from unmask.policy import DEFAULT
 from unmask.verdict import VerdictLabel
 from workers.live.watcher import WatchOptions
@@ -24,6 +25,7 @@ from workers.run.local import LocalPipeline
 
 pytestmark = pytest.mark.slow
 
+QUICK = Patience(connect_s=60.0, stall_s=2.0, lost_s=5.0, give_up_s=3.0)
 RAISED = (VerdictLabel.SUSPICIOUS, VerdictLabel.FAKE)
 MakeShot = Callable[[float, float, float], Path]
 
@@ -55,7 +57,11 @@ def test_six_forged_seconds_raise_the_verdict_within_two_windows_and_it_clears_i
     video = shot(30.0, begins_ms / 1000, ends_ms / 1000)
     given = settings(plugins=(), face_detector="auto", data_dir=tmp_path / "data")
     options = WatchOptions(
-        window_ms=window_ms, clear_ms=clear_ms, patience=QUICK, policy=DropPolicy.WAIT
+        window_ms=window_ms,
+        clear_ms=clear_ms,
+        scores_ms=120_000,
+        patience=QUICK,
+        policy=DropPolicy.WAIT,
     )
     found = watch_all({"file": str(video)}, given, options, DEFAULT)["file"]
     found.check_the_account()
@@ -86,7 +92,9 @@ def test_a_stream_is_judged_as_its_file_is(shot: MakeShot, tmp_path: Path) -> No
         given = settings(
             plugins=(), face_detector="auto", data_dir=tmp_path / "data", fetch_private=(place,)
         )
-        options = WatchOptions(patience=QUICK, policy=DropPolicy.WAIT, buffer_frames=64)
+        options = WatchOptions(
+            patience=QUICK, policy=DropPolicy.WAIT, buffer_frames=64, scores_ms=120_000
+        )
         addresses = {"file": str(video), "rtmp": rtmp, "hls": hls, "rtsp": rtsp}
         watched = watch_all(addresses, given, options, DEFAULT)
     with LocalPipeline(given.model_copy(update={"sample": "fps:3"}), policy=DEFAULT) as pipeline:
