@@ -48,7 +48,7 @@ from workers.live.rolling import RollingVerdict
 from workers.live.score_link import ScoreLink
 from workers.live.window import OpenWindow
 
-FOOTAGE_S, STRETCH_S, WINDOW_MS = 30, 6, 5000
+FOOTAGE_S, STRETCH_S, WINDOW_MS = 20, 6, 5000
 _RAISED = ("suspicious", "fake")
 
 

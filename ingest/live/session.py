@@ -188,6 +188,8 @@ class LiveSession:
                 reason = str(error)
             except (_Lost, WireBroken, OSError) as error:
                 reason = str(error)
+            if self._stopping.is_set():
+                break  # what broke was closed by us
             if self._reader is not None:
                 self._reader.end()
                 self._reader = None

@@ -1,4 +1,7 @@
-"""The rolling verdict: quick to raise, slow to clear. Pure; the rule is named and versioned."""
+"""The rolling verdict: quick to raise, slow to clear. Pure; the rule is named and versioned.
+
+Version 2 is given windows that look back over their edge (look_back.py).
+"""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +10,7 @@ from unmask.requests.stream import Rolling
 from unmask.verdict import VerdictLabel
 from unmask.verdict.values import Named
 
-RULE = Named(name="raise-at-once-clear-slowly", version="1")
+RULE = Named(name="raise-at-once-clear-slowly", version="2")
 
 _STEPS = (VerdictLabel.NO_SIGN_FOUND, VerdictLabel.SUSPICIOUS, VerdictLabel.FAKE)
 #: A fall of one step takes so long without a window that would hold the label up.
