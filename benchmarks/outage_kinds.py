@@ -79,13 +79,13 @@ def stopped(lab: Lab, seconds: float) -> None:
 
 def clock_back(lab: Lab, seconds: float) -> None:
     """Every wall clock an hour back, Redis's too; it stays so."""
-    lab.clock.write_text("-3600")
+    lab.step_clock(-3600)
     time.sleep(seconds)
 
 
 def clock_forward(lab: Lab, seconds: float) -> None:
     """Every wall clock an hour on, Redis's too; it stays so."""
-    lab.clock.write_text("+3600")
+    lab.step_clock(3600)
     time.sleep(seconds)
 
 
@@ -107,13 +107,11 @@ def told_to_stop(lab: Lab, seconds: float) -> None:
 class Killing:
     """kill -9 to processes at random, as often as asked, spread over the jobs."""
 
-    def __init__(self, kills: int, jobs: int, judged: Callable[[], int]) -> None:
-        self.kills, self.jobs, self.judged = kills, jobs, judged
-        self.longest_s = 0.0
-        """Between two verdicts."""
+    def __init__(self, kills: int, jobs: int, judged: Callable[[], int], seed: int) -> None:
+        self.kills, self.jobs, self.judged, self.seed = kills, jobs, judged, seed
 
     def __call__(self, lab: Lab, _seconds: float) -> None:
-        chance = random.Random(7)
+        chance = random.Random(self.seed)
         hit: dict[str, int] = dict.fromkeys(ROLES, 0)
         for number in range(self.kills):
             if number % 20 == 0:
