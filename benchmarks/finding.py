@@ -1,7 +1,7 @@
 """Finding faces, alone: what one sampled frame costs of a core, by the detector that is in force.
 
     python benchmarks/finding.py [--video PATH] [--detector mtcnn] [--sample uniform:32] [--rounds N]
-    python benchmarks/finding.py --judge PICTURES [--finders mtcnn,scout]    what is found, by size
+    python benchmarks/finding.py --judge PICTURES [--finders mtcnn,onnx:scout.onnx]    what is found, by size
 
 Processor time, not wall clock: it hardly moves when others use the machine too. Frames are searched
 as ingest searches them, in order and with quick looks; decoding, following and cutting do not count.
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--sample", default="uniform:32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--judge", type=Path, help="pictures: finding_recall.py says which")
-    parser.add_argument("--finders", default="mtcnn,scout", help="to judge, with commas between")
+    parser.add_argument("--finders", default="mtcnn", help="to judge, with commas between")
     given = parser.parse_args()
     if given.judge:
         import finding_recall  # noqa: PLC0415 - its neighbour

@@ -1,6 +1,6 @@
 """What finders find: recall by size and of profiles, false boxes, and what a frame costs.
 
-    python benchmarks/finding.py --judge PICTURES --finders mtcnn,scout,onnx:yunet.onnx,onnx:retina.onnx
+    python benchmarks/finding.py --judge PICTURES --finders mtcnn,onnx:scout.onnx,onnx:yunet.onnx
 
 PICTURES is what trainers/finder/labelled_pictures.py gathered. Judged on its held-out part alone: real pictures,
 whose truth is what the teachers agree about, and composites of them, whose truth is known because they

@@ -1,6 +1,6 @@
 """Whether a setting that saves time changes verdicts: the same clips, judged with and without it.
 
-    python benchmarks/same_verdict.py CLIPS --count 40 --change crop_cap_px=352 --change face_detector=scout
+    python benchmarks/same_verdict.py CLIPS --count 40 --change crop_margin=1.25
 
 CLIPS is a folder of videos, searched through; of all of them `--count` are taken at even steps in
 order of name, so that the same ones come back. Each `--change` is judged by itself against the settings

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import structlog
 
+from ingest.faces.finders import scout
 from ingest.faces.finders.face import FaceDetector
 from ingest.faces.finders.haar import Haar
 from ingest.faces.finders.mtcnn import Mtcnn
@@ -112,7 +113,7 @@ def _retinaface_weights(settings: Settings) -> Path:
 
 
 def _from_onnx(path: Path) -> FaceDetector:
-    """YuNet or one of the two RetinaFace families, told apart by the graph's outputs."""
+    """YuNet, Scout or one of the two RetinaFace families, told apart by the graph's outputs."""
     if not path.is_file():
         raise ConfigError(
             f"no face detector at {path}.",
@@ -124,6 +125,8 @@ def _from_onnx(path: Path) -> FaceDetector:
         names = {output.name for output in outputs}
         if {"cls_8", "obj_8", "bbox_8", "kps_8"} <= names:
             return YuNet(path)
+        if set(scout.OUTPUTS) <= names:
+            return scout.Scout(path)
         if len(outputs) == 9:
             return PackagedRetinaFace(path)
         if sorted(str(output.shape[-1]) for output in outputs) == ["10", "2", "4"]:
@@ -142,7 +145,7 @@ def _from_onnx(path: Path) -> FaceDetector:
             fix="Download the file again.",
         ) from error
     raise ConfigError(
-        f"{path} is neither YuNet nor RetinaFace: outputs {sorted(names)}.",
+        f"{path} is neither YuNet, RetinaFace nor Scout: outputs {sorted(names)}.",
         code=ReasonCode.FACE_DETECTOR_UNAVAILABLE,
         fix="Use OpenCV Zoo's YuNet or a RetinaFace export.",
     )

@@ -150,7 +150,7 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path, bare: Settings) -> N
 
 def test_a_graph_of_another_kind_is_refused_by_its_outputs(tmp_path: Path, bare: Settings) -> None:
     path = constant_graph(tmp_path / "other.onnx", {"logits": np.zeros((1, 2), np.float32)}, "NCHW")
-    with pytest.raises(ConfigError, match=r"neither YuNet nor RetinaFace.*logits"):
+    with pytest.raises(ConfigError, match=r"neither YuNet, RetinaFace nor Scout.*logits"):
         build_face_detector(f"onnx:{path}", bare)
 
 

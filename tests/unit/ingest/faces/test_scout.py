@@ -1,0 +1,80 @@
+"""Scout reads its network's answer right: a stand-in graph calls every bright cell a face."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from ingest.faces.finders.build import build_face_detector
+from ingest.faces.finders.scout import OUTPUTS, Scout
+from unmask.settings import Settings
+
+FACE_PX, SHIFT_PX = 24.0, 2.0
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Score: how bright the cell is. Box: FACE_PX, SHIFT_PX right of the cell; only at stride 8."""
+    nodes, weights, outputs = [], [], []
+    for name, stride in OUTPUTS.items():
+        kernel = np.zeros((15, 3, stride, stride), np.float32)
+        bias = np.zeros(15, np.float32)
+        kernel[0] = 20.0 / (255.0 * 3 * stride * stride) if stride == 8 else 0.0
+        bias[0] = -10.0
+        bias[1] = SHIFT_PX / stride
+        bias[3:5] = np.log(FACE_PX / stride)
+        bias[5:] = np.arange(10) / stride
+        weights += [
+            numpy_helper.from_array(kernel, f"{name}-kernel"),
+            numpy_helper.from_array(bias, f"{name}-bias"),
+        ]
+        inputs = ["rgb", f"{name}-kernel", f"{name}-bias"]
+        nodes.append(helper.make_node("Conv", inputs, [name], strides=[stride, stride]))
+        outputs.append(helper.make_tensor_value_info(name, 1, [1, 15, None, None]))
+    given = [helper.make_tensor_value_info("rgb", 1, [1, 3, None, None])]
+    made = helper.make_graph(nodes, "stand-in", given, outputs, weights)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    path = tmp_path_factory.mktemp("scout") / "scout.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_a_cell_becomes_the_face_it_stands_for(graph: Path) -> None:
+    # Brighter on the right, and so not mirrored; 200 is no multiple of the network's 32.
+    rgb = np.zeros((200, 250, 3), np.uint8)
+    rgb[80:88, 160:168] = 255
+    (face,) = Scout(graph).detect(rgb)
+    middle = (164.0 + SHIFT_PX, 84.0)
+    half = FACE_PX / 2
+    wanted = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+    assert face.box == pytest.approx(wanted, abs=1e-3)
+    assert face.score == pytest.approx(1 / (1 + np.exp(-10.0)), abs=1e-3)
+    assert face.landmarks is not None
+    assert face.landmarks == pytest.approx(
+        np.arange(10).reshape(5, 2) + np.array([164, 84]), abs=1e-3
+    )
+
+
+def test_boxes_are_in_pixels_of_the_frame_as_it_came(graph: Path) -> None:
+    rgb = np.zeros((640, 1600, 3), np.uint8)
+    rgb[320:336, 1200:1216] = 255  # one cell of the reduced frame
+    faces = Scout(graph).detect(rgb)
+    assert [round(f.box[2] - f.box[0]) for f in faces] == [2 * FACE_PX]
+    assert faces[0].box[0] == pytest.approx(1208 + 2 * SHIFT_PX - FACE_PX, abs=0.01)
+
+
+def test_a_mirrored_frame_has_the_same_face(graph: Path) -> None:
+    rgb = np.zeros((192, 256, 3), np.uint8)
+    rgb[80:88, 160:168] = 255
+    (face,) = Scout(graph).detect(rgb)
+    (mirrored,) = Scout(graph).detect(np.ascontiguousarray(rgb[:, ::-1]))
+    assert mirrored.box[0] == pytest.approx(256 - face.box[2])
+    assert mirrored.box[2] == pytest.approx(256 - face.box[0])
+
+
+def test_a_trained_file_is_known_by_its_outputs(graph: Path) -> None:
+    built = build_face_detector(f"onnx:{graph}", Settings())
+    assert isinstance(built, Scout)
+    assert built.name.startswith("scout@")
