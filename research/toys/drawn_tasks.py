@@ -5,6 +5,7 @@ which differs from picture to picture, but that a part of the picture has anothe
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -14,10 +15,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 _Forge = Callable[[np.random.Generator, Floats, Floats], tuple[Floats, Floats]]
 """(random, field, picture) -> the picture forged, and its mask."""
-
-
-FAINT = (0.77, 1.3)
-"""How much weaker or stronger the noise of the odd part is."""
 
 
 class Drawn(NamedTuple):
@@ -37,9 +34,14 @@ def cue(random: np.random.Generator, count: int, side: int) -> Drawn:
 
 
 def odd_part(random: np.random.Generator, count: int, side: int) -> Drawn:
-    """A forgery has an ellipse with noise of another strength and grain. Either may be anything:
-    only comparing one place with another tells."""
-    return _batch(random, count, side, _regrained)
+    """A forgery has an ellipse with noise of another strength, 1.3 times as strong or as weak, and
+    grain. Either may be anything: only comparing one place with another tells."""
+    return _batch(random, count, side, partial(_regrained, times=(0.77, 1.3)))
+
+
+def plain_part(random: np.random.Generator, count: int, side: int) -> Drawn:
+    """The same, twice as strong or as weak."""
+    return _batch(random, count, side, partial(_regrained, times=(0.5, 2.0)))
 
 
 def _batch(random: np.random.Generator, count: int, side: int, forge: _Forge) -> Drawn:
@@ -82,7 +84,7 @@ def _striped(random: np.random.Generator, field: Floats, picture: Floats) -> tup
 
 
 def _regrained(
-    random: np.random.Generator, field: Floats, picture: Floats
+    random: np.random.Generator, field: Floats, picture: Floats, *, times: tuple[float, float]
 ) -> tuple[Floats, Floats]:
     side = picture.shape[0]
     mask = np.zeros((side, side), np.float32)
@@ -90,7 +92,7 @@ def _regrained(
     axes = tuple(int(v) for v in random.integers(side // 6, side // 3, 2))
     cv2.ellipse(mask, centre, axes, float(random.uniform(0, 180)), 0, 360, 1.0, -1)
     own = float((picture - field).std())
-    strength = own * float(random.choice(FAINT))
+    strength = own * float(random.choice(times))
     other = field + _noise(random, side, strength, float(random.uniform(0.4, 1.2)))
     soft = cv2.GaussianBlur(mask, (0, 0), 1.0)[..., None]
     return soft * other + (1.0 - soft) * picture, mask

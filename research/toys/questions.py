@@ -7,7 +7,7 @@ from detect_plugins.focus.detector import FocusDetector
 from detect_plugins.llsm.detector import LlsmDetector
 from detect_plugins.lrl.detector import LrlDetector
 from detect_plugins.sola.detector import SolaDetector
-from research.toys.drawn_tasks import cue, odd_part
+from research.toys.drawn_tasks import cue, odd_part, plain_part
 from research.toys.learn import Pupil, Task
 from trainers.config import FocusLoss, LlsmLoss, LrlLoss, SolaLoss
 from trainers.training.starts.imagenet import ImageNet
@@ -48,7 +48,7 @@ def _lrl(**switches: object) -> Pupil:
 
 
 def _llsm(**switches: object) -> Pupil:
-    return Pupil(LlsmDetector, _LLSM | switches, LlsmLoss(), steps=100, lr=5e-4)
+    return Pupil(LlsmDetector, _LLSM | switches, LlsmLoss(), steps=150, lr=5e-4)
 
 
 def _sola(mode: str = "weak", *, pretrained: bool = False) -> Pupil:
@@ -67,7 +67,11 @@ QUESTIONS: Mapping[str, Question] = {
             "-CL": _focus(use_cl=False),
             "RGB alone": _focus(second="none"),
         },
-        (("full", "-CL", "pixel_auc"), ("full", "RGB alone", "pixel_auc")),
+        (
+            ("full", "-CL", "pixel_auc"),
+            ("full", "RGB alone", "pixel_auc"),
+            ("full, balanced", "full", "pixel_auc"),
+        ),
     ),
     "lrl": Question(
         "LRL: does comparing patches beat pooling them? (the decoder learns in both)",
@@ -77,7 +81,7 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "llsm": Question(
         "LLSM: does the pair head teach the encoder? (it is not part of serving)",
-        odd_part,
+        plain_part,
         {"pair head": _llsm(), "no pair head": _llsm(use_llsm=False)},
         (("pair head", "no pair head", "auc"),),
     ),
