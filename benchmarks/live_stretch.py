@@ -3,8 +3,8 @@
     python benchmarks/live_stretch.py --research-data ../shared/data [--videos 8] [--alone]
 
 Each video is a real clip over and over, and in it at a random place six seconds of a forgery of that very
-footage, which go on where the footage stopped (`research.segments.spliced`). One forgery per tool: half
-of them by tools that the weights learnt (of other people), half by tools that they never saw. Looks,
+footage, which go on where the footage stopped (`research.segments.spliced`). Every forgery is by another
+tool, half of them by tools that the weights learnt (of other people), half by ones they never saw. Looks,
 windows and rolling verdict are those of `unmask watch`; the clock is the stream's own, so that a busy
 machine drops nothing and nobody waits for time to pass. Prints per video: raised within two windows of
 the stretch's beginning; shown by a segment of the last verdict; the stretch found where it is a file of
@@ -18,6 +18,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -65,18 +66,22 @@ class Judged(NamedTuple):
 
 
 def chosen(data: Path, count: int) -> list[tuple[DataFile, bool]]:
-    """Forgeries whose footage is there, one per tool, and whether the tool was learnt."""
+    """Forgeries, each by another tool in other footage, in turn learnt or not; whether it was."""
     files = {file.path: file for file in read_data(data)}
     pairs = [f for f in files.values() if f.label == 1 and f.pair_of in files]
-    learnt: dict[str, DataFile] = {}
-    unseen: dict[str, DataFile] = {}
-    for file in sorted(pairs, key=lambda f: random.Random(f.path).random()):
-        if not file.method.startswith(tuple(SEEN_TOOLS)):
-            unseen.setdefault(file.method, file)
-        elif file.split == "val":
-            learnt.setdefault(file.method, file)
-    found = [(f, True) for f in list(learnt.values())[: count // 2]]
-    return found + [(f, False) for f in list(unseen.values())[: count - len(found)]]
+    found: list[tuple[DataFile, bool]] = []
+    for number in range(count):
+        learnt = number % 2 == 0
+        used = {f.method for f, _ in found} | {f.pair_of for f, _ in found}
+        able = (
+            f
+            for f in sorted(pairs, key=lambda f: random.Random(f.path).random())
+            if not {f.method, f.pair_of} & used
+            and f.method.startswith(tuple(SEEN_TOOLS)) == learnt
+            and (f.split == "val" or not learnt)
+        )
+        found += [(f, learnt) for f in islice(able, 1)]
+    return found
 
 
 def looks(video: Path) -> Iterator[Frame]:

@@ -340,10 +340,13 @@ class LiveSession:
                 if kind == "held":
                     self.held = tuple(str(name) for name in message["held"])
                 elif kind == "frame":
+                    frame = self._checked(message, payload)
                     self._handing_over = True
-                    self._on_frame(self._checked(message, payload))
-                    self._shown_at, self._key_since = time.monotonic(), False
-                    self._handing_over = False
+                    try:
+                        self._on_frame(frame)
+                    finally:
+                        self._handing_over = False
+                        self._shown_at, self._key_since = time.monotonic(), False
                     self._decoders = 1
                 elif kind == "flushed":
                     break
