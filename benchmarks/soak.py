@@ -132,7 +132,8 @@ class Soak:
     def keys_without_expiry(self) -> list[str]:
         """Keys of jobs that are over and would stay for ever; digits are left out, they repeat."""
         redis_server = self._processes()["redis-server"]
-        [socket] = [word for word in redis_server.cmdline()[0].split() if "unixsocket:" in word]
+        words = " ".join(redis_server.cmdline()).split()
+        [socket] = [word for word in words if word.startswith("unixsocket:")]
         with Redis(unix_socket_path=socket.partition(":")[2]) as redis:
             names = [key.decode() for key in redis.scan_iter(count=1000) if redis.ttl(key) == -1]
         return sorted(name for name in names if not name.startswith(_FOR_GOOD))
