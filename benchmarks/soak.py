@@ -34,8 +34,17 @@ from unmask import queues
 _LOOK_S = 5.0
 _ENVELOPE_MIN = 5.0
 _ROLES = ("ingest", "score", "verdict", "stream", "redis-server")
-#: What is there for good: the stream of crops, who is served, and RQ's lists of queues and workers.
-_FOR_GOOD = (queues.CROPS, queues.SERVED, "rq:queues", "rq:workers", "rq:queue:", "rq:wip:")
+#: What is there for good: the stream of crops, who is served, and RQ's lists, which it tidies itself.
+_FOR_GOOD = (
+    queues.CROPS,
+    queues.SERVED,
+    "rq:queues",
+    "rq:workers",
+    "rq:queue:",
+    "rq:wip:",
+    "rq:finished:",
+    "rq:failed:",
+)
 
 
 def main() -> int:
