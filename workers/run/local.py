@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
@@ -322,8 +323,8 @@ class LocalPipeline:
         except BaseException as error:
             video.verdict.set_exception(error)
 
-    def _tell(self, video: _Video, **changes: object) -> None:
+    def _tell(self, video: _Video, **changes: Any) -> None:
         with self._lock:
-            video.progress = replace(video.progress, **changes)  # type: ignore[arg-type]
+            video.progress = video.progress.after(**changes)
             if self._on_event is not None:
                 self._on_event(video.progress)

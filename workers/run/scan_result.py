@@ -1,9 +1,9 @@
 """What `LocalPipeline` tells while it works, and what it hands over for each input."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ingest.fetching import places
 from unmask.messages import JobState, Reason
@@ -56,6 +56,23 @@ class Progress:
     """Answers so far: a crop counts once for each plugin."""
     total: int = 0
     """Answers owed so far; final once the phase is `score`."""
+
+    def after(
+        self,
+        *,
+        phase: Phase = "fetch",
+        sampled: int = 0,
+        scored: int = 0,
+        total: int | None = None,
+    ) -> "Progress":
+        """With what one thread has seen. Another may have seen more before: nothing goes back."""
+        return replace(
+            self,
+            phase=max(self.phase, phase, key=get_args(Phase).index),
+            sampled=max(self.sampled, sampled),
+            scored=max(self.scored, scored),
+            total=self.total if total is None else total,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
