@@ -93,12 +93,13 @@ def problem(
     **extra: Any,
 ) -> Response:
     """A problem response; `extra` members are added as they are. A person's browser gets a page."""
+    headers = {"Vary": "Accept"}
     if _reads_pages(request):
         page = environment().get_template("problem.html")
         root = request.scope.get("root_path", "")
         shown = {"title": title, "detail": detail, "fix": fix, "root": root}
         text = page.render(**shown, actor=None, refresh=False)
-        return HTMLResponse(text, status_code=status)
+        return HTMLResponse(text, status_code=status, headers=headers)
     body = Problem(
         type=f"urn:unmask:problem:{code}",
         title=title,
@@ -108,7 +109,7 @@ def problem(
         fix=fix,
         instance=request.url.path,
     ).model_dump()
-    return JSONResponse({**body, **extra}, status_code=status, media_type=MEDIA_TYPE)
+    return JSONResponse({**body, **extra}, status, headers, MEDIA_TYPE)
 
 
 def _reads_pages(request: Request) -> bool:

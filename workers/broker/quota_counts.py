@@ -9,7 +9,7 @@ from redis import Redis
 from unmask.messages import IngestClosed
 from unmask.queues import PREFIX
 
-_DAY_S = 24 * 3600
+DAY_S = 24 * 3600
 
 
 @dataclass
@@ -29,7 +29,7 @@ class QuotaCounts:
 
     def add(self, name: str, amount: int) -> int:
         """Use so much, or give it back; how much that makes."""
-        return self._counts.incr(name, _DAY_S, amount=amount)
+        return self._counts.incr(name, DAY_S, amount=amount)
 
     def ends_at(self, name: str) -> float:
         """When it begins anew, in seconds since the epoch."""
@@ -40,6 +40,6 @@ class QuotaCounts:
         if closed.media is None:
             return
         once = f"{PREFIX}:fetched:{closed.job_id}:{closed.generation}"
-        if self.redis.set(once, 1, nx=True, ex=_DAY_S):
+        if self.redis.set(once, 1, nx=True, ex=DAY_S):
             for who in whose:
                 self.add(f"bytes:{who}", closed.media.size_bytes)

@@ -13,11 +13,9 @@ from redis.exceptions import RedisError
 from console.web.identity.actor import Actor
 from console.web.problems import Refusal
 from unmask.settings import Settings
-from workers.broker.quota_counts import QuotaCounts
+from workers.broker.quota_counts import DAY_S, QuotaCounts
 
 log = structlog.get_logger(__name__)
-
-_DAY_S = 24 * 3600
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Quotas:
         try:
             wait_s = max(1, math.ceil(self._counts.ends_at(name) - time.time()))
         except RedisError:
-            wait_s = _DAY_S
+            wait_s = DAY_S
         return Refusal(
             429,
             "quota_exceeded",

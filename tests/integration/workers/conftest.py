@@ -10,6 +10,7 @@ import structlog
 from redis import Redis
 
 from tests.fakes import install_brightness
+from tests.integration.workers.crew import Crew
 from unmask.settings import Settings
 from unmask.system import logs
 from workers.broker.embedded import EmbeddedRedis
@@ -47,3 +48,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     install_brightness(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
     return folder
+
+
+@pytest.fixture
+def crew(tmp_path: Path, site: Path, settings: Settings) -> Iterator[Crew]:
+    """Roles as processes of their own, under the test module's settings."""
+    from workers.run.supervisor import environment
+
+    spelled = {k: v for k, v in environment(settings).items() if k.startswith("UNMASK_")}
+    made = Crew(tmp_path, site, spelled)
+    yield made
+    made.stop()

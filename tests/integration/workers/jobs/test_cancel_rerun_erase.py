@@ -103,16 +103,6 @@ def test_nothing_is_published_for_a_cancelled_job(
     assert redis.xlen(queues.CROPS) == 0
 
 
-@pytest.fixture
-def crew(tmp_path: Path, site: Path, settings: Settings) -> Iterator[Crew]:
-    from workers.run.supervisor import environment
-
-    spelled = {k: v for k, v in environment(settings).items() if k.startswith("UNMASK_")}
-    made = Crew(tmp_path, site, spelled)
-    yield made
-    made.stop()
-
-
 @pytest.mark.slow
 def test_a_running_job_is_cancelled_within_five_seconds_and_its_worker_goes_on(
     store: Store, redis: Redis, settings: Settings, tmp_path: Path, crew: Crew

@@ -1,7 +1,6 @@
 """A crop that kills its scorer each time: one dead letter, everything else judged, driven again."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from unmask import queues
 from unmask.messages import JobState
 from unmask.settings import Settings
 from workers.jobs.dead_letters import dead_letters, drive_again
-from workers.run.supervisor import environment
 from workers.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -34,14 +32,6 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
         weights_dir=None,
         group_crops=2,
     )
-
-
-@pytest.fixture
-def crew(tmp_path: Path, site: Path, settings: Settings) -> Iterator[Crew]:
-    spelled = {k: v for k, v in environment(settings).items() if k.startswith("UNMASK_")}
-    made = Crew(tmp_path, site, spelled)
-    yield made
-    made.stop()
 
 
 def test_it_ends_as_one_dead_letter_and_is_driven_again_once_the_plugin_is_mended(

@@ -1,7 +1,6 @@
 """kill -9 in mid-batch and in mid-video: every video still gets exactly one, and the same, verdict."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,16 +41,6 @@ def settings(tmp_path: Path, redis_url: str) -> Settings:
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Path]:
     return [pan(tmp_path / f"{i}.mp4", start=7 * i, brightness=1.0 - 0.2 * i) for i in range(CLIPS)]
-
-
-@pytest.fixture
-def crew(tmp_path: Path, site: Path, settings: Settings) -> Iterator[Crew]:
-    from workers.run.supervisor import environment
-
-    spelled = {k: v for k, v in environment(settings).items() if k.startswith("UNMASK_")}
-    made = Crew(tmp_path, site, spelled)
-    yield made
-    made.stop()
 
 
 @pytest.fixture
