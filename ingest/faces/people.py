@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ingest.faces.tracks import Look, unlikeness
 
@@ -34,7 +33,7 @@ class _Seen:
 
     runs: list[tuple[int, int]] = field(default_factory=list)
     """Numbers of the looks that show it, first and last of each unbroken row."""
-    sum: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    sum: Look = field(default_factory=lambda: np.zeros(0, np.float32))
     count: int = 0
 
     def add(self, number: int, look: Look) -> None:
@@ -43,7 +42,7 @@ class _Seen:
             self.runs[-1] = (self.runs[-1][0], number)
         else:
             self.runs.append((number, number))
-        self.sum = look.astype(np.float64) if self.count == 0 else self.sum + look
+        self.sum = look if self.count == 0 else self.sum + look
         self.count += 1
 
     def meets(self, other: "_Seen") -> bool:
@@ -98,7 +97,9 @@ class People:
 
     def _mean(self, person: list[int]) -> Look:
         tracks = [self._tracks[track_id] for track_id in person]
-        return _mean(np.sum([t.sum for t in tracks], axis=0), sum(t.count for t in tracks))
+        total = np.sum([t.sum for t in tracks], axis=0, dtype=np.float64)
+        mean: Look = np.asarray(total / sum(t.count for t in tracks), np.float32)
+        return mean
 
     def _phantom(self, seen: _Seen) -> bool:
         if seen.count > _FEW:
@@ -108,7 +109,3 @@ class People:
         begin = max(bisect_left(times, times[first] - _AROUND_MS), bisect_left(shots, shots[first]))
         end = min(bisect_right(times, times[last] + _AROUND_MS), bisect_right(shots, shots[last]))
         return end - begin - seen.count >= _LOOKS_PER_SIGHTING * seen.count
-
-
-def _mean(total: NDArray[np.float64], count: int) -> Look:
-    return (total / count).astype(np.float32)

@@ -8,6 +8,7 @@ import sys
 
 from ingest.live.wire import Wire, WireBroken
 from ingest.sandbox.confine import confine, seal
+from unmask.system.memory import GivesBack
 
 _MAX_PACKET = 64 << 20
 
@@ -21,6 +22,7 @@ def main() -> None:
         from ingest.live.sampled_decode import SampledDecode, warm_up  # noqa: PLC0415
 
         warm_up()
+        give_back = GivesBack()
         held += seal()
         wire.send({"kind": "held", "held": held})
         decode = SampledDecode(job["max_pixels"], job["every_ms"])
@@ -28,6 +30,7 @@ def main() -> None:
             message, payload = wire.receive()
             for frame in decode.take(message, payload):
                 wire.send(*frame)
+            give_back()
             if message["kind"] == "flush":
                 wire.send({"kind": "flushed"})
     except WireBroken:

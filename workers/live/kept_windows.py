@@ -7,9 +7,9 @@ from ingest.faces.frame_faces import Seen
 from unmask.messages import FaceScore
 from workers.verdicts.plugin_verdict import PluginScores
 
-#: Scores of so many crops are kept: of one face, 2,000 looks by three plugins.
-MOST_SCORES = 6_000
-#: The windows that look most forged are never among those let go.
+#: So many scores and looks are kept: of one face and three plugins, 2,000 looks.
+MOST_KEPT = 8_000
+#: The windows that look most forged are never among those let go: so many, and a quarter at most.
 _WORST = 64
 
 
@@ -27,8 +27,8 @@ class KeptWindow:
 
     @property
     def size(self) -> int:
-        """How many scores it holds."""
-        return sum(len(lines) for lines in self.folded)
+        """How many looks and scores it holds. Where nobody is seen, looks go on all the same."""
+        return len(self.seen) + sum(len(lines) for lines in self.folded)
 
     def unfolded(self) -> tuple[PluginScores, ...]:
         """The scores again."""
@@ -53,14 +53,15 @@ def folded(
     )
 
 
-def thinned(windows: Sequence[KeptWindow], most: int = MOST_SCORES) -> list[KeptWindow]:
-    """`windows`, oldest first, with few enough scores: of the older half, every second goes.
+def thinned(windows: Sequence[KeptWindow], most: int = MOST_KEPT) -> list[KeptWindow]:
+    """`windows`, oldest first, with few enough looks and scores: of the older half, every second goes.
 
     The newest stay, the worst stay, and the rest lie the further apart the older they are, so that
     all of the stream is spoken for.
     """
     kept = list(windows)
-    worst = {w.index for w in sorted(kept, key=lambda w: -(w.p_fake or 0.0))[:_WORST]}
+    by_p = sorted(kept, key=lambda w: -(w.p_fake or 0.0))
+    worst = {w.index for w in by_p[: min(_WORST, len(kept) // 4)]}
     while sum(w.size for w in kept) > most and len(kept) > 1:
         older = [w for w in kept[: len(kept) // 2 + 1] if w.index not in worst]
         gone = {w.index for w in older[::2]} or {kept[0].index}

@@ -21,6 +21,7 @@ from unmask.messages import Submission
 from unmask.policy import Policy
 from unmask.requests.stream import EVERY_S, StreamEvent, WindowReport
 from unmask.settings import Settings
+from unmask.system.memory import GivesBack
 from unmask.verdict import Verdict
 from workers.live.rolling import CLEAR_MS, RollingVerdict
 from workers.live.score_link import ScoreLink
@@ -34,7 +35,7 @@ _LOOK_S = 0.1
 _GRACE_MS = 400
 _ENDLESS = 1 << 62
 #: Of so many tracks it is remembered how they look, to know who comes back.
-_MOST_TRACKS = 1000
+_MOST_TRACKS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +129,7 @@ class Watcher:
 
     def run(self) -> Iterator[StreamEvent | WindowReport | Final]:
         """Watch until the stream ends, fails, or is stopped."""
+        give_back = GivesBack()
         with self.session:
             while True:
                 finished = self.session.finished.is_set()
@@ -139,6 +141,7 @@ class Watcher:
                 elif not len(self._buffer):
                     self._close_until(self.session.now_ms() - _GRACE_MS)
                 yield from self._reports()
+                give_back()
                 if finished and frame is None:
                     break
             self._close_last()
