@@ -155,7 +155,7 @@ def scan(
     Exit code 0: every input was judged, or shows nothing that can be judged (no face, say).
     1: some input could not be judged for a technical reason. 2: the command line is wrong.
     """
-    from console.commands.scan import run_scan  # noqa: PLC0415
+    from console.commands.scanning.scan import run_scan  # noqa: PLC0415
 
     settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
     code = run_scan(
@@ -358,6 +358,76 @@ def submit(
 
     options = {"plugins": plugins, "policy": policy, "sample": sample}
     raise typer.Exit(run_submit(paths, server, options, key=key, wait=wait))
+
+
+@app.command(
+    rich_help_panel=_JUDGE,
+    epilog="Examples:\n\n  unmask rescan /archive -r --workers 8 --json new.jsonl --against old.jsonl"
+    "\n\n  unmask rescan --stored --ray auto --workers 64 --json new.jsonl",
+)
+def rescan(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT]...", help="As of scan, but for standard input."),
+    ] = None,
+    *,
+    json: Annotated[
+        Path, typer.Option("--json", help="Write one JSON line per input here, as each is ready.")
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", help="Lines of an earlier run: say whose label has changed."),
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Judge the media of this service's judged jobs.")
+    ] = False,
+    tenant: Annotated[str, typer.Option("--tenant", help="Of which jobs, with --stored.")] = "",
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Judge every video below a folder.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Ray actors, a processor each.", min=1)
+    ] = 2,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray", help="Address of a Ray cluster, or `auto`. Default: one on this machine."
+        ),
+    ] = None,
+    skip_done: Annotated[
+        bool,
+        typer.Option(
+            "--skip-done", help="Go on with an earlier run: leave out what its --json has judged."
+        ),
+    ] = False,
+    plugins: PluginList = None,
+    policy: PolicySpec = None,
+    sample: Sample = None,
+    allow_untrained: AllowUntrained = False,
+) -> None:
+    """Judge an archive anew, with new weights say, on all machines of a Ray cluster.
+
+    Verdicts are those of `scan`, and say nothing to a running service: its jobs stay as they are.
+    Lines come in the order in which videos are ready. Exit codes as of `scan`.
+    """
+    from console.commands.scanning.rescan import run_rescan  # noqa: PLC0415
+    from unmask.requests.job_details import DEFAULT_TENANT  # noqa: PLC0415
+
+    settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
+    code = run_rescan(
+        inputs or [],
+        settings,
+        json_path=json,
+        against=against,
+        stored=stored,
+        tenant=tenant or DEFAULT_TENANT,
+        recursive=recursive,
+        workers=workers,
+        address=ray,
+        skip_done=skip_done,
+        allow_untrained=allow_untrained,
+    )
+    raise typer.Exit(code)
 
 
 @app.command(rich_help_panel=_JUDGE)

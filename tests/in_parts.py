@@ -1,10 +1,11 @@
-"""Every test, in two processes side by side: what `make test` runs.
+"""Every test, two processes side by side: what `make test` runs.
 
     python tests/in_parts.py [PYTEST_OPTION ...]
 
 What engines, browsers and servers leave behind ends with their process. A part that the system kills
 (its tests did not fail: the process died of a signal) is run once more, and says so. The first part
-is shown as it goes, the second when both are through; the last line counts both.
+is shown as it goes, the others when they are through, each with its slowest tests; the last line
+counts all.
 """
 
 import re
@@ -13,20 +14,25 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-#: Of about the same length. Pytest collects a second time nothing that the other part has.
-PARTS = (
-    (
-        "tests",
-        *(f"--ignore={path}" for path in ("tests/unit", "tests/e2e", "tests/integration/trainers")),
-    ),
-    ("tests/e2e", "tests/unit", "tests/integration/trainers"),
+#: The longest first, two at a time: so both processors have work to the end.
+_NAMED = (
+    ("tests/integration/workers",),
+    ("tests/e2e",),
+    ("tests/unit", "tests/integration/trainers"),
 )
+PARTS = (
+    *_NAMED,
+    # All that no other part has, what is added tomorrow too.
+    ("tests", *(f"--ignore={path}" for part in _NAMED for path in part)),
+)
+_SIDE_BY_SIDE = 2
 COUNTED = ("passed", "failed", "skipped", "error")
 
 
 def run(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int, str]:
     """Exit code and output of one part; `shown`: on the screen at once."""
-    command = [sys.executable, "-m", "pytest", *part, *options]
+    slowest = ("--durations=25", "--durations-min=10")
+    command = [sys.executable, "-m", "pytest", *part, *slowest, *options]
     with tempfile.TemporaryFile("w+") as kept:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert process.stdout is not None
@@ -69,15 +75,15 @@ def counted(output: str) -> dict[str, int]:
 
 
 def main() -> int:
-    """Both parts; the exit code of the worse."""
+    """All parts; the exit code of the worst."""
     options = sys.argv[1:]
-    with ThreadPoolExecutor(2) as pool:
-        both = [
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        under_way = [
             pool.submit(run_surely, part, options, shown=place == 0)
             for place, part in enumerate(PARTS)
         ]
-        results = [one.result() for one in both]
-    sys.stdout.write(results[1][1])
+        results = [one.result() for one in under_way]
+    sys.stdout.write("".join(output for _, output in results[1:]))
     total = dict.fromkeys(COUNTED, 0)
     for _, output in results:
         for word, number in counted(output).items():

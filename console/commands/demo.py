@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from console.commands.demo_clips import make_clips
-from console.commands.scan import run_scan
+from console.commands.scanning.scan import run_scan
 from unmask.settings import Settings
 
 

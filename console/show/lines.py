@@ -2,9 +2,12 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from unmask.errors import ConfigError
 from unmask.messages import Coverage, JobState, Reason
 from unmask.policy import Policy
 from unmask.verdict import Verdict, VerdictLabel
@@ -56,3 +59,16 @@ def record(
 def line(values: dict[str, Any]) -> str:
     """Compact JSON with a line break, characters as they are."""
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+@contextmanager
+def opened_lines(path: Path, *, add: bool) -> Iterator[TextIO]:
+    """The file that lines are written to; `add`: after those that are there. Raises ConfigError."""
+    try:
+        file = path.open("a" if add else "w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"--json {path}: {error.strerror}.", fix="Name a file you may write to."
+        ) from error
+    with file:
+        yield file

@@ -1,4 +1,4 @@
-"""A thread that says, while a role's process lives, that somebody fills the role."""
+"""A thread that says, while a role's process lives, that somebody fills the role; and keeps it small."""
 
 import threading
 from types import TracebackType
@@ -8,6 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from unmask import queues
+from unmask.system.memory import GivesBack
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,9 @@ class RoleBeat:
         self._redis.close()
 
     def _run(self) -> None:
+        give_back = GivesBack()
         while True:
+            give_back()
             try:
                 self._redis.set(self._key, "1", px=queues.SERVING_MS)
             except RedisError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from console.commands.inputs import Inputs, done_before
+from console.commands.scanning.inputs import Inputs, done_before
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 

@@ -1,8 +1,8 @@
 """`unmask scan`: judge files on this machine, and say so on a terminal, as JSON and as reports."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
-from console.commands.inputs import Inputs, done_before
+from console.commands.scanning.inputs import Inputs, done_before
 from console.show import explain, wording
-from console.show.lines import line, record, shown_path
+from console.show.lines import line, opened_lines, record, shown_path
 from console.show.report_folder import ReportFolder
 from ingest.decoding.sampling import parse_policy
 from unmask.errors import ConfigError
@@ -117,21 +117,10 @@ def run_scan(
     return int(unjudged)
 
 
-@contextmanager
-def _lines(path: Path | None, *, add: bool) -> Iterator[TextIO | None]:
+def _lines(path: Path | None, *, add: bool) -> AbstractContextManager[TextIO | None]:
     if path is None:
-        yield None
-    elif str(path) == "-":
-        yield sys.stdout
-    else:
-        try:
-            file = path.open("a" if add else "w", encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(
-                f"--json {path}: {error.strerror}.", fix="Name a file you may write to."
-            ) from error
-        with file:
-            yield file
+        return nullcontext()
+    return nullcontext(sys.stdout) if str(path) == "-" else opened_lines(path, add=add)
 
 
 def _bars() -> Progress:
