@@ -12,12 +12,14 @@ from redis import Redis
 
 from unmask import queues
 
-#: KEYS: scores, failures, owed by all, owed by the job. ARGV: slug, then crop keys.
-#: A crop that is answered already, by a score or a failure, is not answered again.
+#: KEYS: scores, failures, owed by all, owed by the job, published. ARGV: slug, then crop keys.
+#: A crop that is answered already, by a score or a failure, is not answered again; nor is one that was
+#: withdrawn or let go while a scorer had it in hand: it was counted then.
 _ANSWER = """
 local new = 0
 for i = 2, #ARGV do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 and redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0 then
+  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 and redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0
+    and redis.call('HEXISTS', KEYS[5], ARGV[i]) == 1 then
     new = new + 1
   end
 end
@@ -60,12 +62,14 @@ def most_owed(redis: "Redis", slugs: Iterable[str]) -> int:
 
 
 def answer(client: Any, job: tuple[str, int], slug: str, crops: Iterable[str]) -> None:
-    """Count these crops as answered; call it before their answers are written, in one transaction."""
+    """Count these crops as answered; call it before their answers are written, or they are withdrawn,
+    in one transaction."""
     keys = (
         queues.scores(*job, slug),
         queues.failures(*job, slug),
         queues.OWED,
         queues.owed(*job),
+        queues.published(*job),
     )
     client.eval(_ANSWER, len(keys), *keys, slug, *crops)
 

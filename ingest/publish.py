@@ -198,11 +198,11 @@ class RedisPublisher:
             return
         current = {entry for key, entry in held.items() if key not in stale}
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(queues.published(*job), *stale)
             for ref in closed.plugins:
                 answer(pipe, job, ref.slug, stale)
                 for part in (queues.scores, queues.failures, queues.maps):
                     pipe.hdel(part(*job, ref.slug), *stale)
+            pipe.hdel(queues.published(*job), *stale)
             gone = {held[key] for key in stale} - current
             if gone:
                 pipe.xdel(queues.CROPS, *gone)

@@ -1,5 +1,7 @@
 """Crops out to the scoring workers, scores back: one stream's side of the broker."""
 
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +20,9 @@ from workers.verdicts.gather import particulars
 from workers.verdicts.make import delete_job_keys
 from workers.verdicts.plugin_verdict import PluginScores
 
+#: A scorer that had a crop in hand when it was let go writes its score and map within so many seconds.
+_IN_HAND_S = 300.0
+
 
 class ScoreLink:
     """Publishes a stream's crops under its id, as a job's are, and reads the answers."""
@@ -33,6 +38,8 @@ class ScoreLink:
             ref.slug: replace(particulars(ref, catalogue, settings), asked=True)
             for ref in submission.plugins
         }
+        self._gone: deque[tuple[float, list[str]]] = deque()
+        """When crops were let go, and which: of those that scorers had in hand."""
 
     def publish(self, crops: Sequence[tuple[CropMeta, FaceCrop]]) -> None:
         """One frame's crops. Waits while scoring lags: the frames behind are then dropped."""
@@ -85,6 +92,11 @@ class ScoreLink:
         gone = list(keys)
         if not gone:
             return
+        now = time.monotonic()
+        while self._gone and self._gone[0][0] < now - _IN_HAND_S:
+            self._gone.popleft()
+        answered_late = [key for _, earlier in self._gone for key in earlier]
+        self._gone.append((now, gone))
         self._publisher.let_go(gone)
         job = (self._submission.job_id, self._submission.generation)
         held: Any = self._redis.hmget(queues.published(*job), gone)
@@ -92,11 +104,11 @@ class ScoreLink:
         references = self._references(entries)
         crop_store.remove(references)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(queues.published(*job), *gone)
             for slug in self._plugins:
                 answer(pipe, job, slug, gone)  # what nobody will score any more is owed no more
                 for part in (queues.scores, queues.failures, queues.maps):
-                    pipe.hdel(part(*self._names(slug)), *gone)
+                    pipe.hdel(part(*self._names(slug)), *gone, *answered_late)
+            pipe.hdel(queues.published(*job), *gone)
             if entries:
                 pipe.xdel(queues.CROPS, *entries)
                 pipe.srem(queues.entries(*job), *entries)

@@ -119,7 +119,7 @@ def _note(row: JobRow, verdict: Verdict) -> None:
 def delete_job_keys(
     redis: "Redis", job_id: str, generation: int, plugins: tuple[PluginRef, ...] = ()
 ) -> None:
-    """Delete the job's crops at once; let the rest of its keys expire within the hour."""
+    """Delete every picture of the job at once; let the rest of its keys expire within the hour."""
     entries = queues.entries(job_id, generation)
     members: Any = redis.smembers(entries)
     ids = sorted(members)
@@ -141,8 +141,8 @@ def delete_job_keys(
             queues.progress,
             queues.closed,
             queues.settled,
-            queues.frames,
         ):
             pipe.expire(whole(job_id, generation), _AFTERGLOW_S)
+        pipe.unlink(queues.frames(job_id, generation))
         pipe.hdel(queues.ACTIVE, f"{job_id}:{generation}")
         pipe.execute()
