@@ -33,6 +33,8 @@ from unmask import queues
 
 _LOOK_S = 5.0
 _ENVELOPE_MIN = 5.0
+#: So many videos under way, at most.
+_AT_ONCE = 6
 _ROLES = ("ingest", "score", "verdict", "stream", "redis-server")
 #: What is there for good: the stream of crops, who is served, and RQ's lists, which it tidies itself.
 _FOR_GOOD = (
@@ -92,29 +94,30 @@ class Soak:
         self.seen: dict[str, list[tuple[float, float, int]]] = defaultdict(list)
         """Role -> minute, megabytes, descriptors."""
         self.jobs: list[str] = []
-        self.ended: Counter[str] = Counter()
+        self.states: dict[str, str] = {}
 
     def run(self, minutes: float, every_s: float, videos: int) -> None:
         """Send at a steady rate, sample all the time, and wait for the last verdict."""
         began = time.monotonic()
         looked = 0.0
+        waiting: list[str] = []
         while (now := time.monotonic() - began) < 60 * minutes:
-            if len(self.jobs) < min(videos, now / every_s):
+            # A machine that is busy with other things gets fewer, not a queue that grows.
+            if len(self.jobs) < min(videos, now / every_s) and len(waiting) < _AT_ONCE:
                 clip = self.clips[len(self.jobs) % len(self.clips)]
                 self.jobs.append(self.client.submit(clip)["id"])
+                waiting.append(self.jobs[-1])
             if now - looked >= _LOOK_S:
                 looked = now
                 self._look(now / 60)
+                waiting = self._unended(waiting)
             time.sleep(0.1)
-        states = dict.fromkeys(self.jobs, "queued")
+        until(lambda: not self._unended(waiting), 600)
 
-        def all_ended() -> bool:
-            for job in [job for job, state in states.items() if state in ("queued", "running")]:
-                states[job] = self.client.job(job)["job_status"]
-            return not {"queued", "running"} & set(states.values())
-
-        until(all_ended, 600)
-        self.ended = Counter(states.values())
+    def _unended(self, jobs: list[str]) -> list[str]:
+        """Those still under way."""
+        self.states |= {job: self.client.job(job)["job_status"] for job in jobs}
+        return [job for job in jobs if self.states[job] in ("queued", "running")]
 
     def _look(self, minute: float) -> None:
         for role, process in self._processes().items():
@@ -149,12 +152,13 @@ class Soak:
 
     def told(self) -> bool:
         """Print the table; whether all was flat."""
-        print(f"{len(self.jobs)} videos: {dict(self.ended)}; load average {os.getloadavg()[0]:.1f}")
+        ended = Counter(self.states.values())
+        print(f"{len(self.jobs)} videos: {dict(ended)}; load average {os.getloadavg()[0]:.1f}")
         print(
             "| process | MB at a third | at the end | least squares, MB/h | envelope, MB/h | fds |"
         )
         print("|---|---|---|---|---|---|")
-        held = set(self.ended) == {"succeeded"}
+        held = set(ended) == {"succeeded"}
         for role, rows in self.seen.items():
             minutes, megabytes, handles = (np.array(part) for part in zip(*rows, strict=True))
             late = minutes >= minutes[-1] / 3

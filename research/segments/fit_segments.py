@@ -8,9 +8,10 @@ SCORES.jsonl is what `research.judging.frame_scores` wrote for these very bundle
 1. The calibration of the plugins together, on the clips as ingest cut them, by tracks and long windows.
 2. `per_windows`: by how much the worst window of a minute, and of five, of one real person lies above
    that person's clip, in logits per ln(windows); of the half who score highest. `short`: how much more
-   the worst short window does, the most over 10 s, a minute and five. `per_tracks`: by how much the
-   highest tenth of real people lie above where it begins, on average, which is what an exponential
-   tail adds per ln(people); thresholds stand there. `most`: what an hour with a panel of people needs.
+   the worst short window does, the most over 10 s, a minute and five. `free`, `per_tracks`:
+   by how much the highest tenth of footage with another person every eight seconds lies above that of
+   the clips, per ln(people / free), through ten seconds of it and a minute. `most`: what an hour with
+   a panel of people needs.
 3. Thresholds of the policy: p_fake of real clips, at 5 % and 1 % false alarms.
 
 Then the table: spliced videos (splice_scores.py) of 10 s to an hour, real ones and the same with a
@@ -56,8 +57,10 @@ _SHOT_MS = 8000
 VERSION = "3"
 #: The correction grows no further than for so many people with so many windows each: an hour of a panel.
 _MOST_PEOPLE, _MOST_WINDOWS = 12, 120
-#: Where the tail of real people begins that a threshold stands in.
+#: Where the tail of real footage begins that a threshold stands in.
 _TAIL = 0.9
+#: Footage of many people that what is asked of them is fitted to: seconds, and how many of it.
+_CROWDS_S, _CROWDS = (10, 60), 100
 #: Lengths of footage of one real person, for how the worst of it grows.
 _GROWTH_S = (10, 60, 300)
 _PARTS = 4
@@ -180,19 +183,46 @@ def _length(
         ),
     )
     above = max(g.short - per_windows * math.log(g.windows) for g in grown.values())
-    # The tail of an exponential: its mean excess over any point of it. Lower down real people lie wider
-    # apart: two of them were asked for .4 logits there, twice what keeps their false alarms where one's are.
-    logits = np.array([x for x, _ in alone])
-    begins = float(np.quantile(logits, _TAIL))
-    per_tracks = float(np.mean(logits[logits > begins] - begins))
-    hour = per_tracks * math.log(_MOST_PEOPLE) + per_windows * math.log(_MOST_WINDOWS)
+    short = ShortFit(slope=1.0, intercept=-round(max(0.0, above), 3))
+    bare = LengthFit(per_tracks=0.0, per_windows=round(per_windows, 3), most=99.0)
+    judging = own.model_copy(update={"length": bare, "short": short})
+    per_tracks, free = _people(court, reals, judging, rng)
+    hour = per_tracks * math.log(_MOST_PEOPLE / free) + per_windows * math.log(_MOST_WINDOWS)
     length = LengthFit(
         per_tracks=round(per_tracks, 3),
         per_windows=round(per_windows, 3),
         most=round(hour, 3),
+        free=round(free, 2),
         fitted_on=name,
     )
-    return length, ShortFit(slope=1.0, intercept=-round(max(0.0, above), 3))
+    return length, short
+
+
+def _people(
+    court: Court, reals: Sequence[ScoredClip], judging: Combination, rng: random.Random
+) -> tuple[float, float]:
+    """`per_tracks` and `free`: what keeps false alarms among few and many people where a clip's are.
+
+    Read off the highest tenth, where thresholds stand, of footage with another person every eight
+    seconds against the clips by themselves. It grows faster than the logarithm of the people: two ask
+    for less than a third of what eight do.
+    """
+
+    def tenth(found: Sequence[Verdict]) -> float:
+        return float(np.quantile([logit(v.p_fake) for v in found if v.p_fake is not None], _TAIL))
+
+    alone = tenth([court.judge(whole(clip), judging, DEFAULT) for clip in reals])
+    people, above = [], []
+    for seconds in _CROWDS_S:
+        among = [
+            court.judge(footage(reals, seconds, "many", rng), judging, DEFAULT)
+            for _ in range(_CROWDS)
+        ]
+        people.append(float(np.mean([v.correction.people for v in among if v.correction])))
+        above.append(tenth(among) - alone)
+    rate = max(0.0, (above[1] - above[0]) / math.log(people[1] / people[0]))
+    free = people[0] * math.exp(-above[0] / rate) if rate else 1.0
+    return rate, min(max(1.0, free), people[0])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,10 @@ over outages, live streams, is what Redis and the roles are for.
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -60,8 +62,8 @@ def judge_on_ray(
     """One outcome an input, in the order in which they are ready; nothing is held back.
 
     `workers`: actors, a processor each. `address`: of a Ray cluster ("auto": the one that this machine
-    is part of); None starts one here. Paths must lead to the same files on every machine. An actor
-    that dies is started again and its video tried anew, three times. Raises ConfigError without Ray.
+    is part of); None starts one here. Paths must lead to the same files on every machine. Where an
+    actor dies, another takes its place and the video is tried anew, three times in all. Raises ConfigError without Ray.
     """
     ray = _ray()
     began = not ray.is_initialized()
@@ -74,18 +76,20 @@ def judge_on_ray(
             **(here if address is None else {}),
         )
     try:
-        made = ray.remote(num_cpus=1, max_restarts=-1)(Judge)
-        actors = [made.remote(settings, allow_untrained=allow_untrained) for _ in range(workers)]
-        yield from _shared_out(ray, actors, inputs)
+        kind = ray.remote(num_cpus=1)(Judge)
+        make = partial(kind.remote, settings, allow_untrained=allow_untrained)
+        yield from _shared_out(ray, make, workers, inputs)
     finally:
         if began:
             ray.shutdown()
 
 
-def _shared_out(ray: Any, actors: list[Any], inputs: Iterable[Input]) -> Iterator[ScanResult]:
+def _shared_out(
+    ray: Any, make: Callable[[], Any], workers: int, inputs: Iterable[Input]
+) -> Iterator[ScanResult]:
     coming = iter(inputs)
     again: deque[tuple[Input, int]] = deque()
-    free = deque(actors)
+    free = deque(make() for _ in range(workers))
     under_way: dict[Any, _UnderWay] = {}
     while True:
         while free and (turn := again.popleft() if again else _next(coming)) is not None:
@@ -95,15 +99,21 @@ def _shared_out(ray: Any, actors: list[Any], inputs: Iterable[Input]) -> Iterato
             return
         [done], _ = ray.wait(list(under_way), num_returns=1)
         one = under_way.pop(done)
-        free.append(one.actor)
         try:
-            yield ray.get(done)
+            result = ray.get(done)
         except ray.exceptions.RayActorError as error:
             log.warning("rescan.actor_died", video=str(one.given.shown), tries=one.tries + 1)
             if one.tries + 1 < _TRIES:
                 again.append((one.given, one.tries + 1))
             else:
                 yield _died(one.given, error)
+            # Another in its place: Ray's own restart refuses work for as long as it takes.
+            with suppress(ray.exceptions.RayError):
+                ray.kill(one.actor)
+            free.append(make())
+        else:
+            free.append(one.actor)
+            yield result
 
 
 def _next(coming: Iterator[Input]) -> tuple[Input, int] | None:

@@ -5,9 +5,10 @@ off exponentially, so the worst of n independent windows lies higher than one by
 Windows of either length count alike.
 Stretches of one person are far from independent: their number counts less than the number of people.
 
-    shift = per_tracks * ln(people) + per_windows * ln(stretches / people), at most `most`
+    shift = per_tracks * ln(people / free) + per_windows * ln(stretches / people), at most `most`
 
-where stretches are all windows, or for a whole track all tracks.
+where stretches are all windows, or for a whole track all tracks; the first part is
+nothing for so few.
 
 The limit keeps a crowd or a long video from being a place where nothing can be found.
 """
@@ -20,7 +21,7 @@ from unmask.frozen import Frozen
 from unmask.verdict import LengthCorrection
 from workers.verdicts.arithmetic.probability import logit, sigmoid
 
-NAME, VERSION = "worst-of-n", "2"
+NAME, VERSION = "worst-of-n", "3"
 
 
 class LengthFit(Frozen):
@@ -30,6 +31,8 @@ class LengthFit(Frozen):
     per_windows: float = Field(ge=0.0)
     most: float = Field(ge=0.0)
     """Logits."""
+    free: float = Field(default=1.0, ge=1.0)
+    """For so many people nothing is taken off."""
     fitted_on: str = ""
 
 
@@ -48,7 +51,8 @@ def correction_of(people: int, tracks: int, windows: int, fit: LengthFit) -> Len
     windows = max(tracks, windows)
 
     def shift(stretches: int) -> float:
-        of_all = fit.per_tracks * math.log(people) + fit.per_windows * math.log(stretches / people)
+        of_people = fit.per_tracks * math.log(max(1.0, people / fit.free))
+        of_all = of_people + fit.per_windows * math.log(stretches / people)
         return round(min(of_all, fit.most), 5)
 
     return LengthCorrection(
