@@ -9,9 +9,9 @@ SCORES.jsonl is what `research.judging.frame_scores` wrote for these very bundle
 2. `per_windows`: by how much the worst window of a minute, and of five, of one real person lies above
    that person's clip, in logits per ln(windows); of the half who score highest. `short`: how much more
    the worst short window does, the most over 10 s, a minute and five. `free`, `per_tracks`:
-   by how much the highest tenth of footage with another person every eight seconds lies above that of
-   the clips, per ln(people / free), through ten seconds of it and a minute. `most`: what an hour with
-   a panel of people needs.
+   what keeps as small a share of footage with another person every eight seconds over the policy's
+   threshold as of the clips, in logits per ln(people / free), through ten seconds of it and a minute.
+   `most`: what an hour with a panel of people needs.
 3. Thresholds of the policy: p_fake of real clips, at 5 % and 1 % false alarms.
 
 Then the table: spliced videos (splice_scores.py) of 10 s to an hour, real ones and the same with a
@@ -57,10 +57,8 @@ _SHOT_MS = 8000
 VERSION = "3"
 #: The correction grows no further than for so many people with so many windows each: an hour of a panel.
 _MOST_PEOPLE, _MOST_WINDOWS = 12, 120
-#: Where the tail of real footage begins that a threshold stands in.
-_TAIL = 0.9
 #: Footage of many people that what is asked of them is fitted to: seconds, and how many of it.
-_CROWDS_S, _CROWDS = (10, 60), 100
+_CROWDS_S, _CROWDS = (10, 60), 300
 #: Lengths of footage of one real person, for how the worst of it grows.
 _GROWTH_S = (10, 60, 300)
 _PARTS = 4
@@ -203,15 +201,16 @@ def _people(
 ) -> tuple[float, float]:
     """`per_tracks` and `free`: what keeps false alarms among few and many people where a clip's are.
 
-    Read off the highest tenth, where thresholds stand, of footage with another person every eight
-    seconds against the clips by themselves. It grows faster than the logarithm of the people: two ask
-    for less than a third of what eight do.
+    Of footage with another person every eight seconds, as large a share as of the clips by themselves
+    may reach the policy's threshold. What that takes grows faster than the logarithm of the people.
     """
 
-    def tenth(found: Sequence[Verdict]) -> float:
-        return float(np.quantile([logit(v.p_fake) for v in found if v.p_fake is not None], _TAIL))
+    def logits(found: Iterable[Verdict]) -> list[float]:
+        return [logit(v.p_fake) for v in found if v.p_fake is not None]
 
-    alone = tenth([court.judge(whole(clip), judging, DEFAULT) for clip in reals])
+    threshold = logit(DEFAULT.suspicious_at)
+    alone = logits(court.judge(whole(clip), judging, DEFAULT) for clip in reals)
+    alarms = float(np.mean([x >= threshold for x in alone]))
     people, above = [], []
     for seconds in _CROWDS_S:
         among = [
@@ -219,7 +218,7 @@ def _people(
             for _ in range(_CROWDS)
         ]
         people.append(float(np.mean([v.correction.people for v in among if v.correction])))
-        above.append(tenth(among) - alone)
+        above.append(max(0.0, float(np.quantile(logits(among), 1 - alarms)) - threshold))
     rate = max(0.0, (above[1] - above[0]) / math.log(people[1] / people[0]))
     free = people[0] * math.exp(-above[0] / rate) if rate else 1.0
     return rate, min(max(1.0, free), people[0])

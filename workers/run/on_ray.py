@@ -73,6 +73,7 @@ def judge_on_ray(
             address=address,
             include_dashboard=False if address is None else None,
             log_to_driver=False,
+            logging_level="WARNING",
             **(here if address is None else {}),
         )
     try:

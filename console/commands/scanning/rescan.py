@@ -76,7 +76,10 @@ class Changes:
             self.changed.append((name, before, now))
 
     def show(self, console: Console) -> None:
-        """A row a pair of labels, then the first inputs that changed."""
+        """A row per pair of labels, then the first inputs that changed."""
+        if not self.counts:
+            console.print("None of these was judged in the earlier run, by their names.")
+            return
         table = Table("before", "now", "videos", title="What the verdicts say, before and now")
         for (before, now), count in sorted(self.counts.items()):
             table.add_row(before, now, str(count), style="" if before == now else "bold")
