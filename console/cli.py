@@ -58,6 +58,15 @@ Sample = Annotated[
     str | None,
     typer.Option("--sample", help="uniform:N frames per video, fps:F, keyframes, or all."),
 ]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Judge every video below a folder.")
+]
+SkipDone = Annotated[
+    bool,
+    typer.Option(
+        "--skip-done", help="Go on with an earlier run: leave out what its --json has judged."
+    ),
+]
 AllowUntrained = Annotated[
     bool,
     typer.Option(
@@ -121,16 +130,9 @@ def scan(
         ),
     ],
     *,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Judge every video below a folder.")
-    ] = False,
+    recursive: Recursive = False,
     jobs: Annotated[int, typer.Option("--jobs", help="Inputs decoded side by side.", min=1)] = 2,
-    skip_done: Annotated[
-        bool,
-        typer.Option(
-            "--skip-done", help="Go on with an earlier run: leave out what its --json has judged."
-        ),
-    ] = False,
+    skip_done: SkipDone = False,
     plugins: PluginList = None,
     policy: PolicySpec = None,
     sample: Sample = None,
@@ -382,9 +384,7 @@ def rescan(
         bool, typer.Option("--stored", help="Judge the media of this service's judged jobs.")
     ] = False,
     tenant: Annotated[str, typer.Option("--tenant", help="Of which jobs, with --stored.")] = "",
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Judge every video below a folder.")
-    ] = False,
+    recursive: Recursive = False,
     workers: Annotated[
         int, typer.Option("--workers", help="Ray actors, a processor each.", min=1)
     ] = 2,
@@ -394,12 +394,7 @@ def rescan(
             "--ray", help="Address of a Ray cluster, or `auto`. Default: one on this machine."
         ),
     ] = None,
-    skip_done: Annotated[
-        bool,
-        typer.Option(
-            "--skip-done", help="Go on with an earlier run: leave out what its --json has judged."
-        ),
-    ] = False,
+    skip_done: SkipDone = False,
     plugins: PluginList = None,
     policy: PolicySpec = None,
     sample: Sample = None,
