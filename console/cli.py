@@ -370,7 +370,7 @@ def submit(
 def rescan(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="As of scan, but for standard input."),
+        typer.Argument(metavar="INPUT", help="As of scan, but for standard input."),
     ] = None,
     *,
     json: Annotated[
