@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import psutil
@@ -71,12 +71,15 @@ class Crew:
                 process.kill()
                 process.wait()
 
-    def wait_for(self, what: Callable[[], object], seconds: float = 240.0) -> None:
-        """Wait until `what` is true; fails early, with the log, where a process has ended."""
+    def wait_for(
+        self, what: Callable[[], object], seconds: float = 240.0, *, may_end: Collection[str] = ()
+    ) -> None:
+        """Wait until `what` is true; fails early, with the log, where a process has ended that may not."""
         deadline = time.monotonic() + seconds
         while not what():
             for role, process in self.processes.items():
-                assert process.poll() is None, f"{role} ended:\n{self.log(role)}"
+                ended = role not in may_end and process.poll() is not None
+                assert not ended, f"{role} ended:\n{self.log(role)}"
             assert time.monotonic() < deadline, "\n".join(self.log(r) for r in self.processes)
             time.sleep(0.01)
 
