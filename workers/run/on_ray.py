@@ -63,7 +63,8 @@ def judge_on_ray(
 
     `workers`: actors, a processor each. `address`: of a Ray cluster ("auto": the one that this machine
     is part of); None starts one here. Paths must lead to the same files on every machine. Where an
-    actor dies, another takes its place and the video is tried anew, three times in all. Raises ConfigError without Ray.
+    actor dies, another takes its place and the video is tried anew, three times in all. Raises
+    ConfigError without Ray.
     """
     ray = _ray()
     began = not ray.is_initialized()
@@ -88,12 +89,12 @@ def judge_on_ray(
 def _shared_out(
     ray: Any, make: Callable[[], Any], workers: int, inputs: Iterable[Input]
 ) -> Iterator[ScanResult]:
-    coming = iter(inputs)
+    coming = ((given, 0) for given in inputs)
     again: deque[tuple[Input, int]] = deque()
     free = deque(make() for _ in range(workers))
     under_way: dict[Any, _UnderWay] = {}
     while True:
-        while free and (turn := again.popleft() if again else _next(coming)) is not None:
+        while free and (turn := again.popleft() if again else next(coming, None)) is not None:
             actor, (given, tries) = free.popleft(), turn
             under_way[actor.judge.remote(given)] = _UnderWay(actor=actor, given=given, tries=tries)
         if not under_way:
@@ -115,11 +116,6 @@ def _shared_out(
         else:
             free.append(one.actor)
             yield result
-
-
-def _next(coming: Iterator[Input]) -> tuple[Input, int] | None:
-    found = next(coming, None)
-    return None if found is None else (found, 0)
 
 
 def _died(given: Input, error: Exception) -> ScanResult:
