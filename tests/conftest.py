@@ -16,6 +16,8 @@ from tests.postgres import NoPostgres, PrivatePostgres
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+#: Names a folder of engines that several runs of pytest share (tests/in_parts.py).
+ENGINES = "UNMASK_TESTS_ENGINES"
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -28,6 +30,12 @@ def ordinary_priority() -> Iterator[None]:
         for thread in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):
                 os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+
+
+@pytest.fixture(scope="session")
+def engine_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests that do not test the building of engines keep them: each is built once."""
+    return Path(os.environ.get(ENGINES) or tmp_path_factory.mktemp("engines"))
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,16 @@
 What engines, browsers and servers leave behind ends with their process. A part that the system kills
 (its tests did not fail: the process died of a signal) is run once more, and says so. The first part
 is shown as it goes, the others when they are through, each with its slowest tests; the last line
-counts all.
+counts all. Engines are built once for all parts.
 """
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 #: The longest first, two at a time: so both processors have work to the end.
 _NAMED = (
@@ -29,12 +31,19 @@ _SIDE_BY_SIDE = 2
 COUNTED = ("passed", "failed", "skipped", "error")
 
 
-def run(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int, str]:
+def run(
+    part: tuple[str, ...], options: list[str], engines: Path, *, shown: bool
+) -> tuple[int, str]:
     """Exit code and output of one part; `shown`: on the screen at once."""
     slowest = ("--durations=25", "--durations-min=10")
     command = [sys.executable, "-m", "pytest", *part, *slowest, *options]
     with tempfile.TemporaryFile("w+") as kept:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"UNMASK_TESTS_ENGINES": str(engines)},
+        )
         assert process.stdout is not None
         for chunk in iter(process.stdout.read1, b""):  # type: ignore[attr-defined]
             text = chunk.decode(errors="replace")
@@ -47,16 +56,21 @@ def run(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int,
         return code, kept.read()
 
 
-def run_surely(part: tuple[str, ...], options: list[str], *, shown: bool) -> tuple[int, str]:
-    """The same; once more where a signal ended it."""
-    code, output = run(part, options, shown=shown)
-    if code >= 0:
-        return code, output
-    note = f"\npytest was killed by signal {-code}: {' '.join(part)} once more\n"
-    if shown:
-        sys.stdout.write(note)
-    code, again = run(part, options, shown=shown)
-    return code, note + again
+def run_surely(
+    part: tuple[str, ...], options: list[str], engines: Path, *, shown: bool
+) -> tuple[int, str]:
+    """The same; once more where a signal ended it. What was not shown is shown at the end."""
+    code, output = run(part, options, engines, shown=shown)
+    if code < 0:
+        note = f"\npytest was killed by signal {-code}: {' '.join(part)} once more\n"
+        if shown:
+            sys.stdout.write(note)
+        code, again = run(part, options, engines, shown=shown)
+        output += note + again
+    if not shown:
+        sys.stdout.write(output)
+        sys.stdout.flush()
+    return code, output
 
 
 def counted(output: str) -> dict[str, int]:
@@ -76,14 +90,15 @@ def counted(output: str) -> dict[str, int]:
 
 def main() -> int:
     """All parts; the exit code of the worst."""
-    options = sys.argv[1:]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="engines-") as engines,
+        ThreadPoolExecutor(_SIDE_BY_SIDE) as pool,
+    ):
         under_way = [
-            pool.submit(run_surely, part, options, shown=place == 0)
+            pool.submit(run_surely, part, sys.argv[1:], Path(engines), shown=place == 0)
             for place, part in enumerate(PARTS)
         ]
         results = [one.result() for one in under_way]
-    sys.stdout.write("".join(output for _, output in results[1:]))
     total = dict.fromkeys(COUNTED, 0)
     for _, output in results:
         for word, number in counted(output).items():

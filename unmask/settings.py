@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     """SQLAlchemy URL. None: SQLite in data_dir."""
     data_dir: Path = Path.home() / ".local" / "share" / "unmask"
     """Uploads, evidence pictures, the SQLite file, the engine cache."""
+    engine_dir: Path | None = None
+    """Built engines. None: DATA_DIR/engines. Installations of one user may share it."""
     media_roots: tuple[Path, ...] = ()
     """Directories from which the API accepts a path instead of an upload."""
     upload_retention_hours: float = Field(default=168.0, ge=0, allow_inf_nan=True)
@@ -189,9 +191,9 @@ class Settings(BaseSettings):
         """The folder that the API writes uploads to, and nobody else."""
         return self.data_dir / "uploads"
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "engine_dir")
     @classmethod
-    def _named(cls, value: Path) -> Path:
+    def _named(cls, value: Path | None) -> Path | None:
         if value == Path():
             raise ValueError("name a folder; an empty text would be wherever it is started")
         return value

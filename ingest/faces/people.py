@@ -2,8 +2,8 @@
 
 A track ends where a face is lost or the picture is cut. Two tracks are one person where they are
 never on one frame and their looks are so alike that it is sure; else they stay two, for to call two
-people one is worse. A box that shows up once or twice where many looks show nothing is nobody: the
-finder imagined a face.
+people one is worse. A box that never stays for more than a look or two, where many looks show
+nothing, is nobody: the finder imagined a face.
 """
 
 from array import array
@@ -18,7 +18,7 @@ from ingest.faces.tracks import Look, unlikeness
 #: Mean looks of two tracks no further apart are one person's. Of 50 people, each in one clip, 95 % of
 #: the halves of one clip lie under .24, and the nearest two of different people at .30.
 _SURE = 0.26
-#: A track of no more sightings may be a phantom,
+#: A track never seen on more looks in a row may be a phantom,
 _FEW = 2
 #: where at least so many looks per sighting, within this time and shot, show no face there.
 _LOOKS_PER_SIGHTING = 5
@@ -102,7 +102,7 @@ class People:
         return mean
 
     def _phantom(self, seen: _Seen) -> bool:
-        if seen.count > _FEW:
+        if max(b - a for a, b in seen.runs) >= _FEW:
             return False
         first, last = seen.runs[0][0], seen.runs[-1][1]
         times, shots = self._times_ms, self._shots

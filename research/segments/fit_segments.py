@@ -113,16 +113,22 @@ def whole(clip: ScoredClip) -> list[Part]:
 
 
 def fit(
-    court: Court, clips: Sequence[ScoredClip], name: str, kept: Combination | None = None
+    court: Court,
+    clips: Sequence[ScoredClip],
+    name: str,
+    kept: Combination | None = None,
+    *,
+    crowds: int = _CROWDS,
 ) -> Fit:
     """All of it, on these clips; of `kept` the calibration and the operating points stay, and the default
-    policy does. Raises ConfigError where scores point the wrong way."""
+    policy does. `crowds`: videos of many people that what is asked of them is fitted to, of each length.
+    Raises ConfigError where scores point the wrong way."""
     if kept is None:
         own = _calibrated(court, clips, name)
     else:
         own = kept.model_copy(update={"length": _NONE, "short": _LONG_ALONE, "version": VERSION})
     reals = [clip for clip in clips if clip.file.label == 0]
-    length, short = _length(court, reals, own, name)
+    length, short = _length(court, reals, own, name, crowds)
     combination = own.model_copy(update={"length": length, "short": short})
     if kept is not None:
         return Fit(combination=combination, policy=DEFAULT)
@@ -162,7 +168,7 @@ def _calibrated(court: Court, clips: Sequence[ScoredClip], name: str) -> Combina
 
 
 def _length(
-    court: Court, reals: Sequence[ScoredClip], own: Combination, name: str
+    court: Court, reals: Sequence[ScoredClip], own: Combination, name: str, crowds: int
 ) -> tuple[LengthFit, ShortFit]:
     """How the worst grows with the number of windows, with their being short, and with people."""
     rng = random.Random(0)
@@ -184,7 +190,7 @@ def _length(
     short = ShortFit(slope=1.0, intercept=-round(max(0.0, above), 3))
     bare = LengthFit(per_tracks=0.0, per_windows=round(per_windows, 3), most=99.0)
     judging = own.model_copy(update={"length": bare, "short": short})
-    per_tracks, free = _people(court, reals, judging, rng)
+    per_tracks, free = _people(court, reals, judging, rng, crowds)
     hour = per_tracks * math.log(_MOST_PEOPLE / free) + per_windows * math.log(_MOST_WINDOWS)
     length = LengthFit(
         per_tracks=round(per_tracks, 3),
@@ -197,7 +203,7 @@ def _length(
 
 
 def _people(
-    court: Court, reals: Sequence[ScoredClip], judging: Combination, rng: random.Random
+    court: Court, reals: Sequence[ScoredClip], judging: Combination, rng: random.Random, crowds: int
 ) -> tuple[float, float]:
     """`per_tracks` and `free`: what keeps false alarms among few and many people where a clip's are.
 
@@ -215,7 +221,7 @@ def _people(
     for seconds in _CROWDS_S:
         among = [
             court.judge(footage(reals, seconds, "many", rng), judging, DEFAULT)
-            for _ in range(_CROWDS)
+            for _ in range(crowds)
         ]
         people.append(float(np.mean([v.correction.people for v in among if v.correction])))
         above.append(max(0.0, float(np.quantile(logits(among), 1 - alarms)) - threshold))
@@ -347,6 +353,7 @@ def table(
     lengths_s: Sequence[int] = LENGTHS_S,
     *,
     kept: Combination | None = None,
+    crowds: int = _CROWDS,
 ) -> Iterator[str]:
     """Lines of Markdown: false alarms and stretches found by length; nobody by a fit on them."""
     parts: list[list[ScoredClip]] = [[] for _ in range(_PARTS)]
@@ -354,7 +361,13 @@ def table(
         parts[_part(clip)].append(clip)
     # Fitted on all people but those judged.
     fits = [
-        fit(court, [c for other in parts if other is not part for c in other], name, kept)
+        fit(
+            court,
+            [c for other in parts if other is not part for c in other],
+            name,
+            kept,
+            crowds=crowds,
+        )
         for part in parts
     ]
     heads = " | ".join(f"{s} s found (alone)" for s in STRETCHES_S)

@@ -19,6 +19,8 @@ class Installation:
     """An environment in which `unmask` knows the quick test plugin, and owns its data."""
 
     folder: Path
+    engines: Path
+    """Of all installations: what is built for one serves the others."""
 
     def environment(self, **extra: str) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("UNMASK_")}
@@ -27,6 +29,7 @@ class Installation:
             | {
                 "PYTHONPATH": f"{self.folder / 'site'}:{ROOT}",
                 "UNMASK_DATA_DIR": str(self.folder / "data"),
+                "UNMASK_ENGINE_DIR": str(self.engines),
                 "UNMASK_PLUGINS": '["brightness"]',
                 "UNMASK_FACE_DETECTOR": "haar",
                 "UNMASK_SAMPLE": "uniform:8",
@@ -55,12 +58,14 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def make_installation(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Installation]:
+def make_installation(
+    tmp_path_factory: pytest.TempPathFactory, engine_dir: Path
+) -> Callable[[str], Installation]:
     """A fresh installation under a name."""
 
     def make(name: str) -> Installation:
         folder = tmp_path_factory.mktemp(name)
         install_brightness(folder / "site")
-        return Installation(folder)
+        return Installation(folder, engine_dir)
 
     return make

@@ -13,9 +13,9 @@ from unmask.testing.networks import measured_size
 from unmask.testing.sample_crops import sample_crops
 
 #: How far one crop's result may depend on the company it is scored in: float rounding, by other
-#: kernels at another batch size. A map's cell is an eighth of a grey level at the second figure.
+#: kernels at another batch size. A map's cell: half a step of the 8-bit picture that is made of it.
 _BATCH_TOLERANCE = 1e-4
-_MAP_TOLERANCE = 5e-4
+_MAP_TOLERANCE = 0.5 / 255
 _SIZE_TOLERANCE = 0.02
 
 

@@ -1,4 +1,4 @@
-"""The private folder of built engines: data_dir/engines/PLUGIN/KEY/.
+"""The private folder of built engines: data_dir/engines/PLUGIN/KEY/, or engine_dir/PLUGIN/KEY/.
 
 A built engine is a program: whoever can write the file decides what the worker computes, and for
 TensorRT what it executes. So the folder belongs to one user (0700, checked on every use), every
@@ -54,8 +54,8 @@ class EngineCache:
 
     @classmethod
     def of(cls, settings: Settings) -> "EngineCache":
-        """The cache under `settings.data_dir`."""
-        return cls(settings.data_dir / "engines")
+        """The cache in `settings.engine_dir`, or else under `settings.data_dir`."""
+        return cls(settings.engine_dir or settings.data_dir / "engines")
 
     def folder(self, key: EngineKey) -> Path:
         """Where the engine of `key` is, or would be."""
@@ -186,7 +186,7 @@ def _require_private(path: Path, *, is_file: bool = False) -> None:
         raise CacheRefused(
             path.name,
             f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}.",
-            fix="Give every user their own UNMASK_DATA_DIR.",
+            fix="Give every user their own UNMASK_DATA_DIR, or UNMASK_ENGINE_DIR.",
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise CacheRefused(

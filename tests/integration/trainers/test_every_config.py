@@ -7,7 +7,9 @@ architecture allows, from pretrained files with the right names and shapes and r
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -35,6 +37,7 @@ CONFIGS = Path(trainers.__file__).parent / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 SMALL = {"sola": 64, "lrl": 150, "llsm": 96, "focus": 64, "efficientnet_fpn": 64}
 """Input side: LRL's last map must divide into five patches."""
+_ROOMY_BYTES = 8 << 30
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +103,20 @@ def checkpoint(run: Path, name: str) -> dict[str, torch.Tensor]:
         return {k: file.get_tensor(k) for k in file.keys() if k.endswith(name)}  # noqa: SIM118
 
 
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where there is room: a run of LRL weighs two gigabytes, and syncs them to the disk."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOMY_BYTES
+    with TemporaryDirectory(dir=memory if roomy else tmp_path) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_takes_a_step_validates_saves_and_goes_on(
-    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, data: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UNMASK_DATA", str(data))
     monkeypatch.setenv(FOLDER_VARIABLE, str(data / "imagenet"))
@@ -116,22 +128,26 @@ def test_a_config_takes_a_step_validates_saves_and_goes_on(
     for trunk in trunk_names(detector, architecture) if config.pretrained else ():
         trunk_file(data, trunk)
     stand_in(data, config)
-    command = ["--config", str(CONFIGS / f"{name}.toml"), "--out", str(tmp_path), "--threads", "1"]
+    command = [
+        "--config",
+        str(CONFIGS / f"{name}.toml"),
+        "--out",
+        str(run_folder),
+        "--threads",
+        "1",
+    ]
     command += ["--val-frames", "1", "--log-every", "1", *smallest(config)]
-    try:
-        train([*command, "--max-steps", "1"])
-        first = checkpoint(tmp_path, ".weight")
-        train([*command, "--max-steps", "2"])
-        second = checkpoint(tmp_path, ".weight")
-        lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-        assert [line["step"] for line in lines] == [1, 2]
-        assert any(not torch.equal(first[key], second[key]) for key in first)
-        if config.data.val:
-            checked = (tmp_path / "validation.jsonl").read_text().splitlines()
-            assert [json.loads(line)["step"] for line in checked] == [1, 2]
-        assert read_card(tmp_path / "last", config.plugin).training["step"] == 2
-        described = json.loads((tmp_path / "run.json").read_text())
-        assert ("imagenet" in described["start"]) == config.pretrained
-        assert described["device"] == "seconddev:0"
-    finally:
-        shutil.rmtree(tmp_path)  # a run of LRL weighs two gigabytes
+    train([*command, "--max-steps", "1"])
+    first = checkpoint(run_folder, ".weight")
+    train([*command, "--max-steps", "2"])
+    second = checkpoint(run_folder, ".weight")
+    lines = [json.loads(line) for line in (run_folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+    if config.data.val:
+        checked = (run_folder / "validation.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in checked] == [1, 2]
+    assert read_card(run_folder / "last", config.plugin).training["step"] == 2
+    described = json.loads((run_folder / "run.json").read_text())
+    assert ("imagenet" in described["start"]) == config.pretrained
+    assert described["device"] == "seconddev:0"

@@ -114,7 +114,7 @@ def test_a_stretch_lies_where_it_is_said_to() -> None:
 def fitted() -> tuple[Fit, list[ScoredClip]]:
     rng = random.Random(3)
     clips = people(24, 0, rng) + people(16, 1, rng)
-    return fit(COURT, clips, "test"), clips
+    return fit(COURT, clips, "test", crowds=30), clips
 
 
 def test_the_fit_is_of_these_plugins_and_asks_more_of_longer_videos(
@@ -123,8 +123,8 @@ def test_the_fit_is_of_these_plugins_and_asks_more_of_longer_videos(
     found, clips = fitted
     assert set(found.combination.members) == {REF.slug, OTHER.slug}
     length = found.combination.length
-    assert length is not None and length.per_windows > 0 and length.per_tracks > 0
-    assert length.most > length.per_tracks
+    assert length is not None and length.per_windows > 0
+    assert length.most > length.per_tracks >= 0
     assert found.policy.suspicious_at <= found.policy.fake_at
     reals = [c for c in clips if c.file.label == 0]
     alarms = [
@@ -139,16 +139,16 @@ def test_a_long_video_is_hardly_likelier_to_be_accused_and_a_stretch_is_found_in
     fitted: tuple[Fit, list[ScoredClip]],
 ) -> None:
     found, clips = fitted
-    short = row(COURT, found, clips, seconds=10, people="one", rounds=20)
-    long = row(COURT, found, clips, seconds=300, people="one", rounds=20)
-    assert sum(long.alarms) <= sum(short.alarms) + 3
+    short = row(COURT, found, clips, seconds=10, people="one", rounds=8)
+    long = row(COURT, found, clips, seconds=300, people="one", rounds=8)
+    assert sum(long.alarms) <= sum(short.alarms) + 1
     assert sum(long.found[8]) >= 0.9 * sum(long.alone[8]) > 0
 
 
 def test_the_table_has_a_row_per_length_and_kind_of_footage(
     fitted: tuple[Fit, list[ScoredClip]],
 ) -> None:
-    lines = list(table(COURT, fitted[1], "test", (4, 4), lengths_s=(10, 20)))
+    lines = list(table(COURT, fitted[1], "test", (4, 4), lengths_s=(10, 20), crowds=4))
     assert [line.split(" | ")[:3] for line in lines[2:]] == [
         [f"| {people}", f"{seconds} s", "4"] for people in FOOTAGE for seconds in (10, 20)
     ]

@@ -18,6 +18,7 @@ from workers.run.supervisor import environment
         ("UNMASK_MEDIA_ROOTS", "/tmp", "no JSON"),
         ("UNMASK_MEDIA_ROOTS", '[""]', "absolute"),
         ("UNMASK_DATA_DIR", "", "name a folder"),
+        ("UNMASK_ENGINE_DIR", "", "name a folder"),
         ("UNMASK_BATCH_SIZE", "0", "greater"),
         ("UNMASK_METRICS_PORT", "99999", "less"),
         ("UNMASK_TENANTS", '{"acme": {"jobs": 1}}', "not permitted"),

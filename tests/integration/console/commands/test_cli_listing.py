@@ -1,8 +1,7 @@
-"""`unmask plugins`, `unmask doctor`, `--help`: at once, and without torch."""
+"""`unmask plugins`, `unmask doctor`, `--help`: without torch, hence at once."""
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -56,18 +55,6 @@ def test_looking_around_imports_nothing_heavy(command: list[str], tmp_path: Path
     loaded = set(done.stdout.rpartition("LOADED ")[2].split())
     assert "console.cli" in loaded
     assert not loaded & set(HEAVY)
-
-
-@pytest.mark.parametrize("command", [["plugins"], ["doctor"]], ids=" ".join)
-def test_looking_around_takes_under_a_second(command: list[str], tmp_path: Path) -> None:
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        _unmask(command, tmp_path)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    # Processor time, the best of three: the machine may be busy with something else.
-    assert min(seconds() for _ in range(3)) < 1.0
 
 
 def test_plugins_lists_all_five_for_programs(tmp_path: Path) -> None:

@@ -30,12 +30,6 @@ RAISED = (VerdictLabel.SUSPICIOUS, VerdictLabel.FAKE)
 MakeShot = Callable[[float, float, float], Path]
 
 
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Engines are built once for both."""
-    return tmp_path_factory.mktemp("data")
-
-
 @pytest.fixture
 def shot(tmp_path: Path) -> MakeShot:
     """Makes a real shot of so many seconds, forged from one second to another."""
@@ -57,11 +51,11 @@ def shot(tmp_path: Path) -> MakeShot:
 
 
 def test_six_forged_seconds_raise_the_verdict_within_two_windows_and_it_clears_in_its_time(
-    shot: MakeShot, kept: Path
+    shot: MakeShot, tmp_path: Path, engine_dir: Path
 ) -> None:
     begins_ms, ends_ms, window_ms, clear_ms = 8000, 14_000, 5000, 5000
     video = shot(30.0, begins_ms / 1000, ends_ms / 1000)
-    given = settings(plugins=(), face_detector="auto", data_dir=kept)
+    given = settings(plugins=(), face_detector="auto", data_dir=tmp_path, engine_dir=engine_dir)
     options = WatchOptions(
         window_ms=window_ms,
         clear_ms=clear_ms,
@@ -89,13 +83,21 @@ def test_six_forged_seconds_raise_the_verdict_within_two_windows_and_it_clears_i
     assert abs(segment.start_ms - begins_ms) <= 2500 and abs(segment.end_ms - ends_ms) <= 2500
 
 
-def test_a_stream_is_judged_as_its_file_is(shot: MakeShot, tmp_path: Path, kept: Path) -> None:
+def test_a_stream_is_judged_as_its_file_is(
+    shot: MakeShot, tmp_path: Path, engine_dir: Path
+) -> None:
     video = shot(10.0, 3.0, 7.0)
     with ExitStack() as stack:
         rtmp, _ = stack.enter_context(stream_servers.rtmp(video))
         hls, place = stack.enter_context(stream_servers.hls(video, tmp_path / "hls"))
         rtsp = stack.enter_context(stream_servers.gstreamer_rtsp(video))
-        given = settings(plugins=(), face_detector="auto", data_dir=kept, fetch_private=(place,))
+        given = settings(
+            plugins=(),
+            face_detector="auto",
+            data_dir=tmp_path,
+            engine_dir=engine_dir,
+            fetch_private=(place,),
+        )
         options = WatchOptions(
             patience=QUICK, policy=DropPolicy.WAIT, buffer_frames=64, scores_ms=120_000
         )
