@@ -9,6 +9,7 @@ from unmask.settings import Settings
 
 _SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):(//)?")
 BUCKETS = ("s3", "gs", "az")
+_KEY_IN_PATH, _KEY_SHOWN = frozenset({"rtmp", "rtmps"}), 4
 _SAFE_IN_PATH = "/%:@!$&'()*+,;=~ "
 
 
@@ -25,15 +26,22 @@ def scheme_of(text: str) -> str | None:
 def shown(text: str) -> str:
     """An address as anyone may read it: without user, password, query and fragment.
 
+    RTMP has the key of a stream as the last part of its path: four characters tell streams apart.
+
     >>> shown("https://u:p@cdn.example.com/a.mp4?sig=x#t=1"), shown("rtsp://cam:pw@10.0.0.5/live")
     ('https://cdn.example.com/a.mp4', 'rtsp://10.0.0.5/live')
+    >>> shown("rtmp://ingest.example.com/app/live_4711_secret")
+    'rtmp://ingest.example.com/app/live...'
     """
     try:
         parts = urlsplit(text)
     except ValueError:
         return f"{scheme_of(text) or 'address'}://..."
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{place}{quote(parts.path, safe=_SAFE_IN_PATH)}"
+    place, path = parts.netloc.rpartition("@")[2], parts.path
+    if parts.scheme in _KEY_IN_PATH:
+        app, _, key = path.rpartition("/")
+        path = f"{app}/{key[:_KEY_SHOWN]}..." if app and len(key) > _KEY_SHOWN else path
+    return f"{parts.scheme}://{place}{quote(path, safe=_SAFE_IN_PATH)}"
 
 
 def allowance(settings: Settings) -> Allowance:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from console.web.answers import PathSubmission
@@ -22,6 +22,8 @@ router = APIRouter(prefix="/v1/bulk", tags=["bulk"])
 MAX_LINES = 1000
 _MAX_BYTES = 4 << 20
 _KIND = "application/x-ndjson"
+# pydantic reads it, not json: however deep the brackets of a line are, it is an answer.
+_ID = TypeAdapter(str)
 
 
 class Line(PathSubmission):
@@ -97,11 +99,12 @@ async def status(request: Request, found: WebServicesDep) -> StreamingResponse:
 
 
 def _view(found: WebServices, line: str) -> dict[str, Any]:
-    job_id = json.loads(line)
-    if not isinstance(job_id, str):
+    try:
+        job_id = _ID.validate_json(line)
+    except ValidationError:
         raise InputError(
             "a line is a job's id in quotes.", code=ReasonCode.CONFIG_INVALID, fix='Send "ID".'
-        )
+        ) from None
     job = found.job(job_id)
     return found.view(job).model_dump(mode="json")
 
