@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.postgres import NoPostgres, PrivatePostgres
+
+# A script that runs the tests in its background has them ignore Ctrl-C, and whatever they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example that takes long says that the machine is busy, not that the code is wrong.
 hypothesis.settings.register_profile("patient", deadline=None)

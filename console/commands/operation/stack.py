@@ -24,7 +24,7 @@ START_S = 180.0
 #: Of the operator's settings: how videos are judged. All else is the check's: neither Redis nor the
 #: database of a service that runs may be written to because its address is in the environment.
 _OBEYED = (
-    "UNMASK_DEVICE", "UNMASK_ENGINE",
+    "UNMASK_DEVICE", "UNMASK_ENGINE", "UNMASK_ENGINE_DIR",
     "UNMASK_FACE_DETECTOR", "UNMASK_PLUGINS", "UNMASK_POLICY", "UNMASK_SAMPLE", "UNMASK_WEIGHTS_DIR",
 )  # fmt: skip
 
