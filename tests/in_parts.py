@@ -18,9 +18,10 @@ from pathlib import Path
 
 #: The longest first, two at a time: so both processors have work to the end.
 _NAMED = (
+    ("tests/integration/trainers",),
     ("tests/integration/workers",),
     ("tests/e2e",),
-    ("tests/unit", "tests/integration/trainers"),
+    ("tests/unit",),
 )
 PARTS = (
     *_NAMED,

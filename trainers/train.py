@@ -23,12 +23,13 @@ from torch.utils.data import DataLoader, Subset
 
 from detect_plugins.catalogue import load_catalogue, load_class
 from trainers.bundles.from_run import bundle_of_run
+from trainers.bundles.write_bundle import copy_bundle
 from trainers.config import SMALL, load_config
 from trainers.feed.batches import Batch, PoolBatches
 from trainers.feed.training_data import live_pairs, training_pool, validation_pool
 from trainers.plan import training_plan
 from trainers.training.average import average_into, averaged_network
-from trainers.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainers.training.checkpoint import Checkpoint, also_as, load_checkpoint, save_checkpoint
 from trainers.training.device import fabric_for, on_device, precision_of
 from trainers.training.health import CollapseAlarm, watched
 from trainers.training.losses import loss_for
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
 
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    last = out / "checkpoint.safetensors"
+    last, best = out / "checkpoint.safetensors", out / "best.safetensors"
 
     # Network and optimiser; the averaged copy lies on the same device.
     detector: Any = load_class(entry)
@@ -190,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
                     )
 
             # Look at unseen people, keep the best.
+            is_best = False
             due = config.eval.every and state.step % config.eval.every == 0
             if fabric.is_global_zero and unseen is not None and (due or state.step == steps):
                 if averaged is None:
@@ -204,21 +206,27 @@ def main(argv: Sequence[str] | None = None) -> None:  # noqa: PLR0912, PLR0915  
                     log.validation(state.step, figures)
                     log.images(averaged, image, truth, state.step)
                 if figures["score"] > state.best:
-                    state.best = figures["score"]
-                    save_checkpoint(out / "best.safetensors", state, network, optimiser)
+                    state.best, is_best = figures["score"], True
+                    save_checkpoint(best, state, network, optimiser)
             if fabric.is_global_zero and (
                 state.step % config.eval.checkpoint_every == 0 or state.step == steps or stop["now"]
             ):
-                save_checkpoint(last, state, network, optimiser)
+                if is_best:
+                    also_as(best, last)
+                else:
+                    save_checkpoint(last, state, network, optimiser)
 
     if log is not None:
         log.close()
 
     # The bundles of the last and the best state.
     if fabric.is_global_zero:
-        for checkpoint, folder in (("checkpoint", "last"), ("best", "best")):
-            if (out / f"{checkpoint}.safetensors").exists():
-                bundle_of_run(out, checkpoint, out / folder)
+        if last.exists():
+            bundle_of_run(out, "checkpoint", out / "last")
+        if best.exists() and last.exists() and best.samefile(last):
+            copy_bundle(out / "last", out / "best")
+        elif best.exists():
+            bundle_of_run(out, "best", out / "best")
     fabric.print(
         f"{state.step} steps, {seen / max(time.monotonic() - started, 1e-9):.1f} img/s; {last}"
     )

@@ -184,6 +184,13 @@ def git_revision() -> str:
     return f"{revision}-dirty" if dirty else revision
 
 
+def copy_bundle(source: Path, out: Path) -> None:
+    """The same bundle under another name, at once."""
+    fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    shutil.copytree(source, fresh, dirs_exist_ok=True)
+    swap(fresh, out)
+
+
 def swap(fresh: Path, out: Path) -> None:
     """Put `fresh` where `out` is; the folder in between carries a name nobody reads."""
     if out.exists():

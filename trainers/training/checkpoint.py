@@ -5,6 +5,7 @@ The file is replaced at once, so a kill in mid-write leaves the one before.
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def save_checkpoint(
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, fresh, metadata=meta)
     with fresh.open("rb+") as file:
         os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def also_as(written: Path, path: Path) -> None:
+    """The same checkpoint under another name, at once; one file where the disk can link.
+
+    Either name can be written to later: files are replaced, never changed.
+    """
+    fresh = path.with_suffix(".tmp")
+    fresh.unlink(missing_ok=True)
+    try:
+        os.link(written, fresh)
+    except OSError:
+        shutil.copyfile(written, fresh)
     fresh.replace(path)
 
 
