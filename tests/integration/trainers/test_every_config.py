@@ -147,6 +147,7 @@ def test_a_config_takes_a_step_validates_saves_and_goes_on(
     if config.data.val:
         checked = (run_folder / "validation.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in checked] == [1]
+        assert read_card(run_folder / "best", config.plugin).training["step"] == 1
     assert read_card(run_folder / "last", config.plugin).training["step"] == 2
     described = json.loads((run_folder / "run.json").read_text())
     assert ("imagenet" in described["start"]) == config.pretrained
