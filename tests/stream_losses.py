@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 
 from ingest.live.frames import LiveFrame, StateEvent
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import source_of
-from ingest.live.session import LiveSession, Patience
+from ingest.live.session import LiveSession
 from tests.stream_servers import ffmpeg, free_port
 from unmask.settings import Settings
 

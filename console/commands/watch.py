@@ -18,8 +18,8 @@ from console.show.report_folder import ReportFolder
 from detect_plugins.catalogue import load_catalogue
 from ingest.faces import build_face_detector
 from ingest.live.drop_policy import DropPolicy
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import StreamSource, Transport, source_of
-from ingest.live.session import Patience
 from unmask.errors import ConfigError, ReasonCode
 from unmask.messages import JobState, Reason, Submission
 from unmask.policy import load_policy

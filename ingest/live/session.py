@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import structlog
 
 from ingest.fetching import places
+from ingest.live.frame_account import FrameAccount
 from ingest.live.frames import LiveFrame, StateEvent, StreamState
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import StreamSource
 from ingest.live.processes import Child
 from ingest.live.wire import Message, WireBroken
@@ -42,22 +42,6 @@ _FINAL = frozenset(
 _MAX_DECODERS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to wait for a source, in seconds."""
-
-    connect_s: float = 20.0
-    """For the first packet of a connection."""
-    stall_s: float = 3.0
-    """Without a packet the stream is called stalled."""
-    lost_s: float = 10.0
-    """Without a packet the connection is given up and made anew."""
-    give_up_s: float = 60.0
-    """Without a connection the stream has ended, or failed where there never was one."""
-    longest_wait_s: float = 1.0
-    """Between two attempts: from a quarter of a second, doubled each time, with jitter."""
-
-
 class _Lost(Exception):
     """The connection is of no more use; another one may be."""
 
@@ -73,13 +57,11 @@ class LiveSession:
         every_ms: int,
         on_frame: Callable[[LiveFrame], None],
         on_state: Callable[[StateEvent], None],
-        patience: Patience = Patience(),
+        patience: Patience | None = None,
     ) -> None:
         """`every_ms`: one look so often, in stream time. `on_frame` may block: the source waits."""
-        self.decoded = 0
-        """Frames decoded so far."""
-        self.corrupt = 0
-        """Packets and frames that were damaged."""
+        self.account = FrameAccount()
+        """Of all its decoders."""
         self.missed_segments = 0
         """Of a playlist: gone before they could be read."""
         self.program_at_ms: int | None = None
@@ -99,7 +81,7 @@ class LiveSession:
         self._every_ms = every_ms
         self._on_frame = on_frame
         self._on_state = on_state
-        self._patience = patience
+        self._patience = patience or Patience()
         self._began = time.monotonic()
         self._stopping = threading.Event()
         self._flushed = threading.Event()
@@ -108,8 +90,6 @@ class LiveSession:
         self._decoders = 0
         self._was_live = False
         self._pace = 1.0
-        self._last_pts_ms = -1
-        self._before = (0, 0)
         self._shown_at = time.monotonic()
         self._key_since = False
         self._handing_over = False
@@ -305,8 +285,7 @@ class LiveSession:
         if self._decoder is not None:
             self._decoder.end()
         self._decoders += 1
-        # It counts from nought, and a number of a frame must never come twice: scores go by it.
-        self._before = (self.decoded, self.corrupt)
+        self.account.next_decoder()
         self._decoder = Child(
             "ingest.live.decoder",
             {
@@ -340,7 +319,7 @@ class LiveSession:
                 if kind == "held":
                     self.held = tuple(str(name) for name in message["held"])
                 elif kind == "frame":
-                    frame = self._checked(message, payload)
+                    frame = self.account.checked(message, payload, self.now_ms())
                     self._handing_over = True
                     try:
                         self._on_frame(frame)
@@ -359,28 +338,6 @@ class LiveSession:
         finally:
             self._flushed.set()
             decoder.wire.close()
-
-    def _checked(self, message: Message, payload: bytearray) -> LiveFrame:
-        """A frame as it can be true. Raises ValueError for one that cannot."""
-        height, width = int(message["height"]), int(message["width"])
-        if height < 1 or width < 1 or len(payload) != height * width * 3:
-            raise ValueError("a frame of another size")
-        pts_ms = int(message["pts_ms"])
-        if pts_ms <= self._last_pts_ms:
-            pts_ms = self._last_pts_ms + 1
-        self._last_pts_ms = pts_ms
-        decoded, corrupt = self._before
-        index = decoded + int(message["index"])
-        if index < self.decoded:
-            raise ValueError("a frame that was there already")
-        self.decoded = max(index + 1, decoded + int(message["decoded"]))
-        self.corrupt = max(self.corrupt, corrupt + int(message["corrupt"]))
-        return LiveFrame(
-            index=index,
-            pts_ms=pts_ms,
-            arrived_ms=min(int(message["arrived_ms"]), self.now_ms()),
-            rgb=np.frombuffer(payload, dtype=np.uint8).reshape(height, width, 3),
-        )
 
 
 def _fault(message: Message) -> UnmaskError:

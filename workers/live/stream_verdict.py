@@ -175,11 +175,11 @@ class StreamRecord:
                 ),
                 "coverage": closed.coverage.model_copy(
                     update={
-                        "decoded": session.decoded,
+                        "decoded": session.account.decoded,
                         "sampled": looked,
                         "failed": 0,
                         "dropped": self.dropped,
-                        "corrupt_packets": session.corrupt,
+                        "corrupt_packets": session.account.corrupt,
                     }
                 ),
             }

@@ -12,8 +12,8 @@ from detect_plugins.catalogue import load_catalogue
 from ingest.faces import build_face_detector
 from ingest.live.drop_policy import DropPolicy
 from ingest.live.frames import StreamState
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import allowed, source_of
-from ingest.live.session import Patience
 from unmask.errors import StoreError, UnmaskError
 from unmask.messages import Submission
 from unmask.policy import load_policy

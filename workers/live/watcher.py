@@ -15,8 +15,9 @@ from ingest.live.drop_policy import DropPolicy
 from ingest.live.frame_buffer import FrameBuffer
 from ingest.live.frames import LiveFrame, StateEvent, StreamState
 from ingest.live.ledger import Account, Look, Outcome, StateChange, account
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import StreamSource
-from ingest.live.session import LiveSession, Patience
+from ingest.live.session import LiveSession
 from unmask.messages import Submission
 from unmask.policy import Policy
 from unmask.requests.stream import EVERY_S, StreamEvent, WindowReport

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from ingest.live.frames import LiveFrame, StateEvent
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import source_of
-from ingest.live.session import LiveSession, Patience
+from ingest.live.session import LiveSession
 from tests import stream_servers
 from unmask.settings import Settings
 

@@ -15,7 +15,7 @@ from skimage import data
 from console.commands.demo_clips import FRAMES_PER_SECOND, camera, self_blend, write_clip
 from detect_plugins.catalogue import load_catalogue
 from ingest.live.drop_policy import DropPolicy
-from ingest.live.session import Patience
+from ingest.live.opening.patience import Patience
 from tests import stream_servers
 from tests.integration.workers.live.watching import settings, watch_all
 from unmask.policy import DEFAULT

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from ingest.live.drop_policy import DropPolicy
-from ingest.live.session import Patience
+from ingest.live.opening.patience import Patience
 from tests import stream_servers
 from tests.integration.workers.live.watching import (
     POLICY,

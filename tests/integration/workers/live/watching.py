@@ -14,8 +14,8 @@ from skimage import data
 
 from detect_plugins.catalogue import load_catalogue
 from ingest.faces import build_face_detector
+from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import source_of
-from ingest.live.session import Patience
 from tests.fakes import KEY
 from unmask.messages import Submission
 from unmask.policy import Policy
