@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     """How long a part-filled batch waits for company."""
 
     spare_process: bool = True
-    """Keep one loaded process ready at each ingest and verdict worker: a job begins at once, for the
-    memory of a process that waits."""
+    """Load what jobs need once, beside each ingest and verdict worker, and fork a process for each: a
+    job begins at once, for the memory of two processes that wait."""
     high_water_crops: int = Field(default=512, ge=1)
     """Ingest waits while the slowest group has so many crops to go."""
     group_crops: int = Field(default=8, ge=1, le=64)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from resource import struct_rusage
 from types import FrameType
 
 import structlog
@@ -28,6 +29,7 @@ from unmask.settings import Settings
 from unmask.system import instruments as metrics
 from unmask.system import logs, tracing
 from workers.run.horses.horse_metrics import FromHorse, begin_relay, end_relay
+from workers.run.horses.nursery import Nursery, forked_for_a_job, wait_status
 from workers.run.horses.spare_process import SpareProcess, job_arguments
 from workers.run.lifeline import follow_parent
 
@@ -61,10 +63,12 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         *,
         ready: str | None = None,
     ) -> None:
-        """`ready`: the module of its jobs, of which one process is kept loaded; None keeps none."""
+        """`ready`: the module of its jobs, which a nursery keeps loaded; None keeps none."""
         self.url = url
         self._ready = ready
+        self._nursery: Nursery | None = None
         self._spare: SpareProcess | None = None
+        self._ended: int | None = None
         self.believed_s = believed_s
         self.drain_s = drain_s
         super().__init__(
@@ -125,9 +129,11 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
         spare, self._spare = self._spare, None
-        if spare is not None and (taken := spare.take(arguments)) is not None:
-            self._horse_pid, self._from_horse = taken, spare.from_process
-            return
+        if spare is not None:
+            if (taken := spare.take(arguments)) is not None:
+                self._horse_pid, self._ended, self._from_horse = taken
+                return
+            self._end_nursery()
         self._from_horse = FromHorse()
         # A process group of its own from its first moment: RQ stops a job by killing its group.
         self._horse_pid = os.posix_spawn(
@@ -137,6 +143,20 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
             setpgroup=0,
         )
         self._from_horse.spawned()
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
+        """Block until the job's process has ended; the nursery tells of those that it forked."""
+        if self._ended is None:
+            found: tuple[int | None, int | None, struct_rusage | None] = super().wait_for_horse()
+            return found
+        status = wait_status(self._ended)
+        os.close(self._ended)
+        self._ended = None
+        if status is None:  # nobody has seen it end
+            status = int(signal.SIGKILL)
+            with suppress(OSError):
+                os.killpg(self.horse_pid, signal.SIGKILL)
+        return self.horse_pid, status, None
 
     def monitor_work_horse(self, job: Job, queue: Queue) -> None:
         """Wait for the process that runs `job`, then note what it noted."""
@@ -148,15 +168,27 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
 
     def keep_spare(self) -> None:
         """Begin to load the next job's process, now that this worker has nothing else to do."""
-        if self._ready is not None and self._spare is None and not self.told_to_stop:
+        if self._ready is None or self._spare is not None or self.told_to_stop:
+            return
+        if self._nursery is None:
             environment = {**os.environ, _URL: self.url}
-            self._spare = SpareProcess("workers.run.rq_worker", self._ready, environment)
+            self._nursery = Nursery("workers.run.rq_worker", self._ready, environment)
+        try:
+            self._spare = SpareProcess(self._nursery)
+        except OSError:
+            self._end_nursery()
 
     def end_spare(self) -> None:
         """No job will come."""
         spare, self._spare = self._spare, None
         if spare is not None:
             spare.end()
+        self._end_nursery()
+
+    def _end_nursery(self) -> None:
+        nursery, self._nursery = self._nursery, None
+        if nursery is not None and not nursery.end():
+            self._ready = None
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         """In the spawned process: run it, and hand over what was noted meanwhile."""
@@ -234,10 +266,11 @@ if __name__ == "__main__":
     # Under its own name, so that what RQ resolves later is this class and not a second one.
     from workers.run.rq_worker import run_horse as _run
 
-    follow_parent(grace_s=0)
+    if sys.argv[1] != "--nursery":  # which ends with its worker without a thread that looks
+        follow_parent(grace_s=0)
     _given: Sequence[str] | None = sys.argv[1:]
-    if sys.argv[1] == "--wait":
-        _given = job_arguments(int(sys.argv[2]), sys.argv[3])
+    if sys.argv[1] == "--nursery":
+        _given = job_arguments(forked_for_a_job(int(sys.argv[2]), sys.argv[3]))
     if _given is not None:
         _worker, _job, _queue, _execution, _believed = _given
         _run(_worker, _job, _queue, _execution, int(_believed))

@@ -14,20 +14,25 @@ class FromHorse:
     """The worker's end. `environment` goes to the child, which inherits the descriptor."""
 
     def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_inheritable(self._writing, True)
+        self._reading, self.descriptor = os.pipe()
+        os.set_inheritable(self.descriptor, True)
         os.set_blocking(self._reading, False)
-        self.environment = {_VARIABLE: str(self._writing)}
+        self.environment = {_VARIABLE: str(self.descriptor)}
 
     def spawned(self) -> None:
         """The child has its copy: close ours, so that its end is the end."""
-        os.close(self._writing)
+        os.close(self.descriptor)
 
     def absorb(self) -> None:
         """Once the child has ended: note what it noted; nothing where it was killed."""
         with suppress(OSError):
             metrics.absorb(os.read(self._reading, _MOST))
         os.close(self._reading)
+
+
+def relay_to(descriptor: int) -> None:
+    """In a forked child, which was handed the descriptor and inherited nothing."""
+    os.environ[_VARIABLE] = str(descriptor)
 
 
 def begin_relay() -> None:

@@ -1,72 +1,89 @@
-"""A process that has loaded what a job needs and waits for one: a job then begins at once.
+"""A process that is ready for the next job and waits for it: a job then begins at once.
 
-Loading takes a second or two, of which a short video's job is mostly made. Each spare process takes
-one job and ends with it, so that a job still never sees what another has left behind; its decoder is
-started, and locked in, after the job has come, as ever.
+Each takes one job and ends with it; its decoder is started, and locked in, after the job has come, as
+ever.
 """
 
-import importlib
 import json
 import os
+import select
 import signal
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
-from unmask.settings import Settings
-from unmask.system import logs
 from workers.run.horses.horse_metrics import FromHorse
+from workers.run.horses.nursery import Nursery, wait_status
+
+
+class Taken(NamedTuple):
+    """A process that has its job."""
+
+    pid: int
+    ended: int
+    """Descriptor of its wait status."""
+    metrics: FromHorse
 
 
 class SpareProcess:
     """The worker's end."""
 
-    def __init__(self, program: str, module: str, environment: Mapping[str, str]) -> None:
-        """Start `program`, a module, which calls `job_arguments` with the arguments after its name.
-
-        `module`: whose `get_ready` loads what its jobs need.
-        """
-        self.from_process = FromHorse()
+    def __init__(self, nursery: Nursery) -> None:
+        """Raises OSError where the nursery is gone."""
+        self._nursery = nursery
+        self._metrics = FromHorse()
         reading, self._writing = os.pipe()
-        os.set_inheritable(reading, True)
-        # A process group of its own from its first moment: RQ stops a job by killing its group.
-        self._pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", program, "--wait", str(reading), module],
-            {**environment, **self.from_process.environment},
-            setpgroup=0,
-        )
-        os.close(reading)
-        self.from_process.spawned()
+        self._ended, ended = os.pipe()
+        try:
+            nursery.fork(reading, self._metrics.descriptor, ended)
+        except OSError:
+            for own in (self._writing, self._ended):
+                os.close(own)
+            self._metrics.spawned()
+            self._metrics.absorb()
+            raise
+        finally:
+            os.close(reading)
+            os.close(ended)
+        self._metrics.spawned()
+        self._pid: int | None = None
 
-    def take(self, arguments: Sequence[str]) -> int | None:
-        """Hand it its job: its process id, or None where it has ended meanwhile."""
-        gone, _ = os.waitpid(self._pid, os.WNOHANG)
-        given = gone == 0
-        if given:
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once the nursery has loaded; None where that is gone."""
+        if self._pid is None:
+            self._pid = self._nursery.forked()
+        return self._pid
+
+    def take(self, arguments: Sequence[str]) -> Taken | None:
+        """Hand it its job; None where it has ended meanwhile."""
+        pid = self.pid
+        gone = pid is None or bool(select.select([self._ended], [], [], 0)[0])
+        if not gone:
             with suppress(BrokenPipeError):
                 os.write(self._writing, json.dumps(list(arguments)).encode())
-        else:
-            self.from_process.absorb()
         os.close(self._writing)
-        return self._pid if given else None
+        if pid is None or gone:
+            os.close(self._ended)
+            self._metrics.absorb()
+            return None
+        return Taken(pid, self._ended, self._metrics)
 
     def end(self) -> None:
-        """It is not needed any more."""
+        """It is not needed any more. One that still loads ends by itself: no job can come."""
         os.close(self._writing)
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-        self.from_process.absorb()
+        if self._pid is None:
+            self._pid = self._nursery.forked(wait=False)
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            wait_status(self._ended)
+        os.close(self._ended)
+        self._metrics.absorb()
 
 
-def job_arguments(descriptor: int, module: str) -> list[str] | None:
-    """In the process: get ready, then wait for the job. None where the worker wants none done."""
-    logs.configure(Settings())
-    # Whatever is missing is missed again by the job, which can say so to somebody.
-    with suppress(Exception):
-        importlib.import_module(module).get_ready()
+def job_arguments(descriptor: int) -> list[str] | None:
+    """In the process: wait for the job. None where the worker wants none done."""
     with os.fdopen(descriptor, "rb") as reading:
         said = reading.read()
     if not said:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -36,8 +38,15 @@ def pids(worker: UnmaskWorker, queue: Queue, jobs: int = 1) -> list[int]:
 
 
 def spare_of(worker: UnmaskWorker) -> int:
-    assert worker._spare is not None
-    return worker._spare._pid
+    assert worker._spare is not None and worker._spare.pid is not None
+    return worker._spare.pid
+
+
+def until_gone(pid: int) -> None:
+    deadline = time.monotonic() + 60
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_each_job_has_the_process_that_was_loaded_for_it(worker: UnmaskWorker, queue: Queue):
@@ -53,10 +62,42 @@ def test_each_job_has_the_process_that_was_loaded_for_it(worker: UnmaskWorker, q
 def test_a_spare_process_that_died_costs_no_job(worker: UnmaskWorker, queue: Queue):
     dead = spare_of(worker)
     os.kill(dead, signal.SIGKILL)
-    # Until the kernel has ended it, without taking the worker's news of it away.
-    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    until_gone(dead)  # the nursery has seen it end
     (ran_in,) = pids(worker, queue)
     assert ran_in not in {dead, os.getpid()}
+
+
+def test_a_nursery_that_died_costs_no_job_and_another_one_follows(
+    worker: UnmaskWorker, queue: Queue
+):
+    assert worker._nursery is not None
+    first, waiting = worker._nursery.pid, spare_of(worker)
+    os.kill(first, signal.SIGKILL)
+    until_gone(waiting)  # it ends with the nursery
+    assert pids(worker, queue) not in ([waiting], [os.getpid()])
+    assert worker._nursery is not None and worker._nursery.pid != first
+    ready = spare_of(worker)
+    assert pids(worker, queue) == [ready]
+
+
+def test_a_job_whose_nursery_died_is_over_and_counts_as_killed(worker: UnmaskWorker, queue: Queue):
+    assert worker._nursery is not None
+    job = queue.enqueue("time.sleep", 600)
+    running = spare_of(worker)
+    threading.Timer(1.0, os.kill, (worker._nursery.pid, signal.SIGKILL)).start()
+    worker.work(burst=True, with_scheduler=False)
+    assert job.get_status(refresh=True) == "failed"
+    until_gone(running)
+
+
+def test_a_nursery_with_threads_forks_nothing(redis_url: str, queue: Queue):
+    worker = UnmaskWorker([QUEUE], redis_url, ready="tests.integration.workers.run.threaded")
+    worker.keep_spare()
+    try:
+        assert pids(worker, queue) != [os.getpid()]
+        assert worker._nursery is None  # and no other is tried: it would be no better
+    finally:
+        worker.end_spare()
 
 
 def test_without_a_module_to_load_no_process_waits(redis_url: str, queue: Queue):
