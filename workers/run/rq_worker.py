@@ -128,8 +128,9 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         if self.execution is None:
             raise ConfigError("RQ has prepared no execution for this job")
         arguments = [self.key, job.id, queue.name, self.execution.id, str(self.believed_s)]
-        spare, self._spare = self._spare, None
-        if spare is not None:
+        # A nursery that still loads is not waited for: nobody would tell Redis that this job lives.
+        if self._spare is not None and self._spare.is_there:
+            spare, self._spare = self._spare, None
             if (taken := spare.take(arguments)) is not None:
                 self._horse_pid, self._ended, self._from_horse = taken
                 return

@@ -57,11 +57,12 @@ class Nursery:
         where its wait status is written once it has ended. Raises OSError where the nursery is gone."""
         socket.send_fds(self._asking, [b"f"], [job, metrics, ended])
 
-    def forked(self, *, wait: bool = True) -> int | None:
-        """The process id of what was asked for; None where the nursery is gone, or still loads and
-        nobody can `wait`."""
-        if not wait and not select.select([self._asking], [], [], 0)[0]:
-            return None
+    def has_answered(self) -> bool:
+        """Whether `forked` would return at once: not while it still loads."""
+        return bool(select.select([self._asking], [], [], 0)[0])
+
+    def forked(self) -> int | None:
+        """The process id of what was asked for; None where the nursery is gone."""
         with suppress(OSError):
             said = self._asking.recv(_PID.size, socket.MSG_WAITALL)
             if len(said) == _PID.size:

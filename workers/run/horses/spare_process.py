@@ -55,6 +55,11 @@ class SpareProcess:
             self._pid = self._nursery.forked()
         return self._pid
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it is worth asking for: not while the nursery still loads."""
+        return self._pid is not None or self._nursery.has_answered()
+
     def take(self, arguments: Sequence[str]) -> Taken | None:
         """Hand it its job; None where it has ended meanwhile."""
         pid = self.pid
@@ -72,11 +77,9 @@ class SpareProcess:
     def end(self) -> None:
         """It is not needed any more. One that still loads ends by itself: no job can come."""
         os.close(self._writing)
-        if self._pid is None:
-            self._pid = self._nursery.forked(wait=False)
-        if self._pid is not None:
+        if self.is_there and (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             wait_status(self._ended)
         os.close(self._ended)
         self._metrics.absorb()

@@ -67,6 +67,16 @@ def test_a_spare_process_that_died_costs_no_job(worker: UnmaskWorker, queue: Que
     assert ran_in not in {dead, os.getpid()}
 
 
+def test_a_job_does_not_wait_for_a_nursery_that_still_loads(redis_url: str, queue: Queue):
+    worker = UnmaskWorker([QUEUE], redis_url, ready="tests.integration.workers.run.slow_to_load")
+    worker.keep_spare()
+    try:
+        assert pids(worker, queue) != [os.getpid()]
+        assert worker._spare is not None and not worker._spare.is_there
+    finally:
+        worker.end_spare()
+
+
 def test_a_nursery_that_died_costs_no_job_and_another_one_follows(
     worker: UnmaskWorker, queue: Queue
 ):
@@ -93,6 +103,7 @@ def test_a_job_whose_nursery_died_is_over_and_counts_as_killed(worker: UnmaskWor
 def test_a_nursery_with_threads_forks_nothing(redis_url: str, queue: Queue):
     worker = UnmaskWorker([QUEUE], redis_url, ready="tests.integration.workers.run.threaded")
     worker.keep_spare()
+    assert worker._spare is not None and worker._spare.pid is None
     try:
         assert pids(worker, queue) != [os.getpid()]
         assert worker._nursery is None  # and no other is tried: it would be no better
