@@ -25,6 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.own_memory import anonymous_mb
 from console.commands.demo_clips import make_clips
 
 _EVERY_S = 5.0
@@ -39,12 +40,12 @@ def part_of(process: psutil.Process) -> str:
 
 
 def sampled(watching: psutil.Process) -> dict[str, tuple[float, int]]:
-    """Part -> megabytes of its own (what ending it would free) and descriptors."""
+    """Part -> megabytes that it has asked for itself, and descriptors."""
     found: dict[str, tuple[float, int]] = {}
     for process in (watching, *watching.children(recursive=True)):
         try:
-            found[part_of(process)] = (process.memory_full_info().uss / 1e6, process.num_fds())
-        except psutil.Error:
+            found[part_of(process)] = (anonymous_mb(process.pid), process.num_fds())
+        except (psutil.Error, OSError):
             continue
     return found
 

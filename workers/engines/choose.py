@@ -1,5 +1,7 @@
 """Which engine serves a plugin here: the fastest that is installed, builds and passes the gate."""
 
+import os
+
 import structlog
 import torch
 
@@ -9,6 +11,7 @@ from unmask.plugin import Detector
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
 from unmask.system.requirements import install
+from workers.engines.cache import make_private
 from workers.engines.libraries import LIBRARIES
 from workers.engines.machine import cpu_has_bf16
 from workers.engines.parity import hold_to_reference
@@ -17,6 +20,8 @@ from workers.engines.refusals import refused_before, remember_refusal
 from workers.engines.runtimes.base import Engine
 
 log = structlog.get_logger(__name__)
+
+_TORCHS_PROGRAMS = "TORCHINDUCTOR_CACHE_DIR"
 
 #: Runtime and precision, fastest first; torch-fp32, the reference, is always the last resort.
 CPU_ORDER = (
@@ -131,6 +136,7 @@ def best_engine(
     Raises the last EngineError where not even the torch reference can run.
     """
     device = resolve_device(device)
+    _keep_programs_private(settings)
     reasons: list[Reason] = []
     failure: EngineError | None = None
     for name, precision in candidates(settings, device):
@@ -154,6 +160,15 @@ def best_engine(
             continue
         return engine, reasons
     raise failure or EngineUnavailable("torch", "no engine to try.")
+
+
+def _keep_programs_private(settings: Settings) -> None:
+    """torch's compiler keeps programs in a folder of the temporary directory whose name everybody can
+    guess, and takes it as it finds it. Raises CacheRefused where ours is open to others."""
+    if _TORCHS_PROGRAMS not in os.environ:
+        folder = settings.data_dir / "inductor"
+        make_private(folder)
+        os.environ[_TORCHS_PROGRAMS] = str(folder)
 
 
 def _kept_or_refused(
