@@ -26,8 +26,9 @@ from workers.verdicts.measured_power import shipped_power
 
 log = structlog.get_logger(__name__)
 
-#: A scoring process that was slow to die may still write; what it writes goes away by itself.
-_AFTERGLOW_S = 3600
+#: A scoring process that was slow to die may still write; what it writes goes away by itself. Ten
+#: times as long as one was ever stopped for and went on.
+_AFTERGLOW_S = 900
 _CHUNK = 500
 
 
