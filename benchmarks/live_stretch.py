@@ -112,7 +112,7 @@ def judge(video: Path, redis: Any, settings: Settings, number: int) -> Judged:
     link = ScoreLink(redis, settings, catalogue, submission)
     session: Any = SimpleNamespace(
         sha256="0" * 64, received_bytes=video.stat().st_size, codec="h264", frame_rate=25.0,
-        decoded=0, corrupt=0,
+        account=SimpleNamespace(decoded=0, corrupt=0),
     )  # fmt: skip
     record = stream_verdict.StreamRecord(
         source=source_of(str(video), settings), submission=submission, face_detector=detector,

@@ -46,7 +46,11 @@ def look(frame: int) -> Seen:
 def test_scores_that_come_late_count_in_the_end() -> None:
     link = SlowLink()
     session = SimpleNamespace(
-        sha256="0" * 64, received_bytes=1, codec="h264", frame_rate=25.0, decoded=FACES, corrupt=0
+        sha256="0" * 64,
+        received_bytes=1,
+        codec="h264",
+        frame_rate=25.0,
+        account=SimpleNamespace(decoded=FACES, corrupt=0),
     )
     record = StreamRecord(
         source=source_of("clip.mp4", SETTINGS),
