@@ -187,8 +187,11 @@ def git_revision() -> str:
 def copy_bundle(source: Path, out: Path) -> None:
     """The same bundle under another name, at once."""
     fresh = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    shutil.copytree(source, fresh, dirs_exist_ok=True)
-    swap(fresh, out)
+    try:
+        shutil.copytree(source, fresh, dirs_exist_ok=True)
+        swap(fresh, out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def swap(fresh: Path, out: Path) -> None:

@@ -135,6 +135,13 @@ def test_the_fit_is_of_these_plugins_and_asks_more_of_longer_videos(
     assert sum(alarms) <= 0.05 * len(reals)
 
 
+def test_of_many_people_more_is_asked_where_some_raise_alarms() -> None:
+    reals = [clip(f"0-{n}", 0, [0.2 + 0.03 * n] * 32) for n in range(24)]
+    found = fit(COURT, reals, "test", kept=COURT.plain(), crowds=30)
+    length = found.combination.length
+    assert length is not None and length.per_tracks > 0 and length.most > length.per_tracks
+
+
 def test_a_long_video_is_hardly_likelier_to_be_accused_and_a_stretch_is_found_in_it(
     fitted: tuple[Fit, list[ScoredClip]],
 ) -> None:

@@ -1,9 +1,9 @@
 """A process that has loaded what jobs need, and forks one process for each of them.
 
-Loading takes a second or two of a core, of which a short video's job is mostly made; a fork takes
-hundredths. No job ever runs in the nursery itself, so a job still never sees what another has left
-behind. It has one thread: a fork copies no lock that somebody holds. Where it cannot keep to one, or
-dies, jobs get processes that load everything themselves.
+A short video's job is mostly made of loading; a fork takes hundredths of a second
+(benchmarks/job_processes.py). No job ever runs in the nursery itself, so a job still never sees
+what another has left behind. It has one thread: a fork copies no lock that somebody holds. Where
+it cannot keep to one, or dies, jobs get processes that load everything themselves.
 """
 
 import importlib
@@ -30,6 +30,8 @@ _PID = struct.Struct("=i")
 _STATUS = struct.Struct("=i")
 #: OpenBLAS begins its threads as it is loaded; jobs here have no use for them.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+#: A loaded nursery is waited for so long: less than a job is believed to live without a sign.
+_FORK_S = 1.0
 #: Exit code of a nursery that has more than one thread all the same.
 _UNFIT = 3
 
@@ -42,6 +44,7 @@ class Nursery:
 
         `module`: what it loads; its `get_ready` is called in each forked process.
         """
+        self._has_loaded = False
         self._asking, theirs = socket.socketpair()
         theirs.set_inheritable(True)
         self.pid = os.posix_spawn(
@@ -58,14 +61,17 @@ class Nursery:
         socket.send_fds(self._asking, [b"f"], [job, metrics, ended])
 
     def has_answered(self) -> bool:
-        """Whether `forked` would return at once: not while it still loads."""
-        return bool(select.select([self._asking], [], [], 0)[0])
+        """Whether `forked` would return at once. A nursery that still loads is not waited for, one
+        that has loaded is: its fork takes hundredths of a second, a process of one's own a second."""
+        wait_s = _FORK_S if self._has_loaded else 0.0
+        return bool(select.select([self._asking], [], [], wait_s)[0])
 
     def forked(self) -> int | None:
         """The process id of what was asked for; None where the nursery is gone."""
         with suppress(OSError):
             said = self._asking.recv(_PID.size, socket.MSG_WAITALL)
             if len(said) == _PID.size:
+                self._has_loaded = True
                 return int(_PID.unpack(said)[0])
         return None
 
@@ -118,6 +124,7 @@ def forked_for_a_job(descriptor: int, module: str) -> int:
         job, metrics, status = given
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        nursery = os.getpid()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -127,7 +134,7 @@ def forked_for_a_job(descriptor: int, module: str) -> int:
             asking.close()
             # A process group of its own from its first moment: RQ stops a job by killing its group.
             os.setpgid(0, 0)
-            follow_parent(grace_s=0)
+            follow_parent(nursery, grace_s=0)
             relay_to(metrics)
             with suppress(Exception):
                 if loaded is not None:

@@ -1,12 +1,14 @@
 """Torch, OpenVINO and ONNX Runtime really run here, over a tiny network with a high-pass front."""
 
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from unmask.errors import EngineError, EngineUnavailable, ParityFailed, ReasonCode
+from unmask.errors import CacheRefused, EngineError, EngineUnavailable, ParityFailed, ReasonCode
 from unmask.settings import Settings
 from workers.engines import best_engine, build_engine
 from workers.engines.cache import EngineCache
@@ -235,3 +237,17 @@ def test_pictures_in_the_calibration_folder_are_prepared_by_the_plugin(
     crops = calibration_crops(detector, settings)
     assert crops.shape == (1, 3, 32, 32)
     assert 0.0 <= crops.min() < crops.max() <= 1.0
+
+
+def test_programs_of_torchs_compiler_lie_in_a_folder_of_ours_alone(detector, settings, monkeypatch):
+    variable = "TORCHINDUCTOR_CACHE_DIR"
+    monkeypatch.setenv(variable, "")  # so that what is set in its place is undone
+    monkeypatch.delenv(variable)
+    best_engine(detector, device="cpu", settings=settings)
+    folder = Path(os.environ[variable])
+    assert folder.parent == settings.data_dir
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    monkeypatch.delenv(variable)
+    with pytest.raises(CacheRefused, match="open to other users"):
+        best_engine(detector, device="cpu", settings=settings)

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -18,16 +19,26 @@ QUEUE = "spare-test"
 
 
 @pytest.fixture
-def queue(redis_url: str) -> Queue:
-    return Queue(QUEUE, connection=Redis.from_url(redis_url), serializer=JSONSerializer)
+def queue(redis_url: str) -> Iterator[Queue]:
+    with Redis.from_url(redis_url) as redis:
+        yield Queue(QUEUE, connection=redis, serializer=JSONSerializer)
+
+
+@contextmanager
+def working(url: str, ready: str | None) -> Iterator[UnmaskWorker]:
+    made = UnmaskWorker([QUEUE], url, ready=ready)
+    made.keep_spare()
+    try:
+        yield made
+    finally:
+        made.end_spare()
+        made.connection.close()
 
 
 @pytest.fixture
-def worker(redis_url: str, queue: Queue) -> Iterator[UnmaskWorker]:
-    made = UnmaskWorker([QUEUE], redis_url, ready="workers.jobs.entrypoints")
-    made.keep_spare()
-    yield made
-    made.end_spare()
+def worker(redis_url: str) -> Iterator[UnmaskWorker]:
+    with working(redis_url, "workers.jobs.entrypoints") as made:
+        yield made
 
 
 def pids(worker: UnmaskWorker, queue: Queue, jobs: int = 1) -> list[int]:
@@ -67,14 +78,19 @@ def test_a_spare_process_that_died_costs_no_job(worker: UnmaskWorker, queue: Que
     assert ran_in not in {dead, os.getpid()}
 
 
+def test_jobs_that_follow_at_once_are_forked_too(worker: UnmaskWorker, queue: Queue):
+    assert worker._nursery is not None
+    nursery = psutil.Process(worker._nursery.pid)
+    spare_of(worker)
+    enqueued = [queue.enqueue("os.getppid") for _ in range(5)]
+    worker.work(burst=True, with_scheduler=False)
+    assert {job.return_value(refresh=True) for job in enqueued} == {nursery.pid}
+
+
 def test_a_job_does_not_wait_for_a_nursery_that_still_loads(redis_url: str, queue: Queue):
-    worker = UnmaskWorker([QUEUE], redis_url, ready="tests.integration.workers.run.slow_to_load")
-    worker.keep_spare()
-    try:
+    with working(redis_url, "tests.integration.workers.run.slow_to_load") as worker:
         assert pids(worker, queue) != [os.getpid()]
         assert worker._spare is not None and not worker._spare.is_there
-    finally:
-        worker.end_spare()
 
 
 def test_a_nursery_that_died_costs_no_job_and_another_one_follows(
@@ -101,18 +117,13 @@ def test_a_job_whose_nursery_died_is_over_and_counts_as_killed(worker: UnmaskWor
 
 
 def test_a_nursery_with_threads_forks_nothing(redis_url: str, queue: Queue):
-    worker = UnmaskWorker([QUEUE], redis_url, ready="tests.integration.workers.run.threaded")
-    worker.keep_spare()
-    assert worker._spare is not None and worker._spare.pid is None
-    try:
+    with working(redis_url, "tests.integration.workers.run.threaded") as worker:
+        assert worker._spare is not None and worker._spare.pid is None
         assert pids(worker, queue) != [os.getpid()]
         assert worker._nursery is None  # and no other is tried: it would be no better
-    finally:
-        worker.end_spare()
 
 
 def test_without_a_module_to_load_no_process_waits(redis_url: str, queue: Queue):
-    worker = UnmaskWorker([QUEUE], redis_url)
-    worker.keep_spare()
-    assert worker._spare is None
-    assert pids(worker, queue) != [os.getpid()]
+    with working(redis_url, None) as worker:
+        assert worker._spare is None
+        assert pids(worker, queue) != [os.getpid()]
