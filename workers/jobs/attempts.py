@@ -1,5 +1,11 @@
-"""What each attempt at a job's ingest or verdict came to, kept in Redis for the sweeper to read."""
+"""What each attempt at a job's ingest or verdict came to, kept in Redis for the sweeper to read.
 
+Each attempt leaves a mark when it begins and removes it when it ends, however it ends: a mark that stays
+is a process that died. A Redis without memory to spare refuses to write that an attempt failed, but never
+to remove a mark; so an outage is not taken for a death.
+"""
+
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
@@ -25,22 +31,18 @@ MAX_FAULTS = 4
 #: Processes that died over it, without a word. Far over what an outage or an impatient operator
 #: causes; a video that takes its worker with it every time must end some day.
 MAX_DEATHS = 10
+_MARK = "under way "
 
 
 class Attempts(Frozen):
     """How a job's attempts at one phase went so far."""
 
-    begun: int = 0
     outages: int = 0
     faults: int = 0
-    done: int = 0
+    deaths: int = 0
+    """Attempts of which nothing was heard again; the one under way counts among them."""
     reason: Reason | None = None
     """What stopped the last attempt that could still say so."""
-
-    @property
-    def deaths(self) -> int:
-        """Attempts of which nothing was heard again; the one under way counts among them."""
-        return max(0, self.begun - self.outages - self.faults - self.done)
 
     @property
     def exhausted(self) -> bool:
@@ -56,7 +58,11 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
     attempt under way, and tries again.
     """
     name = queues.trouble(job_id, generation, phase)
-    _count(redis, name, "begun")
+    mark = f"{_MARK}{secrets.token_hex(8)}"
+    with redis.pipeline(transaction=False) as pipe:
+        pipe.hset(name, mark, "")
+        pipe.expire(name, queues.JOB_TTL_S)
+        pipe.execute()
     watch = Stopwatch()
     try:
         with watch.timed(phase):
@@ -81,12 +87,14 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
             outage=outage is not None,
         )
         with suppress(RedisError):
+            redis.hdel(name, mark)
             redis.hset(name, "reason", reason.model_dump_json())
-            _count(redis, name, "faults" if outage is None else "outages")
+            redis.hincrby(name, "faults" if outage is None else "outages", 1)
+            redis.expire(name, queues.JOB_TTL_S)
         raise
     watch.tell()
     with suppress(RedisError):  # what was to be done is done
-        _count(redis, name, "done")
+        redis.hdel(name, mark)
 
 
 def consuming(queue: str, job_id: str) -> dict[str, str]:
@@ -99,19 +107,13 @@ def consuming(queue: str, job_id: str) -> dict[str, str]:
     }
 
 
-def _count(redis: "Redis", name: str, what: str) -> None:
-    with redis.pipeline(transaction=False) as pipe:
-        pipe.hincrby(name, what, 1)
-        pipe.expire(name, queues.JOB_TTL_S)
-        pipe.execute()
-
-
 def attempts(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Attempts:
     """What is known of the attempts so far. Raises RedisError."""
     found: Any = redis.hgetall(queues.trouble(job_id, generation, phase))
-    known = {key.decode(): value for key, value in found.items()}
-    reason = known.pop("reason", None)
+    reason = found.get(b"reason")
     return Attempts(
-        **{key: int(value) for key, value in known.items()},
+        outages=int(found.get(b"outages", 0)),
+        faults=int(found.get(b"faults", 0)),
+        deaths=sum(key.startswith(_MARK.encode()) for key in found),
         reason=None if reason is None else Reason.model_validate_json(reason),
     )

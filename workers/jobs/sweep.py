@@ -50,6 +50,11 @@ _REPLACED_S = 1800.0
 _UNSERVED_S = 60.0
 #: Over RQ's own patience with a worker, which ends first wherever no clock was set.
 _WORKER_SILENT_S = 60.0
+#: It raised, and Redis, which cannot have been well, was not even told that it had begun, or how it ended.
+_UNNOTED = Reason(
+    code=ReasonCode.BROKER_UNAVAILABLE,
+    message="Redis could not note how an attempt went. Check that it has memory left.",
+)
 
 
 class Sweeper:
@@ -173,6 +178,8 @@ class Sweeper:
             self._say(row, tried.reason)
             if not self._room.due(name, tried.reason.code, tried.outages + tried.faults):
                 return None
+        elif state is InRq.FAILED and tried == Attempts():
+            self._say(row, _UNNOTED)
         elif state is InRq.ABSENT and not self._lost(name):
             return None
         return self._enqueue(row, phase, name)

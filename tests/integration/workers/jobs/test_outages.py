@@ -169,15 +169,28 @@ def test_processes_that_die_are_forgiven_often_and_not_for_ever(
     publish(services.redis, "a", [9] * 2, plugins=(ref,))
     answer(services.redis, "a", ref, 2)
     assert settle(services.redis, "a", 0)
-    services.redis.hset(name, "begun", MAX_DEATHS)
+    for number in range(MAX_DEATHS):
+        services.redis.hset(name, f"under way {number}", "")
     sweeper = Sweeper(services)
     sweeper.sweep()
     assert sweeper.sweep()["verdict_enqueued"] == 1
     services.redis.delete(f"rq:job:{verdict_job_name('a', 0)}")
-    services.redis.hset(name, "begun", MAX_DEATHS + 1)
+    services.redis.hset(name, "under way too", "")
     assert sweeper.sweep()["given_up"] == 1
     row = services.store.job("a")
     assert row is not None and row.reasons[0].code is ReasonCode.DEAD_LETTER
+
+
+def test_a_job_whose_attempt_could_not_be_noted_says_why_and_is_tried_again(
+    services: Services, ref: PluginRef
+) -> None:
+    accept(services, ref, "a")
+    enqueue_ingest(services.redis, services.store.unfinished()[0].submission)
+    stop(services, "a", FULL)
+    services.redis.delete(queues.trouble("a", 0, "ingest"))
+    assert Sweeper(services).sweep()["ingest_enqueued"] == 1
+    row = services.store.job("a")
+    assert row is not None and row.reasons[0].code is ReasonCode.BROKER_UNAVAILABLE
 
 
 def test_an_attempt_is_counted_once_for_what_it_came_to(redis: Redis) -> None:
@@ -186,8 +199,19 @@ def test_an_attempt_is_counted_once_for_what_it_came_to(redis: Redis) -> None:
     with pytest.raises(OSError, match="space"), attempt(redis, "a", 0, "ingest"):
         raise FULL
     found = attempts(redis, "a", 0, "ingest")
-    assert (found.begun, found.done, found.outages, found.faults, found.deaths) == (2, 1, 1, 0, 0)
+    assert (found.outages, found.faults, found.deaths) == (1, 0, 0)
     assert 0 < redis.ttl(queues.trouble("a", 0, "ingest")) <= queues.JOB_TTL_S
+
+
+def test_a_redis_that_fills_up_under_an_attempt_makes_no_death_of_it(redis: Redis) -> None:
+    """Eleven such were taken for a video that kills its workers, and good jobs failed for ever."""
+    try:
+        with pytest.raises(OutOfMemoryError), attempt(redis, "a", 0, "ingest"):
+            redis.config_set("maxmemory", 1)
+            redis.set("crops", "")
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert attempts(redis, "a", 0, "ingest").deaths == 0
 
 
 def test_waits_grow_to_minutes_and_the_first_in_line_scouts_for_all() -> None:
