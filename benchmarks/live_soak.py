@@ -1,11 +1,11 @@
 """Does a stream that goes on leave anything behind? Memory and descriptors by process, by the minute.
 
-    python benchmarks/live_soak.py --minutes 20
+    python benchmarks/live_soak.py --minutes 60 --every 1
 
 A real clip in a loop comes as MPEG-TS over TCP from an ffmpeg; `unmask watch` judges it with the
 shipped weights. The slopes are of the last two thirds: engines and caches fill first. What waits to
-be scored comes and goes, on a busy machine by tens of megabytes; the floor, the least of every three
-minutes, is what is kept.
+be scored comes and goes, on a busy machine by tens of megabytes: with few looks nothing waits. The floor,
+the least of every three minutes, is what is kept.
 """
 
 import argparse
@@ -68,6 +68,7 @@ def main() -> None:
     """Watch, sample, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n", maxsplit=1)[0])
     parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--every", type=float, default=1 / 3, help="seconds between two looks")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
@@ -86,6 +87,7 @@ def main() -> None:
             [
                 sys.executable, "-c", "from console.cli import main; main()",
                 "watch", f"tcp://127.0.0.1:{port}", "--for", str(args.minutes * 60),
+                "--every", str(args.every),
                 "--json", str(lines),
             ],
             stdout=subprocess.DEVNULL,
