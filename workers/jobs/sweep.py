@@ -83,6 +83,11 @@ class Sweeper:
         self._in_hand: dict[str, dict[str, float]] = {}
         self._uploads_due_s: float | None = None
 
+    @property
+    def someone_waits(self) -> bool:
+        """Whether an outage holds a job up, or did at the last pass."""
+        return bool(self._room.names())
+
     def sweep(self) -> Counter[str]:
         """One pass; how often it did what. Raises RedisError, StoreError."""
         done: Counter[str] = Counter()

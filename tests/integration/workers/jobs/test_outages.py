@@ -128,6 +128,7 @@ def test_a_job_waits_through_any_number_of_outages_and_says_why(
         stop(services, "a", FULL)
         clock.now += 0.1
         assert sweeper.sweep()["ingest_enqueued"] == 0, "not at once"
+        assert sweeper.someone_waits
         row = services.store.job("a")
         assert row is not None and row.state is JobState.QUEUED
         [reason] = row.reasons
@@ -139,6 +140,7 @@ def test_a_job_waits_through_any_number_of_outages_and_says_why(
     sweeper.sweep()
     row = services.store.job("a")
     assert row is not None and (row.state, row.reasons) == (JobState.RUNNING, ())
+    assert not sweeper.someone_waits
 
 
 def test_a_bug_is_tried_a_few_times_and_then_the_job_fails_with_its_cause(
