@@ -30,6 +30,7 @@ from benchmarks.own_memory import anonymous_mb
 from console.client.client import Client
 from console.commands.operation import stack
 from console.commands.operation.stack import running_stack, until
+from ingest.crop_store import folder_for
 from tests.integration.workers.clips import pan
 from unmask import queues
 
@@ -72,16 +73,16 @@ def main() -> int:
             "UNMASK_SAMPLE": "uniform:2",
         }
         clips = [pan(folder / f"{n}.mp4", start=3 * n, frames=8) for n in range(8)]
-        shared = _in_shared_memory()
         with running_stack(folder, None, Console(stderr=True)) as (client, server, _):
             soak = Soak(client, server, clips)
             soak.run(given.minutes, given.every, given.videos)
             without = soak.keys_without_expiry()
+            crops = folder_for(soak.redis_socket())
             files = [str(p.relative_to(temporary)) for p in temporary.rglob("*") if p.is_file()]
             running = len(files)
             server.terminate()
             psutil.wait_procs([server, *server.children(recursive=True)], timeout=60)
-        left = sorted(p.name for p in temporary.iterdir()) + sorted(_in_shared_memory() - shared)
+        left = sorted(p.name for p in (*temporary.iterdir(), crops) if p.exists())
     held = soak.told()
     print(f"keys of Redis without expiry: {without or 'none but those of queues and workers'}")
     print(f"temporary files: {running} while it ran, {len(left)} after SIGTERM: {left or 'none'}")
@@ -143,12 +144,15 @@ class Soak:
                 found[role] = child
         return found
 
+    def redis_socket(self) -> str:
+        """Where the stack's own Redis listens."""
+        words = " ".join(self._processes()["redis-server"].cmdline()).split()
+        [socket] = [word for word in words if word.startswith("unixsocket:")]
+        return socket.partition(":")[2]
+
     def keys_without_expiry(self) -> list[str]:
         """Keys of jobs that are over and would stay for ever; digits are left out, they repeat."""
-        redis_server = self._processes()["redis-server"]
-        words = " ".join(redis_server.cmdline()).split()
-        [socket] = [word for word in words if word.startswith("unixsocket:")]
-        with Redis(unix_socket_path=socket.partition(":")[2]) as redis:
+        with Redis(unix_socket_path=self.redis_socket()) as redis:
             names = [key.decode() for key in redis.scan_iter(count=1000) if redis.ttl(key) == -1]
         return sorted(name for name in names if not name.startswith(_FOR_GOOD))
 
@@ -186,10 +190,6 @@ def _envelope(minutes: "np.ndarray", values: "np.ndarray") -> tuple["np.ndarray"
         if len(part := np.flatnonzero((minutes >= begin) & (minutes < begin + _ENVELOPE_MIN)))
     ]
     return minutes[at], values[at]
-
-
-def _in_shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").iterdir() if "unmask" in path.name}
 
 
 if __name__ == "__main__":

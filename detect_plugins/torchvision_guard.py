@@ -6,6 +6,10 @@ not load, and `import torchvision` stops at "operator torchvision::nms does not 
 operators. So, **only where the real import fails**, the two missing operators are declared by their
 schemas, without an implementation: calling one still raises. Image io of torchvision stays broken.
 
+The import also wakes torch's compiler, which at once makes a folder for its programs in the temporary
+directory, under a name that everybody can guess, and notes it for the life of the process. Whoever
+compiles says where programs are to lie (workers/engines/choose.py), so that note is withdrawn.
+
 The one module of the project that acts when it is imported. Plugins take timm from here, so that
 no sorting of imports can put it first:
 
@@ -13,7 +17,11 @@ no sorting of imports can put it first:
 """
 
 import importlib
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +33,7 @@ _SCHEMAS = (
 
 #: Keeps the declarations alive: torch forgets them with this object.
 _declared: list[torch.library.Library] = []
+_TORCHS_PROGRAMS = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def make_torchvision_importable() -> bool:
@@ -32,6 +41,11 @@ def make_torchvision_importable() -> bool:
 
     Returns whether they had to be declared. Raises whatever else the import raises.
     """
+    with _no_folder_of_torchs():
+        return _import_torchvision()
+
+
+def _import_torchvision() -> bool:
     try:
         importlib.import_module("torchvision")
     except RuntimeError as error:
@@ -47,6 +61,20 @@ def make_torchvision_importable() -> bool:
     _declared.append(library)
     importlib.import_module("torchvision")
     return True
+
+
+@contextmanager
+def _no_folder_of_torchs() -> Iterator[None]:
+    """What torch makes and notes meanwhile is undone, unless the user has named a folder."""
+    if _TORCHS_PROGRAMS in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="unmask-torch-") as folder:
+        os.environ[_TORCHS_PROGRAMS] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_TORCHS_PROGRAMS]
 
 
 make_torchvision_importable()

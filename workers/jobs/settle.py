@@ -63,7 +63,7 @@ def enqueue_verdict(redis: "Redis", job_id: str, generation: int) -> None:
         job_id=verdict_job_name(job_id, generation),
         # No retry of RQ's: the sweeper decides, and an outage may last longer than any number.
         timeout=_PATIENCE_S,
-        result_ttl=3600,
+        result_ttl=0,  # the job's row says how it went; nobody asks RQ
         failure_ttl=24 * 3600,
     )
 

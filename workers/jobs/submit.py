@@ -118,7 +118,7 @@ def enqueue_ingest(redis: "Redis", submission: Submission, *, priority: Priority
         job_id=ingest_job_name(submission.job_id, submission.generation),
         # No retry of RQ's: the sweeper decides, and an outage may last longer than any number.
         timeout=_PATIENCE_S,
-        result_ttl=3600,
+        result_ttl=0,  # the job's row says how it went; nobody asks RQ
         failure_ttl=24 * 3600,
     )
 
