@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from ingest.decoding.display.upright import square_size, turn_of_frame
+from ingest.decoding.display.upright import Turns, square_size
 from ingest.live.stream_clock import StreamClock
 from ingest.live.wire import Message
 
@@ -43,6 +43,7 @@ class SampledDecode:
         self._max_pixels = max_pixels
         self._usual_ms = self._every_ms = every_ms
         self._context: VideoCodecContext | None = None
+        self._turns = Turns()
         self._base = Fraction(1, 90000)
         self._clock = StreamClock()
         self._base_ms = 0
@@ -79,6 +80,7 @@ class SampledDecode:
         if extradata:
             context.extradata = extradata
         self._context, self._base = context, Fraction(*message["time_base"])
+        self._turns = Turns()
 
     def _packet(self, message: Message, data: bytes) -> Iterator[tuple[Message, memoryview]]:
         if self._context is None:
@@ -149,8 +151,9 @@ class SampledDecode:
             frame = frame.reformat(
                 width=width, height=height, format="rgb24", interpolation="BICUBIC"
             )
-        turn = turn_of_frame(frame)
-        return turn.shown(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8))
+        return self._turns.of(frame).shown(
+            np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        )
 
     def _remember(self, pts: int | None, arrived_ms: int) -> None:
         self._arrived_last = arrived_ms

@@ -9,7 +9,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from ingest.decoding.display.hdr import is_hdr, tone_mapped
-from ingest.decoding.display.upright import Turn, square_size, turn_of_frame
+from ingest.decoding.display.upright import Turn, Turns, square_size
 from unmask.arrays import Images
 
 #: Shapes that differ by less are one shape in two resolutions.
@@ -28,6 +28,7 @@ class Canvas:
     height: int
     turn: Turn
     """Of the first frame."""
+    turns: Turns
     max_pixels: int
 
     @classmethod
@@ -40,7 +41,8 @@ class Canvas:
     ) -> "Canvas":
         """Wide and high enough for every coded size in `sizes`; the first frame's own where that
         is more than `max_pixels`."""
-        turn = turn_of_frame(first)
+        turns = Turns()
+        turn = turns.of(first)
         shown = [
             _shown_size(stream, size, turn, max_pixels)
             for size in ((first.width, first.height), *sizes)
@@ -48,7 +50,7 @@ class Canvas:
         width, height = max(w for w, _ in shown), max(h for _, h in shown)
         if width * height > max_pixels:
             width, height = shown[0]
-        return cls(width=width, height=height, turn=turn, max_pixels=max_pixels)
+        return cls(width=width, height=height, turn=turn, turns=turns, max_pixels=max_pixels)
 
     def picture(self, stream: VideoStream, frame: VideoFrame) -> Images:
         """(height, width, 3) RGB, upright, in square pixels; one of another shape between bars."""
@@ -61,7 +63,7 @@ class Canvas:
                 rgb = _resized(rgb, width, height)
         else:
             rgb = _rgb(frame, width, height)
-        return self._placed(turn_of_frame(frame).shown(rgb))
+        return self._placed(self.turns.of(frame).shown(rgb))
 
     def _placed(self, rgb: Images) -> Images:
         height, width = rgb.shape[:2]

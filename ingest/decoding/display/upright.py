@@ -86,8 +86,26 @@ def turn_of(matrix: bytes | None) -> Turn:
     return Turn(flip_x=a < 0, flip_y=d < 0)
 
 
-def turn_of_frame(frame: VideoFrame) -> Turn:
-    """The turn that the container or the stream itself asks for."""
+class Turns:
+    """The turns that the frames of one stream ask for, or its container does.
+
+    PyAV ties a frame that was asked for its side data into a knot with it, and its picture stays until
+    Python next looks for knots: for many frames, which of 4K are gigabytes. So each angle is looked up
+    once, and a stream that begins to mirror in the middle without turning is shown as before.
+    """
+
+    def __init__(self) -> None:
+        self._by_degrees: dict[int, Turn] = {}
+
+    def of(self, frame: VideoFrame) -> Turn:
+        """What this one asks for."""
+        degrees = round(frame.rotation)
+        if degrees not in self._by_degrees:
+            self._by_degrees[degrees] = _turn_of_frame(frame)
+        return self._by_degrees[degrees]
+
+
+def _turn_of_frame(frame: VideoFrame) -> Turn:
     try:
         found: Any = frame.side_data.get("DISPLAYMATRIX")  # PyAV types it as a mapping of nothing
     except ValueError:
