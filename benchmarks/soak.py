@@ -39,9 +39,11 @@ _ENVELOPE_MIN = 5.0
 #: So many videos under way, at most.
 _AT_ONCE = 6
 _ROLES = ("ingest", "score", "verdict", "stream", "redis-server")
-#: What is there for good: the stream of crops, who is served, and RQ's lists, which it tidies itself.
+#: What is there for good: the stream of crops, a number and a mark for each plugin, and RQ's lists, which
+#: it tidies itself.
 _FOR_GOOD = (
     queues.CROPS,
+    queues.OWED,
     queues.SERVED,
     "rq:queues",
     "rq:workers",
