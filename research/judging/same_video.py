@@ -91,6 +91,21 @@ def table(
     return "\n".join(rows)
 
 
+def changes(
+    lines: Sequence[dict[str, Any]], clips: Sequence[DataFile], copies: Sequence[Copy] = COPIES
+) -> str:
+    """A line per copy that got another label than its master: both labels, both p_fake."""
+    step = 1 + len(copies)
+    return "\n".join(
+        f"{clip.path}, {name}: {master.get('verdict')} {master.get('p_fake')} -> "
+        f"{copy.get('verdict')} {copy.get('p_fake')}"
+        for at, clip in enumerate(clips)
+        for number, (name, *_) in enumerate(copies, 1)
+        for master, copy in [(lines[at * step], lines[at * step + number])]
+        if master.get("verdict") != copy.get("verdict")
+    )
+
+
 def said_of(
     clip: DataFile, data: Path, seconds: float, copies: Sequence[Copy], sample: str
 ) -> list[dict[str, Any]]:
@@ -138,6 +153,7 @@ def main() -> None:
             kept.write_text(json.dumps(told), encoding="utf-8")
         lines += json.loads(kept.read_text(encoding="utf-8"))
     print(table(lines, clips, copies))
+    print(f"\n{changes(lines, clips, copies)}")
 
 
 if __name__ == "__main__":

@@ -86,11 +86,14 @@ def attempt(redis: "Redis", job_id: str, generation: int, phase: Phase) -> Itera
             error=reason.message,
             outage=outage is not None,
         )
-        with suppress(RedisError):
-            redis.hdel(name, mark)
-            redis.hset(name, "reason", reason.model_dump_json())
-            redis.hincrby(name, "faults" if outage is None else "outages", 1)
-            redis.expire(name, queues.JOB_TTL_S)
+        with suppress(RedisError), redis.pipeline(transaction=False) as pipe:
+            pipe.hdel(name, mark)
+            pipe.hset(name, "reason", reason.model_dump_json())
+            pipe.hincrby(name, "faults" if outage is None else "outages", 1)
+            pipe.expire(name, queues.JOB_TTL_S)
+            pipe.execute(
+                raise_on_error=False
+            )  # what a full Redis refuses keeps nothing else undone
         raise
     watch.tell()
     with suppress(RedisError):  # what was to be done is done

@@ -50,11 +50,6 @@ _REPLACED_S = 1800.0
 _UNSERVED_S = 60.0
 #: Over RQ's own patience with a worker, which ends first wherever no clock was set.
 _WORKER_SILENT_S = 60.0
-#: It raised, and Redis, which cannot have been well, was not even told that it had begun, or how it ended.
-_UNNOTED = Reason(
-    code=ReasonCode.BROKER_UNAVAILABLE,
-    message="Redis could not note how an attempt went. Check that it has memory left.",
-)
 
 
 class Sweeper:
@@ -179,12 +174,10 @@ class Sweeper:
         tried = attempts(redis, row.id, row.generation, phase)
         if tried.exhausted:
             return self._give_up(row, phase, tried)
-        if tried.outages + tried.faults and tried.reason is not None:
+        if tried.reason is not None:
             self._say(row, tried.reason)
-            if not self._room.due(name, tried.reason.code, tried.outages + tried.faults):
+            if not self._room.due(name, tried.reason.code, max(1, tried.outages + tried.faults)):
                 return None
-        elif state is InRq.FAILED and tried == Attempts():
-            self._say(row, _UNNOTED)
         elif state is InRq.ABSENT and not self._lost(name):
             return None
         return self._enqueue(row, phase, name)

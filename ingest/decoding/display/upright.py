@@ -90,7 +90,7 @@ class Turns:
     """The turns that the frames of one stream ask for, or its container does.
 
     PyAV ties a frame that was asked for its side data into a knot with it, and its picture stays until
-    Python next looks for knots: for many frames, which of 4K are gigabytes. So each angle is looked up
+    Python next looks for knots, which may be after dozens of frames of 4K. So each angle is looked up
     once, and a stream that begins to mirror in the middle without turning is shown as before.
     """
 

@@ -183,18 +183,6 @@ def test_processes_that_die_are_forgiven_often_and_not_for_ever(
     assert row is not None and row.reasons[0].code is ReasonCode.DEAD_LETTER
 
 
-def test_a_job_whose_attempt_could_not_be_noted_says_why_and_is_tried_again(
-    services: Services, ref: PluginRef
-) -> None:
-    accept(services, ref, "a")
-    enqueue_ingest(services.redis, services.store.unfinished()[0].submission)
-    stop(services, "a", FULL)
-    services.redis.delete(queues.trouble("a", 0, "ingest"))
-    assert Sweeper(services).sweep()["ingest_enqueued"] == 1
-    row = services.store.job("a")
-    assert row is not None and row.reasons[0].code is ReasonCode.BROKER_UNAVAILABLE
-
-
 def test_an_attempt_is_counted_once_for_what_it_came_to(redis: Redis) -> None:
     with attempt(redis, "a", 0, "ingest"):
         assert attempts(redis, "a", 0, "ingest").deaths == 1, "until something is heard of it"
