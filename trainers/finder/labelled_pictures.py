@@ -5,7 +5,7 @@
 DATA is laid out as the research data (docs/how-to/train-a-finder.md): MANIFEST.csv, photos/, faces/,
 videos/, weights/. OUT gets `pixels.bin` (RGB, one picture after another) and `pictures.json`. People,
 clips and photos go to one side whole: `held_out` pictures are for judging alone. Pictures of a
-`--faceless` folder are known to show nobody, and the finder's suspicions about them are wrong.
+`--faceless` folder on which its teachers agree about no face show nobody: suspicions there are wrong.
 """
 
 import argparse
@@ -145,9 +145,12 @@ def main() -> None:
     rows, at = [], 0
     with (given.out / "pixels.bin").open("wb") as pixels:
         for picture in found(given.data, given.faceless, given.stills):
-            faces: list[AgreedFace] = []
-            if picture.kind != "faceless":
-                faces = teachers.faces(picture.rgb, twice=picture.kind == "photo")
+            faces = teachers.faces(picture.rgb, twice=picture.kind == "photo")
+            if picture.kind == "faceless":
+                if any(face.sure for face in faces):
+                    print(f"{picture.name} shows somebody: left out", flush=True)
+                    continue
+                faces = []
             rows.append(as_row(picture, faces, at))
             at += pixels.write(picture.rgb.tobytes())
             if len(rows) % 100 == 0:

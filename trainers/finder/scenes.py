@@ -23,9 +23,13 @@ from unmask.geometry import iou
 _Matrix = NDArray[np.float64]
 
 #: How often a scene is one labelled picture, faces pasted somewhere, or nobody at all.
-_KINDS = {"picture": 0.45, "pasted": 0.43, "nobody": 0.12}
+_KINDS = {"picture": 0.47, "pasted": 0.38, "nobody": 0.15}
 #: Where it is turned aside by so much, a face is a profile and drawn so many times as often.
 _PROFILE, _MORE_PROFILES = 0.3, 4.0
+#: Pictures with more faces than that are real crowds, rare and drawn so many times as often.
+_CROWD, _MORE_CROWDS = 3, 8.0
+#: A labelled picture is not enlarged beyond this: a face's size would be a lie about what is seen.
+_ENLARGED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +133,7 @@ class Scenes:
         rng, side = self._rng, self._side
         sure = [f for f in picture.faces if f.sure]
         face = sure[int(rng.integers(len(sure)))]
-        scale = self._size(side * 0.9) / face.side
+        scale = self._size(min(side * 0.9, _ENLARGED * face.side)) / face.side
         matrix = _placing(face, scale, rng.uniform(0.1, 0.9, 2) * side, _angle(rng), rng)
         mask = _warped(np.full(picture.rgb.shape[:2], 255, np.uint8), matrix, (side, side))
         _lay(canvas, _warped(picture.rgb, matrix, (side, side)), mask)
@@ -197,7 +201,7 @@ def _odds(pictures: list[Picture]) -> NDArray[np.float64]:
     weights = np.array(
         [
             (_MORE_PROFILES if any(f.turned_aside > _PROFILE for f in p.faces if f.sure) else 1.0)
-            * (3.0 if len(p.faces) > 3 else 1.0)
+            * (_MORE_CROWDS if len(p.faces) > _CROWD else 1.0)
             / groups[p.group] ** 0.7
             for p in pictures
         ]
