@@ -19,7 +19,7 @@ from detect_plugins.catalogue import load_catalogue, load_detector
 from unmask.errors import UnmaskError
 from unmask.settings import Settings
 from workers.engines.choose import build_unchecked
-from workers.engines.parity import compare, fixed_crops
+from workers.engines.parity import compare, fixed_crops, read_reference
 from workers.engines.reference import recorded_reference
 
 
@@ -32,7 +32,8 @@ def main(plugin: str, engine_name: str, batch: int, data_dir: Path, threads: int
     try:
         detector = load_detector(load_catalogue().get(plugin), settings.weights_dir, "cpu")
         serving = detector.serving()
-        reference = recorded_reference(detector, serving, device="cpu", settings=settings)
+        recorded = recorded_reference(detector, serving, device="cpu", settings=settings)
+        reference = read_reference(recorded)
         engine = build_unchecked(name, precision, detector, device="cpu", settings=settings)
     except UnmaskError as error:
         print(json.dumps({"problem": str(error)}), flush=True)

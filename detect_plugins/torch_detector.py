@@ -8,18 +8,16 @@ A network, structurally (`layers.exported.Exported` makes all of it from `forwar
 and a config: a frozen pydantic model with `input_px`, and `map_px` where the map's side varies.
 """
 
+import importlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
 
-from detect_plugins.bundle_loading import fill_network, read_tensors
 from detect_plugins.network_input import network_input
-from detect_plugins.serving import ServingModule
 from unmask.bundle import BundleCard, read_card, verify_weights
 from unmask.errors import BundleRefused, ConfigError
 from unmask.frozen import Frozen
@@ -32,9 +30,29 @@ from unmask.plugin import (
     RawOutput,
 )
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from detect_plugins.serving import ServingModule
+
 #: Random weights are the same everywhere, so that speed tests and parity tests repeat.
 UNTRAINED_SEED = 20_260_101
 _DEVICE_FIX = "Set UNMASK_DEVICE to auto, cpu, cuda or cuda:N."
+
+
+class Later:
+    """A class attribute that is imported when somebody first asks for it: networks take torch, which
+    takes seconds, and whoever serves a built engine needs neither.
+    """
+
+    def __init__(self, path: str) -> None:
+        """`path`: "package.module:Name"."""
+        self._path = path
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        module, _, name = self._path.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
 class TorchDetector:
@@ -43,30 +61,22 @@ class TorchDetector:
     Config: ClassVar[type[Frozen]]
     """The architecture of a bundle card; its defaults are the manifest's."""
 
-    Network: ClassVar[type[nn.Module]]
-    """Network(config) has random weights. One that takes `pretrained: Pretrained` too (layers/timm_model.py)
+    Network: ClassVar[Any]
+    """The nn.Module's class, or a `Later` that names it. Network(config) has random weights. One that takes `pretrained: Pretrained` too (layers/timm_model.py)
     can start its trunks from ImageNet's: training alone asks for that."""
 
     manifest: DetectorManifest
     """The plugin's, with the input and map size of the loaded weights."""
     card: BundleCard | None
     config: Any
-    network: nn.Module
 
-    def __init__(
-        self,
-        manifest: DetectorManifest,
-        card: BundleCard | None,
-        config: Any,
-        serving: ServingModule,
-        device: torch.device,
-    ) -> None:
-        self.manifest = _as_loaded(manifest, config, card)
-        self.card = card
-        self.config = config
-        self.network = serving.network
-        self.device = device
-        self._serving = serving
+    def __init__(self, manifest: DetectorManifest, folder: Path | None, device: str) -> None:
+        """All but the network, which is built when it is first asked for. Raises BundleRefused."""
+        self.card = None if folder is None else read_card(folder, manifest.key)
+        self.config = self._config(manifest, self.card)
+        self.manifest = _as_loaded(manifest, self.config, self.card)
+        self._folder = folder
+        self._asked_device = device
 
     @classmethod
     def load(cls, manifest: DetectorManifest, folder: Path | None, device: str) -> Self:
@@ -74,24 +84,43 @@ class TorchDetector:
 
         Half-precision weights are widened to float32. Raises BundleRefused.
         """
-        where = _device(device)
-        card = None if folder is None else read_card(folder, manifest.key)
-        config = cls._config(manifest, card)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(UNTRAINED_SEED)
-            network = cls.Network(config)
-        mean = scale = None
-        if folder is not None and card is not None:
-            tensors = read_tensors(verify_weights(folder, card), manifest.key)
-            if card.abstention is not None:
-                mean = _abstention_tensor(tensors, card.abstention.tensor_mean, manifest.key)
-                scale = _abstention_tensor(tensors, card.abstention.tensor_scale, manifest.key)
-            fill_network(network, tensors, manifest.key)
-        serving = ServingModule(network, mean, scale).eval().requires_grad_(False)
-        serving.to(device=where).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        detector = cls(manifest, card, config, serving, where)
+        _device(device)
+        detector = cls(manifest, folder, device)
+        detector.serving()
         detector.after_load()
         return detector
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the network is."""
+        return _device(self._asked_device)
+
+    @property
+    def network(self) -> Any:
+        """The plugin's own, in evaluation mode: an instance of `Network`."""
+        return self._serving.network
+
+    @cached_property
+    def _serving(self) -> "ServingModule":
+        import torch  # noqa: PLC0415 - whoever serves a built engine does without
+
+        from detect_plugins.bundle_loading import fill_network, read_tensors  # noqa: PLC0415
+        from detect_plugins.serving import ServingModule  # noqa: PLC0415
+
+        key, card = self.manifest.key, self.card
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(UNTRAINED_SEED)
+            network = type(self).Network(self.config)
+        mean = scale = None
+        if self._folder is not None and card is not None:
+            tensors = read_tensors(verify_weights(self._folder, card), key)
+            if card.abstention is not None:
+                mean = _abstention_tensor(tensors, card.abstention.tensor_mean, key)
+                scale = _abstention_tensor(tensors, card.abstention.tensor_scale, key)
+            fill_network(network, tensors, key)
+        serving = ServingModule(network, mean, scale).eval().requires_grad_(False)
+        serving.to(device=self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return serving
 
     def after_load(self) -> None:
         """A plugin's own check of what was loaded; raises BundleRefused. Nothing by default."""
@@ -113,6 +142,8 @@ class TorchDetector:
 
     def infer(self, images: Floats) -> RawOutput:
         """The reference forward pass in float32: images (B, 3, S, S) -> p, maps and ood."""
+        import torch  # noqa: PLC0415
+
         batch = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
         batch = batch.to(self.device, memory_format=torch.channels_last)
         with torch.inference_mode():
@@ -133,7 +164,7 @@ class TorchDetector:
             for index, p in enumerate(raw.p)
         ]
 
-    def serving(self) -> nn.Module:
+    def serving(self) -> "nn.Module":
         """image (B, 3, S, S) -> (p (B,), maps (B, h, w)[, ood (B,)]), in evaluation mode."""
         return self._serving
 
@@ -166,7 +197,9 @@ def _as_loaded(
     return manifest.model_copy(update=changes)
 
 
-def _device(name: str) -> torch.device:
+def _device(name: str) -> "torch.device":
+    import torch  # noqa: PLC0415
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -178,7 +211,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _abstention_tensor(tensors: dict[str, Tensor], name: str, plugin: str) -> Tensor:
+def _abstention_tensor(tensors: "dict[str, Tensor]", name: str, plugin: str) -> "Tensor":
     if name not in tensors:
         raise BundleRefused(
             plugin,

@@ -1,8 +1,8 @@
 """The plain classifier of pictures drawn whole: EfficientNet without its map branch, small by default."""
 
+from detect_plugins.efficientnet_fpn.config import EfficientNetFpnConfig
 from detect_plugins.efficientnet_fpn.detector import EfficientNetFpnDetector
-from detect_plugins.efficientnet_fpn.network import EfficientNetFpnConfig
-from detect_plugins.layers.efficientnet import EfficientNetName
+from detect_plugins.layers.declared import EfficientNetName
 
 
 class GeneratedFacesConfig(EfficientNetFpnConfig):

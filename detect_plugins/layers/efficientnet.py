@@ -1,42 +1,16 @@
 """timm EfficientNets (MobileNetV2 is one of them) run stage by stage, for plugins that tap their middle features."""
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from detect_plugins.layers.declared import EfficientNetName
 from detect_plugins.layers.timm_model import Pretrained, timm_model
-
-EfficientNetName = Literal[
-    "efficientnet_b0",
-    "efficientnet_b1",
-    "efficientnet_b2",
-    "efficientnet_b3",
-    "efficientnet_b4",
-    "efficientnet_lite0",
-    "efficientnet_lite1",
-    "efficientnet_lite2",
-    "mobilenetv2_100",
-    "tf_efficientnet_lite0",
-    "tf_efficientnet_lite1",
-    "tf_efficientnet_lite2",
-]
-"""The `tf_` ones pad as TensorFlow does, as the Lites' ImageNet weights were trained for."""
 
 #: Last block of each tapped stage: strides 4, 8, 16, 32 (B4: 32, 56, 160, 448 channels).
 TAPPED_STAGES = (1, 2, 4, 6)
-
-
-def halved(px: int, times: int) -> int:
-    """Side of a feature map after `times` stride-2 convolutions with symmetric padding.
-
-    >>> [halved(224, n) for n in (2, 3, 4, 5)], [halved(380, n) for n in (2, 3, 4, 5)]
-    ([56, 28, 14, 7], [95, 48, 24, 12])
-    """
-    for _ in range(times):
-        px = (px + 1) // 2
-    return px
 
 
 class DepthwiseConv2d(nn.Conv2d):

@@ -11,21 +11,6 @@ from detect_plugins.layers.timm_model import Pretrained, timm_model
 CHANNELS = (64, 128, 256, 728, 2048)
 
 
-def xception_sides(px: int) -> tuple[int, int, int, int, int]:
-    """Sides of the feature maps after stem, block1, block2, block11 and bn4.
-
-    The stem's two convolutions are unpadded, hence the odd numbers.
-
-    >>> xception_sides(299), xception_sides(224)
-    ((147, 74, 37, 19, 10), (109, 55, 28, 14, 7))
-    """
-    stem = (px - 3) // 2 + 1 - 2
-    sides = [stem]
-    for _ in range(4):
-        sides.append((sides[-1] + 1) // 2)
-    return sides[0], sides[1], sides[2], sides[3], sides[4]
-
-
 class XceptionStages(nn.Module):
     """An Xception without its classifier, as five modules to be called in turn.
 

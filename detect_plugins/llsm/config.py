@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from detect_plugins.layers.xception import xception_sides
+from detect_plugins.layers.declared import xception_sides
 from unmask.frozen import Frozen
 
 PairHeadName = Literal["hidden", "absdiff", "bilinear", "additive"]

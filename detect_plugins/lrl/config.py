@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from detect_plugins.layers.efficientnet import halved
-from detect_plugins.layers.xception import xception_sides
+from detect_plugins.layers.declared import halved, xception_sides
 from unmask.frozen import Frozen
 
 

@@ -1,9 +1,13 @@
 """SOLA as a plugin: all but the network and the check of its noise filters is TorchDetector's."""
 
+from typing import TYPE_CHECKING
+
 from detect_plugins.sola.config import SolaConfig
-from detect_plugins.sola.network import Sola
-from detect_plugins.torch_detector import TorchDetector
+from detect_plugins.torch_detector import Later, TorchDetector
 from unmask.errors import BundleRefused
+
+if TYPE_CHECKING:
+    from detect_plugins.sola.network import Sola
 
 #: How far stored noise filters may be from Eq. 3. Half precision rounds 24 entries of a sum of 1.
 _TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
@@ -13,12 +17,12 @@ class SolaDetector(TorchDetector):
     """Loads SOLA bundles; refuses one whose noise filters are no high-pass filters (Eq. 3)."""
 
     Config = SolaConfig
-    Network = Sola
-    network: Sola
+    Network = Later("detect_plugins.sola.network:Sola")
 
     def after_load(self) -> None:
         """Check the constraint of the noise filters, and undo what storage rounded away of it."""
-        asrm = self.network.asrm
+        network: Sola = self.network
+        asrm = network.asrm
         if asrm is None or self.card is None:
             return
         error = asrm.constraint_error()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ingest.decoding.decode import Frame
 from ingest.faces import Face, FaceDetector
+from ingest.faces.bars import Bars, Part
 from ingest.faces.crop_limit import CropLimit
 from ingest.faces.crops import cut_crop
 from ingest.faces.directions import DirectedSearch
@@ -13,6 +14,7 @@ from ingest.faces.quarter_turns import matrix_back, to_turned, turned
 from ingest.faces.scene import Scene
 from ingest.faces.tracks import Look, Tracker, describe
 from unmask.arrays import Images
+from unmask.geometry import Box
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
 
@@ -71,6 +73,7 @@ class FaceFollower:
 
         `most_tracks`: of how many it is remembered who they are; None: of all.
         """
+        self._bars = Bars()
         self._searcher = DirectedSearch(face_detector)
         self._tracker = Tracker(first_track)
         self._scene = Scene()
@@ -96,11 +99,12 @@ class FaceFollower:
 
     def look(self, frame: Frame) -> Seen:
         """Detect, link and cut. Frames come in presentation order."""
-        everybody = self._searcher.find(frame.rgb, frame.pts_ms)
+        part = self._bars.within(frame.rgb)
+        everybody = self._searcher.find(part.rgb, frame.pts_ms)
         found = _largest(everybody)
-        looks = [_described(frame.rgb, face) for face in found]
-        change = self._scene.change(frame.rgb)
-        boxes = [face.box for face in found]
+        looks = [_described(part.rgb, face) for face in found]
+        change = self._scene.change(part.rgb)
+        boxes = [part.on_frame(face.box) for face in found]
         ids = self._tracker.update(frame.pts_ms, boxes, looks, change)
         self._people.look(frame.pts_ms, ids, looks, change)
         tracked = sorted(zip(ids, found, strict=True), key=lambda pair: pair[0])
@@ -122,22 +126,19 @@ class FaceFollower:
                 )
                 for track_id, face in tracked
             ),
-            crops=tuple(
-                self._cut(frame, number, track_id, face)
-                for number, (track_id, face) in enumerate(kept)
-            ),
+            crops=tuple(self._cut(frame, part, number, *pair) for number, pair in enumerate(kept)),
             change=change,
             left_out=len(large) - len(kept),
             passed_by=len(everybody) - len(found),
         )
 
     def _cut(
-        self, frame: Frame, number: int, track_id: int, face: Face
+        self, frame: Frame, part: Part, number: int, track_id: int, face: Face
     ) -> tuple[CropMeta, FaceCrop]:
         """The crop stands upright; its matrix leads back to the frame as it is shown."""
-        shape = frame.rgb.shape
+        shape = part.rgb.shape
         upright = cut_crop(
-            turned(frame.rgb, face.turns),
+            turned(part.rgb, face.turns),
             to_turned(face.box, face.turns, shape),
             self._crop_scale,
             self._cap_px,
@@ -145,7 +146,7 @@ class FaceFollower:
         crop = FaceCrop(
             pixels=upright.pixels,
             box=upright.box,
-            crop_to_frame=matrix_back(upright.crop_to_frame, face.turns, shape),
+            crop_to_frame=part.to_frame(matrix_back(upright.crop_to_frame, face.turns, shape)),
         )
         meta = CropMeta(
             frame_index=frame.index,
@@ -174,5 +175,5 @@ def _described(rgb: Images, face: Face) -> Look:
     return describe(turned(rgb, face.turns), to_turned(face.box, face.turns, rgb.shape))
 
 
-def _side(box: tuple[float, float, float, float]) -> float:
+def _side(box: Box) -> float:
     return max(box[2] - box[0], box[3] - box[1])

@@ -9,12 +9,11 @@ from unmask.errors import ConfigError, EngineError, EngineUnavailable, NotInstal
 from unmask.messages import Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
-from unmask.system import instruments as metrics
 from unmask.system.requirements import install
 from workers.engines.cache import make_private
 from workers.engines.libraries import LIBRARIES
 from workers.engines.machine import cpu_has_bf16
-from workers.engines.parity import hold_to_reference
+from workers.engines.parity import hold_to_reference, read_reference
 from workers.engines.reference import recorded_reference
 from workers.engines.refusals import refused_before, remember_refusal
 from workers.engines.runtimes.base import Engine
@@ -109,21 +108,13 @@ def build_engine(
     if (name, precision) == REFERENCE or engine.name.startswith("own"):
         return engine
     try:
-        reference = recorded_reference(
+        recorded = recorded_reference(
             detector, detector.serving(), device=device, settings=settings
         )
-        result = hold_to_reference(engine, detector, reference, precision=precision)
+        hold_to_reference(engine, detector, read_reference(recorded), precision=precision)
     except EngineError:
         engine.close()
         raise
-    metrics.level(metrics.ENGINE_DIFFERENCE, result.max_difference, plugin=detector.manifest.key)
-    log.info(
-        "engine.ready",
-        engine=engine.name,
-        plugin=detector.manifest.key,
-        max_difference=result.max_difference,
-        min_correlation=result.min_correlation,
-    )
     return engine
 
 
@@ -204,9 +195,9 @@ def build_unchecked(
             )
         if name == "openvino":
             _cpu_only(name, device)
-            from workers.engines.runtimes import openvino_engine  # noqa: PLC0415
+            from workers.engines.runtimes import openvino_build  # noqa: PLC0415
 
-            return openvino_engine.build(detector, serving, precision=precision, settings=settings)
+            return openvino_build.build(detector, serving, precision=precision, settings=settings)
         if name == "onnxruntime":
             _cpu_only(name, device)
             from workers.engines.runtimes import onnxruntime_engine  # noqa: PLC0415

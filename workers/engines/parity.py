@@ -6,15 +6,21 @@ at least 0.999, every fainter one agrees with it value by value, and the abstent
 there is one, is off by no more than ten times the first figure, relatively.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 
 from unmask.errors import ParityFailed
 from unmask.frozen import Frozen
 from unmask.plugin import Detector, Floats, RawOutput
+from unmask.system import instruments as metrics
 from workers.engines.runtimes.base import Engine
 
+log = structlog.get_logger(__name__)
+
+REFERENCE_FILE = "reference.npz"
 MAX_DIFFERENCE = {"fp32": 1e-3, "bf16": 1e-2, "fp16": 1e-2, "int8": 1e-2}
 MIN_CORRELATION = 0.999
 #: A reference map that spans less of the displayed range shows nothing: correlating it would compare
@@ -157,6 +163,12 @@ def _correlation(a: Any, b: Any) -> float:
     return float((a * b).sum() / norm) if norm > 0.0 else 0.0
 
 
+def read_reference(folder: Path) -> RawOutput:
+    """The torch reference's output on fixed_crops(), from a folder that the cache has verified."""
+    with np.load(folder / REFERENCE_FILE, allow_pickle=False) as arrays:
+        return RawOutput(p=arrays["p"], maps=arrays["maps"], ood=arrays.get("ood"))
+
+
 def hold_to_reference(
     engine: Engine, detector: Detector, reference: RawOutput, *, precision: str
 ) -> ParityResult:
@@ -178,4 +190,12 @@ def hold_to_reference(
             f"correlation down to {correlation} (at least {MIN_CORRELATION}).",
             fix="Set UNMASK_PRECISION=fp32, or report it with the output of `unmask engines list`.",
         )
+    metrics.level(metrics.ENGINE_DIFFERENCE, result.max_difference, plugin=detector.manifest.key)
+    log.info(
+        "engine.ready",
+        engine=engine.name,
+        plugin=detector.manifest.key,
+        max_difference=result.max_difference,
+        min_correlation=result.min_correlation,
+    )
     return result

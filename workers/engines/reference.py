@@ -16,19 +16,17 @@ from workers.engines.cache import EngineCache
 from workers.engines.graph.fingerprint import engine_key
 from workers.engines.int8_samples import calibration_sha256
 from workers.engines.machine import cpu_name
-from workers.engines.parity import fixed_crops
+from workers.engines.parity import REFERENCE_FILE, fixed_crops
 
-_FILE = "reference.npz"
 #: Small, so that the reference does not set the process's peak memory.
 _BATCH = 2
 
 
 def recorded_reference(
     detector: Detector, serving: nn.Module, *, device: str, settings: Settings
-) -> RawOutput:
-    """The reference's output on fixed_crops(), read from the cache or computed and stored there.
-
-    Raises CacheRefused for an altered record.
+) -> Path:
+    """The folder that holds the reference's output on fixed_crops(), for parity.read_reference; it
+    is computed and stored there where it is not. Raises CacheRefused for an altered record.
     """
     crops = fixed_crops(detector.manifest.input_px)
     key = engine_key(
@@ -42,11 +40,9 @@ def recorded_reference(
         extra=calibration_sha256(crops),
     )
     cache = EngineCache.of(settings)
-    folder = cache.find(key) or cache.store(
-        key, lambda aside: _write(aside / _FILE, reference_output(detector, crops))
+    return cache.find(key) or cache.store(
+        key, lambda aside: _write(aside / REFERENCE_FILE, reference_output(detector, crops))
     )
-    with np.load(folder / _FILE, allow_pickle=False) as arrays:
-        return RawOutput(p=arrays["p"], maps=arrays["maps"], ood=arrays.get("ood"))
 
 
 def reference_output(detector: Detector, images: Floats) -> RawOutput:

@@ -4,9 +4,12 @@ import structlog
 
 from detect_plugins.catalogue import CatalogueEntry, load_detector
 from unmask.errors import BundleRefused
-from unmask.messages import PluginRef
+from unmask.messages import PluginRef, Reason
+from unmask.plugin import Detector
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
+from workers.engines.last_start import open_last, remember
+from workers.engines.runtimes.base import Engine
 from workers.scoring.mirror import MirrorAverage
 from workers.scoring.scorer import Infers, Scorer
 
@@ -18,22 +21,14 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
 
     Raises PluginBroken, BundleRefused or EngineError.
     """
-    # The engines import torch, which takes seconds; who only submits never needs it.
-    from workers.engines import best_engine  # noqa: PLC0415
-    from workers.engines.choose import resolve_device  # noqa: PLC0415
-
     if entry.ref(settings.weights_dir) != ref:
         raise BundleRefused(
             entry.key,
             f"the weights {ref.weights} are no longer installed.",
             fix="Submit the video again, or put the bundle back.",
         )
-    device = resolve_device(settings.device)
-    detector = load_detector(entry, settings.weights_dir, device)
-    engine: Infers
-    engine, passed_over = best_engine(detector, device=device, settings=settings)
-    if settings.mirror_average:
-        engine = MirrorAverage(engine)
+    detector, made, passed_over = open_last(entry, settings) or _chosen(entry, settings)
+    engine: Infers = MirrorAverage(made) if settings.mirror_average else made
     metrics.level(metrics.ENGINE, 1, plugin=entry.key, engine=engine.name)
     for reason in passed_over:
         metrics.count(metrics.ENGINE_FALLBACKS, plugin=entry.key, code=reason.code.value)
@@ -41,7 +36,23 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
         "plugin.ready",
         plugin=ref.slug,
         engine=engine.name,
-        device=device,
         passed_over=[reason.message for reason in passed_over],
     )
     return Scorer(ref, detector, engine)
+
+
+def _chosen(entry: CatalogueEntry, settings: Settings) -> tuple[Detector, Engine, list[Reason]]:
+    """With its network, to find or build the best engine; noted, so that the next start needs none."""
+    # These import torch, which takes seconds.
+    from workers.engines import best_engine  # noqa: PLC0415
+    from workers.engines.choose import resolve_device  # noqa: PLC0415
+    from workers.engines.reference import recorded_reference  # noqa: PLC0415
+
+    device = resolve_device(settings.device)
+    detector = load_detector(entry, settings.weights_dir, device)
+    engine, passed_over = best_engine(detector, device=device, settings=settings)
+    serving = detector.serving()
+    if serving is not None and device == "cpu":
+        reference = recorded_reference(detector, serving, device=device, settings=settings)
+        remember(entry, detector, engine, passed_over, reference=reference, settings=settings)
+    return detector, engine, passed_over

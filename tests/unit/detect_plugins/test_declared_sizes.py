@@ -6,7 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from detect_plugins.catalogue import load_catalogue, load_class
-from detect_plugins.efficientnet_fpn.network import EfficientNetFpn, EfficientNetFpnConfig
+from detect_plugins.efficientnet_fpn.config import EfficientNetFpnConfig
+from detect_plugins.efficientnet_fpn.network import EfficientNetFpn
 from detect_plugins.focus.config import FocusConfig
 from detect_plugins.focus.network import Focus
 from detect_plugins.llsm.config import LlsmConfig

@@ -5,6 +5,8 @@ from pathlib import Path
 from unmask.frozen import Frozen
 
 PLAN_FILE = "plan.json"
+#: Name of the first stage's input.
+IMAGE = "image"
 
 
 class PlannedStage(Frozen):

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from workers.engines.graph.fronts import find_fronts
+from workers.engines.graph.stage_plan import IMAGE
 
-IMAGE = "image"
 #: Behind one of these a value is a feature, no longer pixels.
 _HEAVY = frozenset(
     {

@@ -11,8 +11,8 @@ from torch import nn
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
 from unmask.system.requirements import install
-from workers.engines.graph.stage_plan import Plan, PlannedStage
-from workers.engines.graph.stages import IMAGE, Stage, Staged, split_stages
+from workers.engines.graph.stage_plan import IMAGE, Plan, PlannedStage
+from workers.engines.graph.stages import Stage, Staged, split_stages
 
 
 def write_models(

@@ -1,4 +1,4 @@
-"""The OpenVINO engine: the fast one on CPUs, in f32, bf16 or int8."""
+"""The OpenVINO engine: the fast one on CPUs, in f32, bf16 or int8. Built by openvino_build.py."""
 
 import gc
 from collections.abc import Sequence
@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import openvino as ov
-import torch
-from torch import nn
 
 from unmask.errors import EngineUnavailable
-from unmask.plugin import Detector, Floats
+from unmask.plugin import Floats
 from unmask.settings import Settings
-from workers.engines.cache import EngineCache
-from workers.engines.graph.fingerprint import engine_key
-from workers.engines.graph.stage_plan import read_plan
-from workers.engines.graph.stages import IMAGE
-from workers.engines.int8_samples import calibration_crops, calibration_sha256
-from workers.engines.machine import cpu_has_bf16, cpu_name, inference_threads
+from workers.engines.graph.stage_plan import IMAGE, read_plan
+from workers.engines.machine import cpu_has_bf16, inference_threads
 from workers.engines.runtimes.base import BucketEngine, default_buckets
-from workers.engines.runtimes.openvino_convert import write_models
 
 
 class OpenvinoEngine(BucketEngine):
@@ -32,6 +25,7 @@ class OpenvinoEngine(BucketEngine):
             input_px=input_px,
             buckets=default_buckets("cpu", settings.batch_size),
         )
+        self.folder = folder
         core = ov.Core()
         common = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -63,41 +57,3 @@ class OpenvinoEngine(BucketEngine):
     def close(self) -> None:
         self._requests = []
         gc.collect()
-
-
-def build(
-    detector: Detector, serving: nn.Module, *, precision: str, settings: Settings
-) -> OpenvinoEngine:
-    """Load the engine from the cache, or convert, store and load it. Raises EngineError."""
-    if precision not in ("fp32", "bf16", "int8"):
-        raise EngineUnavailable("openvino", f"no {precision}.", fix="Use fp32, bf16 or int8.")
-    if precision == "bf16" and not cpu_has_bf16():
-        raise EngineUnavailable(
-            "openvino", "this CPU has no bf16 arithmetic.", fix="Set UNMASK_PRECISION=fp32."
-        )
-    input_px, batch = detector.manifest.input_px, settings.batch_size
-    crops = calibration_crops(detector, settings) if precision == "int8" else None
-    cache = EngineCache.of(settings)
-    key = engine_key(
-        detector,
-        serving,
-        engine="openvino",
-        precision=precision,
-        runtime=f"openvino {ov.__version__}, torch {torch.__version__}",
-        device=cpu_name(),
-        buckets=(batch,),
-        extra="" if crops is None else calibration_sha256(crops),
-    )
-
-    def write(aside: Path) -> None:
-        write_models(
-            serving,
-            aside,
-            input_px=input_px,
-            batch=batch,
-            fp32_fronts=detector.manifest.fp32_fronts if precision != "fp32" else (),
-            calibration=crops,
-        )
-
-    folder = cache.find(key) or cache.store(key, write)
-    return OpenvinoEngine(folder, precision=precision, input_px=input_px, settings=settings)

@@ -33,8 +33,8 @@ from unmask.system.requirements import install
 from workers.engines.cache import EngineCache, make_private
 from workers.engines.engine_key import EngineKey
 from workers.engines.graph.fingerprint import engine_key
-from workers.engines.graph.stage_plan import Plan, PlannedStage, read_plan
-from workers.engines.graph.stages import IMAGE, split_stages
+from workers.engines.graph.stage_plan import IMAGE, Plan, PlannedStage, read_plan
+from workers.engines.graph.stages import split_stages
 from workers.engines.libraries import LIBRARIES
 from workers.engines.runtimes.base import CUDA_BUCKETS, BucketEngine
 from workers.engines.runtimes.cuda import gpu_name, require_cuda, require_precision, to_host

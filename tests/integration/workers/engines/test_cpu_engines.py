@@ -72,11 +72,9 @@ def test_int8_quantises_all_but_the_front_and_its_reader(detector, settings, fac
     import openvino as ov
 
     from workers.engines.graph.stage_plan import read_plan
-    from workers.engines.runtimes import openvino_engine
+    from workers.engines.runtimes import openvino_build
 
-    engine = openvino_engine.build(
-        detector, detector.serving(), precision="int8", settings=settings
-    )
+    engine = openvino_build.build(detector, detector.serving(), precision="int8", settings=settings)
     (folder,) = engine_folders(settings)
     core = ov.Core()
     front, main = (core.read_model(folder / f"stage{index}.xml") for index in (0, 1))
@@ -107,9 +105,9 @@ def test_pinned_fronts_are_exact_in_bf16(detector, settings):
 
 
 def openvino_without_gate(detector, settings):
-    from workers.engines.runtimes import openvino_engine
+    from workers.engines.runtimes import openvino_build
 
-    return openvino_engine.build(detector, detector.serving(), precision="bf16", settings=settings)
+    return openvino_build.build(detector, detector.serving(), precision="bf16", settings=settings)
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])

@@ -55,7 +55,7 @@ def test_an_engine_asks_for_no_host_and_leaves_nothing_in_the_home(engine, tmp_p
 @pytest.mark.parametrize(
     "module",
     [
-        "workers.engines.runtimes.openvino_engine",
+        "workers.engines.runtimes.openvino_build",
         "workers.engines.runtimes.onnxruntime_engine",
         "ingest.faces.finders.mtcnn",
         "ingest.faces.finders.retinaface",

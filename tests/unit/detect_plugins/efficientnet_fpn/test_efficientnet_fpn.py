@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from detect_plugins.efficientnet_fpn.network import EfficientNetFpn, EfficientNetFpnConfig
+from detect_plugins.efficientnet_fpn.config import EfficientNetFpnConfig
+from detect_plugins.efficientnet_fpn.network import EfficientNetFpn
 from detect_plugins.efficientnet_fpn.targets import map_target
 
 

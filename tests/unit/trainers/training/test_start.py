@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from detect_plugins.catalogue import load_catalogue, load_class
+from detect_plugins.efficientnet_fpn.config import EfficientNetFpnConfig
 from detect_plugins.efficientnet_fpn.detector import EfficientNetFpnDetector
-from detect_plugins.efficientnet_fpn.network import EfficientNetFpnConfig
 from detect_plugins.layers.efficientnet import EfficientNetStages, EfficientNetTrunk
 from detect_plugins.layers.normalise import Normalise
 from detect_plugins.sola.config import SolaConfig
