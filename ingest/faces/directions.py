@@ -1,10 +1,12 @@
 """Faces that lie on their side or stand on their head: found, and told how to turn them upright.
 
 Detectors of forgery learn upright faces and accuse real people who lie. Face finders learn upright
-faces too, and give others away: they miss them, or are less sure. So a face that is not sure to
-stand upright is shown to the finder in all four directions, close up and at two sizes; what it is
-surest of is right in all of 150 cases (50 people). Where nothing is found at all, the whole frame is
-searched in the other directions. The largest face's direction becomes that of the whole picture, so
+faces too, and give others away: they miss them, are less sure, or put eyes and mouth askew. So a face
+that is not sure to stand upright is shown to the finder in all four directions, close up and at two
+sizes. By its certainty alone 9 of 624 looks at upright people were taken for turned ones and 10 left in
+doubt; with the tilt of the landmarks, some 60 degrees on a face that lies on its side, 1 and 10 (looks
+at 140 validation clips). Where nothing is found at all, the whole frame is searched in the other
+directions. The largest face's direction becomes that of the whole picture, so
 that a video turned by 90 degrees gives the very crops of the upright one.
 """
 
@@ -14,6 +16,7 @@ import math
 import numpy as np
 
 from ingest.faces import Face, FaceDetector, UprightDetector, shrink
+from ingest.faces.finders.face import Landmarks
 from ingest.faces.quarter_turns import face_back, turned
 from ingest.faces.quick_search import QuickSearch
 from unmask.arrays import Images
@@ -30,7 +33,9 @@ _CLOSE_PX = (120, 200)
 #: A smaller face than this share of the square is another one's.
 _OF_SQUARE = 0.25
 #: Log-odds, summed over the sizes, by which one direction must be surer than any other.
-_TOLD = 0.5
+_TOLD = 2.0
+#: What a degree of tilt takes from them, up to so many degrees of eyes and mouth together.
+_PER_DEGREE, _MOST_DEGREES = 0.1, 120.0
 
 
 class DirectedSearch:
@@ -98,8 +103,8 @@ class DirectedSearch:
             for px in _CLOSE_PX:
                 small, _ = shrink(turned(square, turns), px)
                 seen = self._detector.detect(small)
-                scores = [f.score for f in seen if _side(f) >= _OF_SQUARE * small.shape[0]]
-                certainty[turns] += _log_odds(max(scores, default=0.0))
+                large = [f for f in seen if _side(f) >= _OF_SQUARE * small.shape[0]]
+                certainty[turns] += _certainty(max(large, key=lambda f: f.score, default=None))
         best, second = (int(n) for n in np.argsort(-certainty, kind="stable")[:2])
         return best, bool(certainty[best] - certainty[second] >= _TOLD)
 
@@ -122,6 +127,28 @@ def _square(rgb: Images, face: Face) -> Images:
     left = min(max(0, round((x0 + x1 - side) / 2)), width - side)
     top = min(max(0, round((y0 + y1 - side) / 2)), height - side)
     return np.ascontiguousarray(rgb[top : top + side, left : left + side])
+
+
+def _certainty(face: Face | None) -> float:
+    """That a face stands upright, in log-odds; nothing found is as bad as one on its side."""
+    if face is None:
+        return -_PER_DEGREE * _MOST_DEGREES
+    tilt = 0.0 if face.landmarks is None else tilt_deg(face.landmarks)
+    return _log_odds(face.score) - _PER_DEGREE * min(tilt, _MOST_DEGREES)
+
+
+def tilt_deg(marks: Landmarks) -> float:
+    """Of the line between the eyes and of that from the eyes to the mouth, added; degrees, 0..360.
+
+    >>> upright = np.array([[-10, 0], [10, 0], [0, 10], [-8, 20], [8, 20]], np.float32)
+    >>> tilt_deg(upright), round(tilt_deg(upright @ np.array([[0, 1], [-1, 0]])))
+    (0.0, 180)
+    """
+    left_eye, right_eye, _, left_mouth, right_mouth = marks.astype(np.float64)
+    across = right_eye - left_eye
+    down = (left_mouth + right_mouth - left_eye - right_eye) / 2
+    lines = math.atan2(across[1], across[0]), math.atan2(down[0], down[1])
+    return sum(abs(math.degrees(angle)) for angle in lines)
 
 
 def _log_odds(score: float) -> float:

@@ -29,6 +29,7 @@ from trainers.calibrate import apply, fit_platt, threshold_at_fpr
 from trainers.evaluation import metrics
 from unmask.bundle import BundleCard
 from unmask.errors import ConfigError
+from workers.verdicts.arithmetic.strangeness import are_strange
 
 Vector = NDArray[np.float64]
 FPR = 0.05
@@ -180,9 +181,8 @@ def abstention_table(judged: Sequence[JudgedClip], cards: dict[str, BundleCard])
 
 
 def _silent(judged: JudgedClip, limit: float) -> bool:
-    """As the workers abstain: over half of the faces are further out than the limit."""
-    strange = sum(face.ood is not None and face.ood > limit for face in judged.faces)
-    return 2 * strange > len(judged.faces)
+    """As the workers abstain."""
+    return are_strange((face.ood for face in judged.faces), limit)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What one plugin makes of a video: its scores by track, judged, or the reason why not. Pure."""
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from unmask.messages import DIGITS, FaceScore, PluginRef, Reason, TrackSummary
 from unmask.policy import Policy
 from unmask.verdict import Named, PluginRow, PluginStatus
 from workers.verdicts.arithmetic.probability import calibrated
+from workers.verdicts.arithmetic.strangeness import are_strange
 from workers.verdicts.arithmetic.track_score import Method, method
 from workers.verdicts.combine import Vote
 from workers.verdicts.windows import Span
@@ -72,13 +74,13 @@ class PluginVerdict:
 
     def of(self, track_id: int, span: Span) -> float | None:
         """Calibrated probability of one stretch of a track, its ends included; None where too little
-        of it was scored, or most of it is strange to this plugin.
+        of it was scored, or it is strange to this plugin.
         """
         assert self.policy is not None  # noqa: S101 - it scored something
         ours = self.by_track.get(track_id, ())
         first = bisect_left(ours, span.start_ms, key=_at_ms)
         inside = ours[first : bisect_right(ours, span.end_ms, key=_at_ms)]
-        if len(inside) < self.policy.min_track_faces or _strangers(self.result, inside):
+        if len(inside) < self.policy.min_track_faces or _strange(self.result, inside):
             return None
         aggregate = _way(self.result, self.policy)[1]
         return round(self.calibrated(aggregate([s.p for s in inside])), DIGITS)
@@ -169,23 +171,23 @@ def _silence(
             message=f"The face is {track.median_face_px:.0f} px wide, {policy.min_face_px:.0f} are "
             "needed: send the video in a higher resolution.",
         )
-    strange = _strangers(result, scores)
-    if strange:
+    if _strange(result, scores):
+        beyond = sum(s.ood is not None and s.ood > _limit(result) for s in scores)
         return Reason(
             code=ReasonCode.OUT_OF_DISTRIBUTION,
-            message=f"{strange} of {len(scores)} faces are unlike all that {result.ref.key} "
-            "was trained on: a person should look.",
+            message=f"Its faces are unlike all that {result.ref.key} was trained on "
+            f"({beyond} of {len(scores)} beyond its limit): a person should look.",
         )
     return None
 
 
-def _strangers(result: PluginScores, scores: Sequence[FaceScore]) -> int:
-    """How many faces are strange to it, where that is most of them; else 0."""
+def _strange(result: PluginScores, scores: Sequence[FaceScore]) -> bool:
+    return are_strange((score.ood for score in scores), _limit(result))
+
+
+def _limit(result: PluginScores) -> float:
     abstention = result.card.abstention if result.card else None
-    if abstention is None:
-        return 0
-    strange = sum(1 for s in scores if s.ood is not None and s.ood > abstention.limit)
-    return strange if 2 * strange > len(scores) else 0
+    return math.inf if abstention is None else abstention.limit
 
 
 def _not_asked(result: PluginScores) -> tuple[PluginStatus, Reason]:
