@@ -3,11 +3,9 @@
 Detectors of forgery learn upright faces and accuse real people who lie. Face finders learn upright
 faces too, and give others away: they miss them, are less sure, or put eyes and mouth askew. So a face
 that is not sure to stand upright is shown to the finder in all four directions, close up and at two
-sizes. By its certainty alone 9 of 624 looks at upright people were taken for turned ones and 10 left in
-doubt; with the tilt of the landmarks, some 60 degrees on a face that lies on its side, 1 and 10 (looks
-at 140 validation clips). Where nothing is found at all, the whole frame is searched in the other
-directions. The largest face's direction becomes that of the whole picture, so
-that a video turned by 90 degrees gives the very crops of the upright one.
+sizes. Where nothing is found at all, the whole frame is searched in the other directions. The largest
+face's direction becomes that of the whole picture, so that a video turned by 90 degrees gives the very
+crops of the upright one. docs/adr/0014 has how often it is right.
 """
 
 import dataclasses
@@ -33,9 +31,9 @@ _CLOSE_PX = (120, 200)
 #: A smaller face than this share of the square is another one's.
 _OF_SQUARE = 0.25
 #: Log-odds, summed over the sizes, by which one direction must be surer than any other.
-_TOLD = 2.0
-#: What a degree of tilt takes from them, up to so many degrees of eyes and mouth together.
-_PER_DEGREE, _MOST_DEGREES = 0.1, 120.0
+_TOLD = 0.5
+#: Tilt of eyes and mouth together beyond which no more is said; a face that is missed has as much.
+_MOST_DEGREES = 120.0
 
 
 class DirectedSearch:
@@ -104,9 +102,18 @@ class DirectedSearch:
                 small, _ = shrink(turned(square, turns), px)
                 seen = self._detector.detect(small)
                 large = [f for f in seen if _side(f) >= _OF_SQUARE * small.shape[0]]
-                certainty[turns] += _certainty(max(large, key=lambda f: f.score, default=None))
+                certainty[turns] += self._upright(max(large, key=lambda f: f.score, default=None))
         best, second = (int(n) for n in np.argsort(-certainty, kind="stable")[:2])
         return best, bool(certainty[best] - certainty[second] >= _TOLD)
+
+    def _upright(self, face: Face | None) -> float:
+        """Log-odds of a face's standing upright."""
+        assert isinstance(self._detector, UprightDetector)  # noqa: S101 - nobody else is asked
+        weight = self._detector.tilt_weight
+        if face is None:
+            return -weight * _MOST_DEGREES
+        tilt = 0.0 if face.landmarks is None else tilt_deg(face.landmarks)
+        return _log_odds(face.score) - weight * min(tilt, _MOST_DEGREES)
 
     def _settled(self, face: Face, told: list[tuple[Face, int, bool]]) -> Face:
         for asked, turns, sure in told:
@@ -127,14 +134,6 @@ def _square(rgb: Images, face: Face) -> Images:
     left = min(max(0, round((x0 + x1 - side) / 2)), width - side)
     top = min(max(0, round((y0 + y1 - side) / 2)), height - side)
     return np.ascontiguousarray(rgb[top : top + side, left : left + side])
-
-
-def _certainty(face: Face | None) -> float:
-    """That a face stands upright, in log-odds; nothing found is as bad as one on its side."""
-    if face is None:
-        return -_PER_DEGREE * _MOST_DEGREES
-    tilt = 0.0 if face.landmarks is None else tilt_deg(face.landmarks)
-    return _log_odds(face.score) - _PER_DEGREE * min(tilt, _MOST_DEGREES)
 
 
 def tilt_deg(marks: Landmarks) -> float:

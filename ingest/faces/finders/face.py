@@ -61,12 +61,18 @@ class UprightDetector(FaceDetector, Protocol):
         """Faces from this score on stand upright."""
         ...
 
+    @property
+    def tilt_weight(self) -> float:
+        """Log-odds that each degree of tilt of a face's landmarks takes from its standing upright; 0 for
+        one that draws upright landmarks on any face."""
+        ...
+
 
 @runtime_checkable
 class QuickDetector(FaceDetector, Protocol):
     """One that finds large faces on a reduced frame for much less, with the same boxes.
 
-    searching.py then looks all over every few frames only. Whoever answers without looking at the
+    quick_search.py then looks all over every few frames only. Whoever answers without looking at the
     pixels it is given must not claim this.
     """
 

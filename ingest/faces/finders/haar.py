@@ -28,6 +28,7 @@ class Haar:
     name = f"haar@opencv-{cv2.__version__}"
     #: Its windows know no other direction: it is asked again only where it finds nothing.
     upright_score = 0.0
+    tilt_weight = 0.0
 
     def __init__(self) -> None:
         folder = Path(cv2.__file__).parent / "data"

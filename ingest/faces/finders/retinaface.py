@@ -23,6 +23,7 @@ from unmask.system.hashing import file_sha256
 _LONGEST_PX = 1024
 #: Both families find faces in any direction, and are surest of those that stand upright.
 _UPRIGHT = 0.99
+_TILT_WEIGHT = 0.0
 
 
 class PackagedRetinaFace:
@@ -30,6 +31,7 @@ class PackagedRetinaFace:
 
     weak = False
     upright_score = _UPRIGHT
+    tilt_weight = _TILT_WEIGHT
 
     def __init__(self, weights: Path, *, threshold: float = 0.9) -> None:
         """`weights`: the package's retinaface.onnx. Never downloads."""
@@ -80,6 +82,7 @@ class OnnxRetinaFace:
 
     weak = False
     upright_score = _UPRIGHT
+    tilt_weight = _TILT_WEIGHT
 
     def __init__(self, path: Path, *, threshold: float = 0.7) -> None:
         self.name = f"retinaface-onnx@{_digest(path)}"

@@ -21,6 +21,7 @@ class YuNet:
     weak = False
     #: Upright faces have .93 or more at the tenth percentile, others .90 at the ninetieth.
     upright_score = 0.92
+    tilt_weight = 0.0
 
     def __init__(
         self, path: Path, *, threshold: float = 0.7, longest_px: int = _LONGEST_PX

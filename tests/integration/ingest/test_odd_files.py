@@ -203,6 +203,7 @@ def test_a_face_that_cannot_be_told_upright_is_said_so(tmp_path: Path) -> None:
         """As sure of a face in one direction as in any other."""
 
         upright_score = 0.99
+        tilt_weight = 0.0
 
     closed, _ = ingested(write_clip(tmp_path / "a.mp4", numbered(20)), Unsure())
     assert [track.sideways for track in closed.tracks if track.faces > 2] != []

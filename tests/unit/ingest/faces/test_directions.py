@@ -22,7 +22,7 @@ class SureOfAll:
     """Finds the same face with the same certainty whichever way it is held; its landmarks follow half of
     the turn, as those of finders that learned upright faces do."""
 
-    name, weak, upright_score = "sure of all", False, 0.99
+    name, weak, upright_score, tilt_weight = "sure of all", False, 0.99, 0.1
 
     def __init__(self, score: float, follow: float = 0.6) -> None:
         self._score, self._follow = score, follow
