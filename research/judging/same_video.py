@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=40, help="of each kind")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each clip")
-    parser.add_argument("--sample", default="uniform:16")
+    parser.add_argument("--sample", default="adaptive")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", choices=[name for name, *_ in COPIES])
     given = parser.parse_args()
