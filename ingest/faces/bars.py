@@ -16,6 +16,8 @@ from unmask.geometry import Affine, Box
 _EVERY = 4
 #: Grey levels by which a bar's pixels may differ: what compression does to black.
 _PLAIN = 10
+#: They are black, or white; a grey wall is a wall.
+_BLACK, _WHITE = 40, 215
 #: Bars come in pairs, as thick as each other but for so many lines, and at least this share of a side.
 _ALIKE, _LEAST = 4, 0.02
 #: What lies within must be at least this share of a side.
@@ -100,7 +102,8 @@ def _lines(green: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:
     ends = []
     for low, high in ((least, most), (least[::-1], most[::-1])):
         near, far = np.minimum.accumulate(low), np.maximum.accumulate(high)
-        ends.append(int(np.count_nonzero(far.astype(int) - near <= _PLAIN)))
+        bar = (far.astype(int) - near <= _PLAIN) & ((far <= _BLACK) | (near >= _WHITE))
+        ends.append(int(np.count_nonzero(bar)))
     before, after = ends
     if before == count:
         return None

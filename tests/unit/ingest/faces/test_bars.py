@@ -41,6 +41,10 @@ def test_a_bar_may_have_the_noise_of_compression_and_a_line_more_on_one_side() -
     assert edges_within(frame) == (0, 30, 200, 149)
 
 
+def test_a_grey_wall_is_a_wall() -> None:
+    assert edges_within(framed(scenery(), 30, 0, level=120)) == (0, 0, 200, 180)
+
+
 def test_one_dark_side_is_no_pair_of_bars() -> None:
     frame = scenery()
     frame[:40] = 10
