@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import openvino
 import torch
 from numpy.typing import NDArray
 
@@ -18,6 +17,7 @@ from research.heldout.stored.cut import SCALE
 from research.heldout.stored.packed_crops import unpacked
 from research.heldout.unseen_clips import COUNTED
 from trainers.bundles.load_bundle import load_from_folder
+from unmask.system.safe_openvino import ov
 from workers.scoring.mirror import mean_p
 
 
@@ -66,12 +66,12 @@ def main() -> None:
         plugin = read_plugin(Path(folder))
         detector: Any = load_from_folder(plugin, Path(folder))
         side = detector.input_px
-        model = openvino.convert_model(
+        model = ov.convert_model(
             detector.serving(),
             example_input=torch.zeros(1, 3, side, side),
             input=[-1, 3, side, side],
         )
-        compiled = openvino.compile_model(
+        compiled = ov.compile_model(
             model, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
         )
         nets[name] = (compiled, detector.manifest.crop_scale, side)

@@ -10,7 +10,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from ingest.faces.finders.face import Face, suppress
@@ -18,6 +17,7 @@ from ingest.faces.finders.mtcnn_graphs import build_graph
 from ingest.faces.finders.one_way_round import one_way_round
 from ingest.faces.finders.patches import cut_patches
 from unmask.plugin import Images
+from unmask.system.safe_openvino import ov
 
 _LONGEST_PX = 800
 #: Smallest face that is looked for, in pixels of the reduced frame: halving it costs four times more.

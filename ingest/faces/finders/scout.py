@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
@@ -18,6 +17,7 @@ from ingest.faces.finders.face import Face, moved, shrink, suppress
 from ingest.faces.finders.one_way_round import one_way_round
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
+from unmask.system.safe_openvino import ov
 
 #: The graph's outputs, by stride.
 OUTPUTS = {"fine": 8, "middle": 16, "coarse": 32}

@@ -20,12 +20,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import openvino
 from numpy.typing import NDArray
 
 from research.heldout.signals.mesh import Mesh
 from research.heldout.stored.cut import Image, cut, encoded_bytes, square
 from research.heldout.stored.extract import face
+from unmask.system.safe_openvino import ov
 
 RUNS, FRAMES = 3, 40
 SIDE = 192
@@ -48,7 +48,7 @@ def main() -> None:
     net = cv2.FaceDetectorYN.create(
         str(data / "weights/yunet_n_640_640.onnx"), "", (320, 320), 0.6, 0.3, 50
     )
-    mesh = Mesh(openvino.Core())
+    mesh = Mesh(ov.Core())
     part, parts = map(int, args.part.split("/"))
     rows = {r["path"]: r for r in csv.DictReader((data / "MANIFEST.csv").open(encoding="utf-8"))}
     names = [p for p in rows if p.startswith("videos/")]

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import openvino as ov
 import torch
 from torch import nn
 
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Detector
 from unmask.settings import Settings
+from unmask.system.safe_openvino import ov
 from workers.engines.cache import EngineCache
 from workers.engines.graph.fingerprint import engine_key
 from workers.engines.int8_samples import calibration_crops, calibration_sha256

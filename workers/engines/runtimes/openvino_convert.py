@@ -4,13 +4,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
 import torch
 from torch import nn
 
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
 from unmask.system.requirements import install
+from unmask.system.safe_openvino import ov
 from workers.engines.graph.stage_plan import IMAGE, Plan, PlannedStage
 from workers.engines.graph.stages import Stage, Staged, split_stages
 

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import openvino as ov
-
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
 from unmask.settings import Settings
+from unmask.system.safe_openvino import ov
 from workers.engines.graph.stage_plan import IMAGE, read_plan
 from workers.engines.machine import cpu_has_bf16, inference_threads
 from workers.engines.runtimes.base import BucketEngine, default_buckets

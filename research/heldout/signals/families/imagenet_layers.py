@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from detect_plugins.layers.normalise import Normalise
 from detect_plugins.torchvision_guard import timm
 from research.heldout.imagenet_start import from_package
+from unmask.system.safe_openvino import ov
 
 EVERY = 4
 _TURNED = slice(12, 180)
@@ -47,10 +47,10 @@ def compiled(name: str) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """Frames (T, S, S, 3) -> (T, n), one thread."""
     model = Layers(name, from_package(name)).eval()
     side = _TURNED.stop - _TURNED.start
-    graph = openvino.convert_model(
+    graph = ov.convert_model(
         model, example_input=torch.zeros(1, 3, side, side), input=[-1, 3, side, side]
     )
-    net = openvino.compile_model(
+    net = ov.compile_model(
         graph, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     )
 

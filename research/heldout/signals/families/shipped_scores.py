@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from detect_plugins.layers.efficientnet import pooled
 from research.heldout.bundle_scores import view
 from trainers.bundles.load_bundle import load_from_folder
+from unmask.system.safe_openvino import ov
 
 LOOKED = slice(10, None, 20)
 """Which frames of a run are judged: two."""
@@ -47,12 +47,12 @@ def judges(
 def _judge(detector: Any) -> Callable[[NDArray[np.uint8]], tuple[Any, Any]]:
     side, scale = detector.input_px, detector.manifest.crop_scale
     module = Seen(detector.network) if hasattr(detector.network, "trunk") else None
-    graph = openvino.convert_model(
+    graph = ov.convert_model(
         module if module is not None else detector.serving(),
         example_input=torch.zeros(1, 3, side, side),
         input=[-1, 3, side, side],
     )
-    net = openvino.compile_model(
+    net = ov.compile_model(
         graph, "CPU", {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     )
 

@@ -1,0 +1,48 @@
+"""Two threads may use OpenVINO first: they waited for each other for ever."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+#: Four threads ask for a number type at once, Python's lock handed on as often as it goes.
+ASK = """
+import os, sys, threading
+sys.setswitchinterval(1e-6)
+from unmask.system.safe_openvino import ov
+import numpy as np
+
+together = threading.Barrier(4)
+
+def ask():
+    together.wait()
+    ov.Type.f32.to_dtype()
+    ov.Tensor(np.zeros((1, 3), np.uint8), shared_memory=True)
+
+threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(60)
+# A thread that hangs in C++ would keep the process from ending.
+os._exit(any(thread.is_alive() for thread in threads))
+"""
+
+
+def test_threads_that_ask_first_all_get_an_answer() -> None:
+    # Without the module two of eight such processes hung.
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", ASK], timeout=120, check=False).returncode == 0
+
+
+def test_nobody_takes_openvino_from_elsewhere() -> None:
+    direct = re.compile(r"^\s*(import openvino|from openvino import)\b", re.MULTILINE)
+    packages = ("unmask", "ingest", "detect_plugins", "workers", "console", "trainers", "research")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for name in packages
+        for path in (ROOT / name).rglob("*.py")
+        if direct.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"unmask/system/safe_openvino.py"}
