@@ -118,7 +118,10 @@ def said_of(
         subprocess.run(
             [*scan, "--sample", sample, "--json", str(told)], check=False, stdout=subprocess.DEVNULL
         )
-        return [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+    if len(lines) != len(paths):
+        raise SystemExit(f"{clip.path}: {len(lines)} of {len(paths)} files were judged: run it again")
+    return lines
 
 
 def _ffmpeg(source: Path, arguments: Sequence[str], target: Path) -> None:
