@@ -24,7 +24,8 @@ class EngineRow(Frozen):
 
     plugin: str
     engine: str
-    """Runtime and precision, e.g. "openvino-bf16"; "reference-fp32" is the gate's recording."""
+    """Runtime and precision, e.g. "openvino-bf16"; "reference-fp32" is the gate's recording, "last-chosen"
+    what the next start opens."""
     weights: str
     """First 12 digits of the bundle's hash, or "untrained"."""
     device: str
