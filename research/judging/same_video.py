@@ -120,7 +120,9 @@ def said_of(
         )
         lines = [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
     if len(lines) != len(paths):
-        raise SystemExit(f"{clip.path}: {len(lines)} of {len(paths)} files were judged: run it again")
+        raise SystemExit(
+            f"{clip.path}: {len(lines)} of {len(paths)} files were judged: run it again"
+        )
     return lines
 
 
