@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     """By name: what is otherwise for that tenant, of the seven settings above."""
 
     face_detector: str = "auto"
-    """auto, retinaface, mtcnn, haar, or onnx:PATH."""
+    """auto, retinaface, mtcnn, scout, haar, or onnx:PATH."""
     weights_dir: Path | None = None
     """WEIGHTS_DIR/<plugin>/ overrides the bundle that ships with a plugin."""
     plugins: tuple[str, ...] = ()

@@ -187,6 +187,8 @@ def _face_detector(settings: Settings) -> Iterator[Check]:
             detail="OpenCV's cascades: weak, frontal faces only, with false alarms",
             fix=choose,
         )
+    elif name == "scout":
+        yield Check(part=part, name="scout", state=State.OK, detail="its weights come with Unmask")
     elif weights is not None:
         yield Check(part=part, name=name, state=State.OK, detail=str(weights))
     elif name == "mtcnn" and _installed("mtcnn"):

@@ -22,8 +22,8 @@ def write_card(
         [
             "# The embedded finder of faces",
             "",
-            f"`scout.onnx`, sha256 `{file_sha256(folder / 'scout.onnx')}`. Our own network and",
-            "training (`trainers/finder/`); no weight of its teachers is in it.",
+            f"`scout.onnx`, sha256 `{file_sha256(folder / 'scout.onnx')}`.",
+            "Our own network and training (`trainers/finder/`); no weight of its teachers is in it.",
             "",
             "| pictures | taught | sure faces on them | held out |",
             "|---|---|---|---|",

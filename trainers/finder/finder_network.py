@@ -7,6 +7,7 @@ size are plain convolutions, which processors are quicker at than at separable o
 
 from pathlib import Path
 
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -85,4 +86,16 @@ def write_finder(network: nn.Module, out: Path) -> Path:
         input_names=["rgb"],
         output_names=["fine", "middle", "coarse"],
     )
+    _without_notes(out)
     return out
+
+
+def _without_notes(path: Path) -> None:
+    """The exporter notes where in the source each node was made: paths of the machine it ran on."""
+    model = onnx.load(path)
+    graph = model.graph
+    parts = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+    for noted in (model, graph, *(each for part in parts for each in part)):
+        del noted.metadata_props[:]
+        noted.doc_string = ""
+    onnx.save(model, path)

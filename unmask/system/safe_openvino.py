@@ -8,8 +8,9 @@ while the import keeps all other threads out.
 
 import numpy as np
 import openvino as ov
+from openvino.preprocess import PrePostProcessor
 
 ov.Type.f32.to_dtype()
 ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
 
-__all__ = ["ov"]
+__all__ = ["PrePostProcessor", "ov"]

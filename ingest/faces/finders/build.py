@@ -10,7 +10,7 @@ from ingest.faces.finders.face import FaceDetector
 from ingest.faces.finders.haar import Haar
 from ingest.faces.finders.mtcnn import Mtcnn
 from ingest.faces.finders.mtcnn_graphs import weight_files
-from ingest.faces.finders.order import at_hand, packaged_retinaface, retinaface_weights
+from ingest.faces.finders.order import SCOUT, at_hand, packaged_retinaface, retinaface_weights
 from ingest.faces.finders.retinaface import (
     OnnxRetinaFace,
     PackagedRetinaFace,
@@ -28,7 +28,7 @@ _FETCH = "Run `unmask models fetch retinaface`, or set UNMASK_FACE_DETECTOR=onnx
 
 
 def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
-    """The detector that `spec` names: auto, retinaface, mtcnn, haar or onnx:PATH.
+    """The detector that `spec` names: auto, retinaface, mtcnn, scout, haar or onnx:PATH.
 
     `auto` takes the best that is already on this machine (`order.py`). Raises ConfigError where
     weights are missing or of another kind.
@@ -40,6 +40,8 @@ def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
         detector = PackagedRetinaFace(_retinaface_weights(settings))
     elif spec == "mtcnn":
         detector = _mtcnn()
+    elif spec == "scout":
+        detector = scout.Scout(SCOUT)
     elif spec == "haar":
         detector = Haar()
     elif spec == "auto":
@@ -47,7 +49,7 @@ def build_face_detector(spec: str, settings: Settings) -> FaceDetector:
     else:
         raise ConfigError(
             f"face detector {spec!r} is not known.",
-            fix="Set UNMASK_FACE_DETECTOR to auto, retinaface, mtcnn, haar or onnx:PATH.",
+            fix="Set UNMASK_FACE_DETECTOR to auto, retinaface, mtcnn, scout, haar or onnx:PATH.",
         )
     if detector.weak:
         log.warning(

@@ -1,15 +1,25 @@
-"""Scout reads its network's answer right: a stand-in graph calls every bright cell a face."""
+"""Scout reads its network's answer right, by a stand-in graph that calls every bright cell a face; and
+the weights that ship find the astronaut and nobody in a coffee cup.
+"""
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from skimage.data import astronaut, coffee
 
+from ingest.faces import Face, UprightDetector
+from ingest.faces.directions import DirectedSearch
+from ingest.faces.finders import scout
 from ingest.faces.finders.build import build_face_detector
+from ingest.faces.finders.order import SCOUT
 from ingest.faces.finders.scout import OUTPUTS, Scout
+from unmask.geometry import iou
 from unmask.settings import Settings
+from unmask.system.hashing import file_sha256
 
 FACE_PX, SHIFT_PX = 24.0, 2.0
 
@@ -78,3 +88,56 @@ def test_a_trained_file_is_known_by_its_outputs(graph: Path) -> None:
     built = build_face_detector(f"onnx:{graph}", Settings())
     assert isinstance(built, Scout)
     assert built.name.startswith("scout@")
+
+
+def test_what_is_a_face_from_afar_alone_is_none(
+    graph: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell a little brighter than the bound: suspected, and looked at again."""
+    rgb = np.zeros((192, 256, 3), np.uint8)
+    rgb[80:88, 160:168] = 140  # a score of .73
+    for near, found in ((0.9, 1), (0.0, 0)):
+        monkeypatch.setattr(Scout, "_close", lambda *_, near=near: near)
+        assert len(Scout(graph).detect(rgb)) == found
+
+
+def test_a_part_of_a_face_is_no_face() -> None:
+    large = Face(box=(0, 0, 100, 100), score=0.9)
+    part = Face(box=(30, 30, 50, 50), score=0.8)
+    beside = Face(box=(90, 0, 190, 100), score=0.7)
+    assert scout._outermost([part, beside, large]) == [large, beside]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Scout:
+    built = build_face_detector("scout", Settings())
+    assert isinstance(built, Scout)
+    return built
+
+
+def test_the_card_is_that_of_the_weights(shipped: Scout) -> None:
+    card = SCOUT.with_name("CARD.md").read_text(encoding="utf-8")
+    assert file_sha256(SCOUT) in card
+    assert shipped.name == f"scout@{file_sha256(SCOUT)[:8]}"
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.4, 0.2])
+def test_the_shipped_weights_find_the_astronaut(shipped: Scout, scale: float) -> None:
+    rgb = np.asarray(
+        cv2.resize(astronaut(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    )
+    (face,) = shipped.detect(rgb)
+    wanted = (173 * scale, 65 * scale, 275 * scale, 200 * scale)
+    assert iou(face.box, wanted) > 0.5
+    assert face.landmarks is not None
+    left_eye, right_eye = face.landmarks[:2]
+    assert left_eye[0] < right_eye[0]
+    assert shipped.detect(np.ascontiguousarray(coffee())) == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_the_shipped_weights_tell_which_way_up_a_face_is(shipped: Scout, turns: int) -> None:
+    assert isinstance(shipped, UprightDetector)
+    turned = np.ascontiguousarray(np.rot90(astronaut()[:400, 60:460], -turns))
+    (face,) = DirectedSearch(shipped).find(turned, 0)
+    assert (face.turns, face.doubtful) == (turns, False)
