@@ -46,7 +46,7 @@ class Abstention(Frozen):
 
     method: Literal["mahalanobis"]
     """Distance of the pooled features from the training features' mean, diagonal covariance."""
-    limit: float
+    limit: float = Field(gt=0.0, allow_inf_nan=False)
     """Above it the plugin abstains on that face."""
     tensor_mean: str = "ood.mean"
     tensor_scale: str = "ood.scale"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from unmask.arrays import Images
 from unmask.geometry import Affine, Box
 
-#: Every so many pixels along a line tell whether it is one colour, by their green alone.
+#: Every so many pixels along a line tell whether it may be a bar's, by their green alone.
 _EVERY = 4
 #: Grey levels by which a bar's pixels may differ: what compression does to black.
 _PLAIN = 10
@@ -87,11 +87,25 @@ def edges_within(rgb: Images) -> Edges | None:
     >>> edges_within(frame)
     (0, 15, 80, 75)
     """
+    height, width = rgb.shape[:2]
     green = rgb[..., 1]
     rows, columns = _lines(green[:, ::_EVERY], axis=1), _lines(green[::_EVERY], axis=0)
     if rows is None or columns is None:
         return None
-    return columns[0], rows[0], columns[1], rows[1]
+    # What is cut off is judged by nobody, so every pixel of it is asked, in every colour.
+    top, bottom = rows if _plain(rgb[: rows[0]]) and _plain(rgb[rows[1] :]) else (0, height)
+    left, right = columns
+    if not (_plain(rgb[:, :left]) and _plain(rgb[:, right:])):
+        left, right = 0, width
+    return left, top, right, bottom
+
+
+def _plain(bar: Images) -> bool:
+    if bar.size == 0:
+        return True
+    least, most = bar.min(axis=(0, 1)), bar.max(axis=(0, 1))
+    level = bool(most.max() <= _BLACK or least.min() >= _WHITE)
+    return level and bool((most.astype(int) - least <= _PLAIN).all())
 
 
 def _lines(green: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:

@@ -138,6 +138,14 @@ class EngineCache:
         log.debug("engine.stored", engine=f"{key.engine}-{key.precision}", plugin=key.plugin)
         return folder
 
+    def remove(self, key: EngineKey) -> None:
+        """Forget the engine of `key`, whatever its folder holds; nothing where it was never built."""
+        folder = self.folder(key)
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+
     def folders(self) -> Iterator[Path]:
         """Every engine's folder, sorted, unfinished builds left out."""
         if self.root.is_dir():

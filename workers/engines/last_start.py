@@ -9,6 +9,7 @@ key opens that engine and holds it to the recorded reference, as ever; anything 
 
 import hashlib
 import sys
+from functools import cache as cached
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import workers.engines
 from detect_plugins.catalogue import CatalogueEntry, load_class
 from detect_plugins.torch_detector import TorchDetector
 from unmask.bundle import CARD_FILE, read_card, verify_weights
-from unmask.errors import EngineError
+from unmask.errors import PluginBroken, ReasonCode, UnmaskError
 from unmask.frozen import Frozen
 from unmask.messages import Reason
 from unmask.plugin import MANIFEST_FILE, Detector
@@ -50,37 +51,44 @@ class Chosen(Frozen):
 
 
 def open_last(
-    entry: CatalogueEntry, settings: Settings
+    entry: CatalogueEntry, key: EngineKey | None, settings: Settings
 ) -> tuple[Detector, Engine, list[Reason]] | None:
     """The plugin, without its network, with the engine that served it last, and what was passed over.
 
-    None where nothing is noted, or anything differs from then. Raises BundleRefused.
+    `key`: by `key_of_start`. None where nothing is noted under it, and where what is noted does not serve:
+    whatever the cause, the long way finds another engine or names it. Raises PluginBroken.
     """
-    key = _key(entry, settings)
-    cache = EngineCache.of(settings)
+    if key is None:
+        return None
     try:
-        folder = cache.find(key) if key else None
+        cache = EngineCache.of(settings)
+        folder = cache.find(key)
         if folder is None:
             return None
         chosen = Chosen.model_validate_json((folder / _FILE).read_bytes())
-        engine_folder, reference = cache.root / chosen.engine, cache.root / chosen.reference
-        for each in (engine_folder, reference):
-            cache.verify(each)
-        return _opened(entry, chosen, engine_folder, reference, settings)
-    except (EngineError, OSError, ValueError) as error:
+        return _opened(entry, key, chosen, cache, settings)
+    except PluginBroken:
+        raise
+    # OpenVINO raises whatever it likes.
+    except Exception as error:
         log.info("engine.last_start_passed_over", plugin=entry.key, reason=str(error))
         return None
 
 
 def _opened(
-    entry: CatalogueEntry, chosen: Chosen, folder: Path, reference: Path, settings: Settings
+    entry: CatalogueEntry, key: EngineKey, chosen: Chosen, cache: EngineCache, settings: Settings
 ) -> tuple[Detector, Engine, list[Reason]]:
     from workers.engines.runtimes.openvino_engine import OpenvinoEngine  # noqa: PLC0415
 
+    folder, reference = cache.root / chosen.engine, cache.root / chosen.reference
+    for each in (folder, reference):
+        of = cache.verify(each).key
+        if (of.plugin, of.bundle_sha256) != (key.plugin, key.bundle_sha256):
+            raise ValueError(f"{each} is of other weights.")
     found = load_class(entry)
-    assert issubclass(found, TorchDetector)  # noqa: S101 - it was when this was noted
-    bundle = entry.bundle_folder(settings.weights_dir)
-    detector = found(entry.require_manifest(), bundle, "cpu")
+    if not issubclass(found, TorchDetector):
+        raise TypeError(f"{found.__name__} cannot be opened without its network.")
+    detector = found(entry.require_manifest(), entry.bundle_folder(settings.weights_dir), "cpu")
     engine = OpenvinoEngine(
         folder,
         precision=chosen.precision,
@@ -89,7 +97,7 @@ def _opened(
     )
     try:
         hold_to_reference(engine, detector, read_reference(reference), precision=chosen.precision)
-    except EngineError:
+    except Exception:
         engine.close()
         raise
     return detector, engine, list(chosen.passed_over)
@@ -97,40 +105,70 @@ def _opened(
 
 def remember(
     entry: CatalogueEntry,
+    key: EngineKey | None,
     detector: Detector,
     engine: Engine,
     passed_over: list[Reason],
     *,
-    reference: Path,
     settings: Settings,
 ) -> None:
-    """Note what serves a plugin, where a later start could open it so. Raises CacheRefused."""
+    """Note what serves a plugin, where a later start could open it so. `key`: of before it was chosen.
+
+    A note that cannot be made is none: the plugin serves all the same.
+    """
+    try:
+        if key is None or not _may_be_noted(detector, engine, passed_over):
+            return
+        if key_of_start(entry, settings) != key:
+            return  # something was replaced meanwhile: whose engine this is, nobody can say
+        _note(key, detector, engine, passed_over, settings)
+    except (UnmaskError, OSError) as error:
+        log.warning("engine.not_noted", plugin=entry.key, reason=str(error))
+
+
+def _may_be_noted(detector: Detector, engine: Engine, passed_over: list[Reason]) -> bool:
     from workers.engines.runtimes.openvino_engine import OpenvinoEngine  # noqa: PLC0415
 
-    key = _key(entry, settings)
-    precision = engine.name.rpartition("-")[2]
-    # int8 hangs on the operator's crops too.
-    if key is None or not isinstance(engine, OpenvinoEngine) or precision == "int8":
-        return
-    if not isinstance(detector, TorchDetector):
-        return
+    # int8 hangs on the operator's crops too. A faster engine that failed for want of memory or disk may
+    # serve tomorrow; one that the gate refused will not.
+    return (
+        isinstance(engine, OpenvinoEngine)
+        and isinstance(detector, TorchDetector)
+        and not engine.name.endswith("int8")
+        and all(reason.code is ReasonCode.PARITY_FAILED for reason in passed_over)
+    )
+
+
+def _note(
+    key: EngineKey,
+    detector: Detector,
+    engine: Engine,
+    passed_over: list[Reason],
+    settings: Settings,
+) -> None:
+    from workers.engines.reference import recorded_reference  # noqa: PLC0415
+    from workers.engines.runtimes.openvino_engine import OpenvinoEngine  # noqa: PLC0415
+
+    assert isinstance(engine, OpenvinoEngine)  # noqa: S101 - _may_be_noted
     cache = EngineCache.of(settings)
+    reference = recorded_reference(detector, detector.serving(), device="cpu", settings=settings)
     chosen = Chosen(
         engine=str(engine.folder.relative_to(cache.root)),
         reference=str(reference.relative_to(cache.root)),
-        precision=precision,
+        precision=engine.name.rpartition("-")[2],
         passed_over=tuple(passed_over),
     )
-    if cache.find(key) is None:
-        said = chosen.model_dump_json(indent=2)
-        cache.store(key, lambda aside: _write(aside / _FILE, said))
+    # One that is there was passed over at this start: it is spoilt, or its engine does not serve.
+    cache.remove(key)
+    said = chosen.model_dump_json(indent=2)
+    cache.store(key, lambda aside: _write(aside / _FILE, said))
 
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _key(entry: CatalogueEntry, settings: Settings) -> EngineKey | None:
+def key_of_start(entry: CatalogueEntry, settings: Settings) -> EngineKey | None:
     """All that the choice hangs on; None where more might: another's plugin, a GPU, no bundle.
 
     Raises BundleRefused.
@@ -152,8 +190,8 @@ def _key(entry: CatalogueEntry, settings: Settings) -> EngineKey | None:
         plugin_version=manifest.version,
         bundle_sha256=card.sha256,
         weights_sha256=_digest(files),
-        graph_sha256=_digest(_sources()),
-        runtime=", ".join(f"{name} {_installed(name)}" for name in _LIBRARIES),
+        graph_sha256=_sources_sha256(),
+        runtime=_libraries(),
         device=cpu_name(),
         buckets=(settings.batch_size,),
         fp32_fronts=manifest.fp32_fronts,
@@ -168,9 +206,16 @@ def _on_cpu(settings: Settings) -> bool:
     return sys.platform == "linux" and not any(Path(sign).exists() for sign in _GPU_SIGNS)
 
 
-def _sources() -> list[Path]:
+@cached
+def _sources_sha256() -> str:
+    """Once for each process: what is replaced on disk later is not what it runs."""
     roots = [Path(root) for package in _SOURCES for root in package.__path__]
-    return sorted(path for root in roots for path in root.rglob("*.py"))
+    return _digest(sorted(path for root in roots for path in root.rglob("*.py")))
+
+
+@cached
+def _libraries() -> str:
+    return ", ".join(f"{name} {_installed(name)}" for name in _LIBRARIES)
 
 
 def _digest(files: list[Path] | tuple[Path, ...]) -> str:

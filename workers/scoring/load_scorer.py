@@ -8,7 +8,8 @@ from unmask.messages import PluginRef, Reason
 from unmask.plugin import Detector
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
-from workers.engines.last_start import open_last, remember
+from workers.engines.engine_key import EngineKey
+from workers.engines.last_start import key_of_start, open_last, remember
 from workers.engines.runtimes.base import Engine
 from workers.scoring.mirror import MirrorAverage
 from workers.scoring.scorer import Infers, Scorer
@@ -27,7 +28,9 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
             f"the weights {ref.weights} are no longer installed.",
             fix="Submit the video again, or put the bundle back.",
         )
-    detector, made, passed_over = open_last(entry, settings) or _chosen(entry, settings)
+    key = key_of_start(entry, settings)
+    opened = open_last(entry, key, settings) or _chosen(entry, key, settings)
+    detector, made, passed_over = opened
     engine: Infers = MirrorAverage(made) if settings.mirror_average else made
     metrics.level(metrics.ENGINE, 1, plugin=entry.key, engine=engine.name)
     for reason in passed_over:
@@ -41,18 +44,16 @@ def load_scorer(entry: CatalogueEntry, ref: PluginRef, settings: Settings) -> Sc
     return Scorer(ref, detector, engine)
 
 
-def _chosen(entry: CatalogueEntry, settings: Settings) -> tuple[Detector, Engine, list[Reason]]:
+def _chosen(
+    entry: CatalogueEntry, key: EngineKey | None, settings: Settings
+) -> tuple[Detector, Engine, list[Reason]]:
     """With its network, to find or build the best engine; noted, so that the next start needs none."""
     # These import torch, which takes seconds.
     from workers.engines import best_engine  # noqa: PLC0415
     from workers.engines.choose import resolve_device  # noqa: PLC0415
-    from workers.engines.reference import recorded_reference  # noqa: PLC0415
 
     device = resolve_device(settings.device)
     detector = load_detector(entry, settings.weights_dir, device)
     engine, passed_over = best_engine(detector, device=device, settings=settings)
-    serving = detector.serving()
-    if serving is not None and device == "cpu":
-        reference = recorded_reference(detector, serving, device=device, settings=settings)
-        remember(entry, detector, engine, passed_over, reference=reference, settings=settings)
+    remember(entry, key, detector, engine, passed_over, settings=settings)
     return detector, engine, passed_over

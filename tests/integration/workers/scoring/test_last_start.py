@@ -12,17 +12,22 @@ import numpy as np
 import pytest
 
 from detect_plugins.catalogue import CatalogueEntry, load_catalogue
-from unmask.errors import BundleRefused
+from unmask.errors import BundleRefused, ReasonCode
+from unmask.messages import Reason
+from unmask.plugin import Detector
 from unmask.settings import Settings
 from workers.engines import last_start
-from workers.engines.last_start import open_last
+from workers.engines.cache import EngineCache
+from workers.engines.last_start import key_of_start
 from workers.engines.manage import list_engines
 from workers.engines.parity import bounds, fixed_crops
+from workers.engines.runtimes.base import Engine
 from workers.scoring.load_scorer import load_scorer
 
 pytestmark = pytest.mark.slow
 
 KEY = "generated_faces"
+Opened = tuple[Detector, Engine, list[Reason]]
 #: In a process of its own: which engine served, whether torch was imported, and what it answered.
 ASK = """
 import json, sys
@@ -55,6 +60,10 @@ def _given(folder: Path) -> dict[str, Any]:
         "threads": 1,
         "device": "cpu",
     }
+
+
+def open_last(entry: CatalogueEntry, settings: Settings) -> Opened | None:
+    return last_start.open_last(entry, key_of_start(entry, settings), settings)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +135,7 @@ def test_another_card_other_sources_or_a_gpu_go_the_long_way(
     settings = settings_in(cache)
     assert open_last(entry, settings) is not None
     with monkeypatch.context() as patch:
-        patch.setattr(last_start, "_sources", lambda: [Path(__file__)])
+        patch.setattr(last_start, "_sources_sha256", lambda: "0" * 64)
         assert open_last(entry, settings) is None
     with monkeypatch.context() as patch:
         patch.setattr(last_start, "_GPU_SIGNS", ("/dev/null",))
@@ -147,21 +156,89 @@ def test_altered_weights_are_refused_as_ever(cache: Path, entry: CatalogueEntry)
         open_last(entry, settings_in(cache))
 
 
+def spoil(cache: Path, folder: str) -> None:
+    """A byte more in a file of the note, of the reference or of the engine."""
+    (noted,) = (cache / "engines" / KEY).glob("last-*")
+    chosen = json.loads((noted / "chosen.json").read_text())
+    place = {"last": f"{KEY}/{noted.name}", "openvino": chosen["engine"]}
+    place["reference"] = chosen["reference"]
+    files = sorted((cache / "engines" / place[folder]).iterdir())
+    spoilt = next(path for path in files if path.name != "engine.json")
+    spoilt.write_bytes(spoilt.read_bytes() + b" ")
+
+
 @pytest.mark.parametrize("folder", ["last", "reference", "openvino"])
-def test_an_altered_file_of_the_cache_is_never_opened(
+def test_an_altered_file_of_the_cache_is_never_opened_and_stops_nobody(
     folder: str, cache: Path, entry: CatalogueEntry
 ) -> None:
-    chosen = json.loads(next((cache / "engines" / KEY).glob("last-*/chosen.json")).read_text())
-    place = {
-        "last": f"{KEY}/{next((cache / 'engines' / KEY).glob('last-*')).name}",
-        "reference": chosen["reference"],
-        "openvino": chosen["engine"],
-    }[folder]
-    spoilt = next(
-        p for p in sorted((cache / "engines" / place).iterdir()) if p.name != "engine.json"
-    )
-    spoilt.write_bytes(spoilt.read_bytes() + b" ")
+    settings = settings_in(cache)
+    spoil(cache, folder)
+    assert open_last(entry, settings) is None
+    scorer = load_scorer(entry, entry.ref(settings.weights_dir), settings)
+    # The note is made anew. What was altered is refused: without the engine the next one serves, without
+    # the reference none but torch.
+    wanted = {"last": "openvino", "openvino": "onnxruntime", "reference": "torch"}[folder]
+    assert scorer.engine_name == f"{wanted}-fp32+mirror"
+    assert (open_last(entry, settings) is not None) == (folder == "last")
+
+
+def test_a_note_that_cannot_be_made_stops_nobody(
+    cache: Path, entry: CatalogueEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(cache)
+    for record in (cache / "engines" / KEY).glob("last-*"):
+        shutil.rmtree(record)
+
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(EngineCache, "store", full)
+    scorer = load_scorer(entry, entry.ref(settings.weights_dir), settings)
+    assert scorer.engine_name == "openvino-fp32+mirror"
+    assert open_last(entry, settings) is None
+
+
+def test_what_openvino_raises_goes_the_long_way(
+    cache: Path, entry: CatalogueEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("cannot compile")
+
+    monkeypatch.setattr("workers.engines.runtimes.openvino_engine.read_plan", broken)
     assert open_last(entry, settings_in(cache)) is None
+
+
+def test_a_bundle_that_is_replaced_meanwhile_is_not_noted(
+    cache: Path, entry: CatalogueEntry
+) -> None:
+    settings = settings_in(cache)
+    found = open_last(entry, settings)
+    assert found is not None
+    before = key_of_start(entry, settings)
+    for record in (cache / "engines" / KEY).glob("last-*"):
+        shutil.rmtree(record)
+    card = cache / "weights" / KEY / "bundle.json"
+    card.write_text(card.read_text() + "\n")
+    last_start.remember(entry, before, *found, settings=settings)
+    assert not list((cache / "engines" / KEY).glob("last-*"))
+
+
+@pytest.mark.parametrize(
+    ("code", "noted"), [(ReasonCode.PARITY_FAILED, 1), (ReasonCode.ENGINE_UNAVAILABLE, 0)]
+)
+def test_what_may_serve_tomorrow_is_not_passed_over_for_good(
+    code: ReasonCode, noted: int, cache: Path, entry: CatalogueEntry
+) -> None:
+    settings = settings_in(cache)
+    found = open_last(entry, settings)
+    assert found is not None
+    for record in (cache / "engines" / KEY).glob("last-*"):
+        shutil.rmtree(record)
+    detector, engine, _ = found
+    reasons = [Reason(code=code, message="openvino-bf16: not today.")]
+    key = key_of_start(entry, settings)
+    last_start.remember(entry, key, detector, engine, reasons, settings=settings)
+    assert len(list((cache / "engines" / KEY).glob("last-*"))) == noted
 
 
 def test_an_engine_that_fails_the_gate_is_not_what_is_served(

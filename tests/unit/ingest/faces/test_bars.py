@@ -41,6 +41,19 @@ def test_a_bar_may_have_the_noise_of_compression_and_a_line_more_on_one_side() -
     assert edges_within(frame) == (0, 30, 200, 149)
 
 
+@pytest.mark.parametrize("hidden", ["between the lines that are looked at", "in red and blue"])
+def test_what_hides_in_a_bar_is_no_bar(hidden: str) -> None:
+    frame = framed(scenery(), 0, 60)
+    strips = frame[:, :60], frame[:, -60:]
+    for strip in strips:
+        strip[...] = scenery(120, 60)
+        if hidden == "in red and blue":
+            strip[..., 1] = 16
+        else:
+            strip[::4, :, 1] = 16
+    assert edges_within(frame) == (0, 0, 320, 120)
+
+
 def test_a_grey_wall_is_a_wall() -> None:
     assert edges_within(framed(scenery(), 30, 0, level=120)) == (0, 0, 200, 180)
 
