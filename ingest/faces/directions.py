@@ -31,7 +31,7 @@ _CLOSE_PX = (120, 200)
 #: A smaller face than this share of the square is another one's.
 _OF_SQUARE = 0.25
 #: Once the picture's direction is known, a face of such a score whose eyes and mouth stand no more askew
-#: is not asked about: so are 97 of 100 upright ones, and 3 of 100 that lie on their side (MTCNN).
+#: is not asked about.
 _LIKELY, _STRAIGHT_DEG = 0.9, 40.0
 #: Log-odds, summed over the sizes, by which one direction must be surer than any other.
 _TOLD = 0.5

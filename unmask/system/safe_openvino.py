@@ -2,7 +2,7 @@
 
 Its table of number types is filled when somebody first asks for one, behind a lock of C++, by code that
 may hand Python's lock to another thread. Where that one asks too, each waits for the other's lock for
-ever (OpenVINO 2026.4; two threads that find faces, one in some hundred scans). So it is filled here,
+ever (OpenVINO 2026.4; two threads that found faces, one scan of some two hundred). So it is filled here,
 while the import keeps all other threads out.
 """
 
