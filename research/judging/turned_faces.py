@@ -1,4 +1,4 @@
-"""Which way up faces are told to be: clips of 50 people as they are, and turned in their pixels.
+"""Which way up faces are told to be: clips of many people as they are, and turned in their pixels.
 
     python -m research.judging.turned_faces --finder mtcnn
 
