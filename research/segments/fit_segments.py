@@ -6,11 +6,12 @@
 SCORES.jsonl is what `research.judging.frame_scores` wrote for these very bundles; nothing is judged here.
 
 1. The calibration of the plugins together, on the clips as ingest cut them, by tracks and long windows.
-2. `per_windows`: by how much the worst window of a minute, and of five, of one real person lies above
-   that person's clip, in logits per ln(windows); of the half who score highest. `short`: how much more
-   the worst short window does, the most over 10 s, a minute and five. `free`, `per_tracks`:
-   what keeps as small a share of footage with another person every eight seconds over the policy's
-   threshold as of the clips, in logits per ln(people / free), through ten seconds of it and a minute.
+2. `free_windows`: those of ten seconds of one person, for which nothing is taken off. `per_windows`: by
+   how much the worst window of a minute, and of five, of one real person lies above that of ten
+   seconds, in logits per ln(windows); of the half who score highest. `short`: how much more the worst
+   short window shows than the worst long one, in ten seconds. `free`: two people, a talk or a cut to
+   somebody else. `per_tracks`: what keeps as small a share of a minute with another person every eight
+   seconds over the policy's threshold as of the clips, in logits per ln(people / free).
    `most`: what an hour with a panel of people needs.
 3. Thresholds of the policy: p_fake of real clips, at 5 % and 1 % false alarms.
 
@@ -54,12 +55,14 @@ _NONE = LengthFit(per_tracks=0.0, per_windows=0.0, most=0.0)
 _LONG_ALONE = ShortFit(slope=1.0, intercept=-50.0)
 _SHOT_MS = 8000
 #: Of what is fitted to windows of two lengths.
-VERSION = "3"
+VERSION = "4"
+#: A second person must be no place to hide in: for two nothing is taken off, whatever it costs.
+_FREE_PEOPLE = 2.0
 #: The correction grows no further than for so many people with so many windows each: an hour of a panel.
 _MOST_PEOPLE, _MOST_WINDOWS = 12, 120
 #: Footage of many people that what is asked of them is fitted to: seconds, and how many of it.
-_CROWDS_S, _CROWDS = (10, 60), 300
-#: Lengths of footage of one real person, for how the worst of it grows.
+_CROWD_S, _CROWDS = 60, 300
+#: Lengths of footage of one real person, for how the worst of it grows beyond the first.
 _GROWTH_S = (10, 60, 300)
 _PARTS = 4
 
@@ -177,26 +180,29 @@ def _length(
     # Those who score high of themselves are the ones that a threshold meets.
     upper = alone[len(alone) // 2 :]
     grown = {seconds: _grown(court, upper, own, seconds, rng) for seconds in _GROWTH_S}
+    first, *longer = (grown[seconds] for seconds in _GROWTH_S)
     per_windows = max(
         0.0,
-        *(grown[s].long / math.log(grown[s].windows) for s in _GROWTH_S[1:]),
         *(
-            (grown[s].short - grown[_GROWTH_S[0]].short)
-            / math.log(grown[s].windows / grown[_GROWTH_S[0]].windows)
-            for s in _GROWTH_S[1:]
+            rise / math.log(g.windows / first.windows)
+            for g in longer
+            for rise in (g.long - first.long, g.short - first.short)
         ),
     )
-    above = max(g.short - per_windows * math.log(g.windows) for g in grown.values())
-    short = ShortFit(slope=1.0, intercept=-round(max(0.0, above), 3))
-    bare = LengthFit(per_tracks=0.0, per_windows=round(per_windows, 3), most=99.0)
+    short = ShortFit(slope=1.0, intercept=-round(max(0.0, first.short - first.long), 3))
+    bare = LengthFit(
+        per_tracks=0.0, per_windows=round(per_windows, 3), most=99.0, free_windows=first.windows
+    )
     judging = own.model_copy(update={"length": bare, "short": short})
-    per_tracks, free = _people(court, reals, judging, rng, crowds)
-    hour = per_tracks * math.log(_MOST_PEOPLE / free) + per_windows * math.log(_MOST_WINDOWS)
+    per_tracks = _people(court, reals, judging, rng, crowds)
+    hour = per_tracks * math.log(_MOST_PEOPLE / _FREE_PEOPLE)
+    hour += per_windows * math.log(_MOST_WINDOWS / first.windows)
     length = LengthFit(
         per_tracks=round(per_tracks, 3),
         per_windows=round(per_windows, 3),
         most=round(hour, 3),
-        free=round(free, 2),
+        free=_FREE_PEOPLE,
+        free_windows=first.windows,
         fitted_on=name,
     )
     return length, short
@@ -204,11 +210,11 @@ def _length(
 
 def _people(
     court: Court, reals: Sequence[ScoredClip], judging: Combination, rng: random.Random, crowds: int
-) -> tuple[float, float]:
-    """`per_tracks` and `free`: what keeps false alarms among few and many people where a clip's are.
+) -> float:
+    """`per_tracks`: what keeps false alarms among many people where a clip's are.
 
-    Of footage with another person every eight seconds, as large a share as of the clips by themselves
-    may reach the policy's threshold. What that takes grows faster than the logarithm of the people.
+    Of a minute with another person every eight seconds, as large a share as of the clips by themselves
+    may reach the policy's threshold.
     """
 
     def logits(found: Iterable[Verdict]) -> list[float]:
@@ -217,17 +223,12 @@ def _people(
     threshold = logit(DEFAULT.suspicious_at)
     alone = logits(court.judge(whole(clip), judging, DEFAULT) for clip in reals)
     alarms = float(np.mean([x >= threshold for x in alone]))
-    people, above = [], []
-    for seconds in _CROWDS_S:
-        among = [
-            court.judge(footage(reals, seconds, "many", rng), judging, DEFAULT)
-            for _ in range(crowds)
-        ]
-        people.append(float(np.mean([v.correction.people for v in among if v.correction])))
-        above.append(max(0.0, float(np.quantile(logits(among), 1 - alarms)) - threshold))
-    rate = max(0.0, (above[1] - above[0]) / math.log(people[1] / people[0]))
-    free = people[0] * math.exp(-above[0] / rate) if rate else 1.0
-    return rate, min(max(1.0, free), people[0])
+    among = [
+        court.judge(footage(reals, _CROWD_S, "many", rng), judging, DEFAULT) for _ in range(crowds)
+    ]
+    people = float(np.mean([v.correction.people for v in among if v.correction]))
+    above = float(np.quantile(logits(among), 1 - alarms)) - threshold
+    return max(0.0, above) / math.log(max(people, 2 * _FREE_PEOPLE) / _FREE_PEOPLE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`unmask scan` on real videos of the research data, and with all five papers' detectors."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from research.segments.spliced import Stretch, write_video
+from tests import stream_servers
 from tests.e2e import clips
 from tests.e2e.conftest import Installation
 
@@ -120,3 +122,48 @@ def test_four_forged_seconds_inside_the_very_same_footage_are_found(
     assert after["verdict"] in ("suspicious", "fake")
     assert any(s["start_ms"] < 32_000 and s["end_ms"] > 28_000 for s in after["segments"])
     assert all(s["start_ms"] >= 23_000 and s["end_ms"] <= 37_000 for s in after["segments"])
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_forgery_behind_a_hard_cut_from_somebody_real_is_found_as_when_alone(
+    shared_data: Path, make_installation: Callable[[str], Installation]
+) -> None:
+    """6.4 s real, then 3.2 s forged at the same place. One track for both said .546 of it."""
+    forged = shared_data.parent / "cases" / "forged.mp4"
+    reals = [
+        shared_data / "videos" / "real" / name
+        for name in ("first-order-model-old-04.mp4", "v-express-gt__025d015e.mp4")
+    ]
+    if not all(path.is_file() for path in (forged, *reals)):
+        pytest.skip("these clips are not in this copy of the research data")
+    installation = make_installation("cut")
+    for number, real in enumerate(reals):
+        _one_after_the_other(real, forged, installation.folder / f"{number}.mp4")
+    done = installation.unmask(
+        "scan", forged, "0.mp4", "1.mp4", "--json", "out.jsonl",
+        PYTHONPATH="", UNMASK_PLUGINS="[]", UNMASK_SAMPLE="adaptive", UNMASK_FACE_DETECTOR="auto",
+        OMP_NUM_THREADS="1", timeout_s=580,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    alone, *behind = _lines(installation.folder / "out.jsonl")
+    assert alone["verdict"] == "suspicious"
+    for line in behind:
+        assert line["correction"]["people"] == 2
+        assert line["verdict"] == "suspicious", line["deciding"]
+        assert [s["start_ms"] >= 6400 for s in line["segments"]] == [True], line["segments"]
+        # Encoded once more, it is looked at in other frames.
+        assert abs(line["p_fake"] - alone["p_fake"]) < 0.05
+
+
+def _one_after_the_other(real: Path, forged: Path, target: Path) -> None:
+    fitted = "fps=25,scale=512:512:force_original_aspect_ratio=decrease,pad=512:512:-1:-1,setsar=1"
+    subprocess.run(
+        [stream_servers.ffmpeg(), "-loglevel", "error", "-stream_loop", "-1", "-i", str(real),
+         "-i", str(forged),
+         "-filter_complex", f"[0:v]trim=0:6.4,setpts=PTS-STARTPTS,{fitted}[a];[1:v]{fitted}[b];"
+         "[a][b]concat=n=2:v=1[v]",
+         "-map", "[v]", "-c:v", "libx264", "-crf", "12", "-preset", "veryfast", str(target)],
+        check=True,
+    )  # fmt: skip

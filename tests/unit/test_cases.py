@@ -106,11 +106,13 @@ CASES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "a hard cut between two people at one place": (
-        "two tracks, the second judged as when alone but for the correction of two people",
+        "two tracks, the second judged as when alone",
         (
             f"{PEOPLE}::test_no_track_spans_a_cut_between_two_people_at_one_place",
             "unit/workers/verdicts/test_segments.py::"
             "test_of_two_people_at_one_place_the_forged_one_is_judged_as_when_alone",
+            "e2e/test_scan_shared_data.py::"
+            "test_a_forgery_behind_a_hard_cut_from_somebody_real_is_found_as_when_alone",
         ),
     ),
     "4 s forged in 590 s real": (

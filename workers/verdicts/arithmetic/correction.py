@@ -5,10 +5,10 @@ off exponentially, so the worst of n independent windows lies higher than one by
 Windows of either length count alike.
 Stretches of one person are far from independent: their number counts less than the number of people.
 
-    shift = per_tracks * ln(people / free) + per_windows * ln(stretches / people), at most `most`
+    shift = per_tracks * ln(people / free) + per_windows * ln(stretches / people / free_windows)
 
-where stretches are all windows, or for a whole track all tracks; the first part is
-nothing for so few.
+at most `most`, where stretches are all windows, or for a whole track all tracks; either part is
+nothing for so few, or fewer.
 
 The limit keeps a crowd or a long video from being a place where nothing can be found.
 """
@@ -21,7 +21,7 @@ from unmask.frozen import Frozen
 from unmask.verdict import LengthCorrection
 from workers.verdicts.arithmetic.probability import logit, sigmoid
 
-NAME, VERSION = "worst-of-n", "3"
+NAME, VERSION = "worst-of-n", "4"
 
 
 class LengthFit(Frozen):
@@ -33,6 +33,8 @@ class LengthFit(Frozen):
     """Logits."""
     free: float = Field(default=1.0, ge=1.0)
     """For so many people nothing is taken off."""
+    free_windows: float = Field(default=1.0, ge=1.0)
+    """Nor for so many windows of each of them."""
     fitted_on: str = ""
 
 
@@ -52,7 +54,8 @@ def correction_of(people: int, tracks: int, windows: int, fit: LengthFit) -> Len
 
     def shift(stretches: int) -> float:
         of_people = fit.per_tracks * math.log(max(1.0, people / fit.free))
-        of_all = of_people + fit.per_windows * math.log(stretches / people)
+        each = max(1.0, stretches / people / fit.free_windows)
+        of_all = of_people + fit.per_windows * math.log(each)
         return round(min(of_all, fit.most), 5)
 
     return LengthCorrection(

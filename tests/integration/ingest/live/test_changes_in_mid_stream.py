@@ -19,7 +19,7 @@ from ingest.live.frames import LiveFrame, StateEvent
 from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import source_of
 from ingest.live.session import LiveSession
-from tests import stream_servers
+from tests import descriptors, stream_servers
 from unmask.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -133,7 +133,7 @@ def test_frames_come_before_and_after_the_change_and_nothing_is_left(
     served: Callable[[Path], Served], tmp_path: Path
 ) -> None:
     this = psutil.Process()
-    descriptors, children = this.num_fds(), set(this.children(recursive=True))
+    before, children = descriptors.held(), set(this.children(recursive=True))
     frames: list[tuple[int, int]] = []
     states: list[StateEvent] = []
 
@@ -157,7 +157,8 @@ def test_frames_come_before_and_after_the_change_and_nothing_is_left(
     if served in (another_size, another_segment):  # the others take a new connection
         assert len(frames) >= 4 * (FIRST_S + SECOND_S)
     ends = time.monotonic() + 60
-    while set(this.children(recursive=True)) - children or this.num_fds() > descriptors:
+    while (left := set(this.children(recursive=True)) - children) or descriptors.more_than(before):
         gc.collect()  # a socket may hang on nothing but a traceback's knot
-        assert time.monotonic() < ends, (this.open_files(), this.net_connections())
+        more = descriptors.more_than(before)
+        assert time.monotonic() < ends, (left, more, before, descriptors.threads())
         time.sleep(0.1)

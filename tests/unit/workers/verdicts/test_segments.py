@@ -1,5 +1,6 @@
 """Segments decide: found wherever they are, in any order of scores, and no likelier in a long video."""
 
+import math
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from unmask.policy import Policy
 from unmask.verdict import Verdict, VerdictLabel
 from workers.verdicts.aggregate import aggregate
 from workers.verdicts.arithmetic.correction import LengthFit, corrected, correction_of
-from workers.verdicts.combine import Combination, ShortFit
+from workers.verdicts.combine import Combination, ShortFit, shipped
 from workers.verdicts.windows import SHORT_MS, SPAN_MS, windows_of
 
 POLICY = Policy(id="test", version="1", suspicious_at=0.5, fake_at=0.8)
@@ -195,6 +196,18 @@ def test_the_more_is_looked_at_the_more_one_stretch_must_show(
     assert few.shift <= longer.shift <= fit.most
     assert few.track_shift <= many.track_shift <= fit.most
     assert corrected(p, longer.shift) <= corrected(p, few.shift) <= p
+
+
+def test_for_two_people_and_ten_seconds_of_each_nothing_is_taken_off() -> None:
+    """Of the fit that ships: a second person, or the seconds beside it, is no place to hide a forgery."""
+    for combination in shipped():
+        assert combination.length is not None
+        fit = combination.length
+        each = round(fit.free_windows)
+        assert correction_of(2, 2, 2 * each, fit).shift == 0.0
+        assert correction_of(3, 3, 3 * each, fit).shift > 0.0
+        minute = correction_of(1, 1, 7 * each, fit).shift
+        assert minute == pytest.approx(fit.per_windows * math.log(7), abs=1e-5)
 
 
 def test_tracks_of_one_person_are_one_look_at_that_person() -> None:
