@@ -1,7 +1,23 @@
-"""What this process holds open, by name: a leak that is only a number tells nobody where to look."""
+"""What a process holds open, by name, and a process in which nobody else opens anything.
 
+A test process has a browser's pipes, servers and their threads: what they open is no leak of what is
+being tested, and what they close hides one.
+"""
+
+import multiprocessing
 import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def alone(function: Callable[..., Result], *given: object) -> Result:
+    """`function` in a fresh process; its result, or what it raises. All of it must be picklable."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *given).result()
 
 
 def held() -> dict[int, str]:

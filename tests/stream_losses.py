@@ -23,6 +23,7 @@ from ingest.live.frames import LiveFrame, StateEvent
 from ingest.live.opening.patience import Patience
 from ingest.live.opening.source import source_of
 from ingest.live.session import LiveSession
+from tests import descriptors
 from tests.stream_servers import ffmpeg, free_port
 from unmask.settings import Settings
 
@@ -97,7 +98,7 @@ class Losses:
     states: list[StateEvent] = field(default_factory=list)
     left_processes: tuple[str, ...] = ()
     """Their command lines."""
-    left_descriptors: int = 0
+    left_descriptors: dict[int, str] = field(default_factory=dict)
 
 
 def _answering(port: int, kind: str, seconds: float) -> None:
@@ -144,7 +145,7 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
     """Lose the source `count` times. Raises TimeoutError where a frame is not back in time."""
     found = Losses()
     this = psutil.Process()
-    before, children = this.num_fds(), set(this.children(recursive=True))
+    before, children = descriptors.held(), set(this.children(recursive=True))
     frames = threading.Condition()
     times: list[float] = []
 
@@ -180,8 +181,8 @@ def lose_often(clip: Path, count: int, *, patience_s: float = 60.0) -> Losses:
     ends = time.monotonic() + 30
     while time.monotonic() < ends:
         found.left_processes = _shown(set(this.children(recursive=True)) - children)
-        found.left_descriptors = this.num_fds() - before
-        if not found.left_processes and found.left_descriptors <= 0:
+        found.left_descriptors = descriptors.more_than(before)
+        if not found.left_processes and not found.left_descriptors:
             break
         time.sleep(0.1)
     return found
@@ -208,7 +209,7 @@ def main() -> None:
         ordered = sorted(seconds)
         print(f"{kind:10} n={len(ordered):3}  median {ordered[len(ordered) // 2]:5.2f} s  "
               f"worst {ordered[-1]:5.2f} s")  # fmt: skip
-    print(f"left: {len(found.left_processes)} processes, {found.left_descriptors} descriptors")
+    print(f"left: {len(found.left_processes)} processes, {len(found.left_descriptors)} descriptors")
 
 
 if __name__ == "__main__":

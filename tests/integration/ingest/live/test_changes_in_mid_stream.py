@@ -132,6 +132,11 @@ def another_segment(folder: Path) -> Iterator[str]:
 def test_frames_come_before_and_after_the_change_and_nothing_is_left(
     served: Callable[[Path], Served], tmp_path: Path
 ) -> None:
+    descriptors.alone(follow, served, tmp_path)
+
+
+def follow(served: Callable[[Path], Served], folder: Path) -> None:
+    """From beginning to end."""
     this = psutil.Process()
     before, children = descriptors.held(), set(this.children(recursive=True))
     frames: list[tuple[int, int]] = []
@@ -140,7 +145,7 @@ def test_frames_come_before_and_after_the_change_and_nothing_is_left(
     def keep(frame: LiveFrame) -> None:
         frames.append((frame.pts_ms, frame.rgb.shape[0]))
 
-    with served(tmp_path) as address:
+    with served(folder) as address:
         place = address.split("/")[2]
         settings = Settings(decode_memory_bytes=2 << 30, fetch_private=(place,))
         source = source_of(address, settings)
