@@ -1,8 +1,9 @@
-"""The process inside the sandbox: `python -m ingest.sandbox.child JOB`. Started by parent.py.
+"""The process inside the sandbox: `python -m ingest.sandbox.child BOUNDS`. Started by process.py.
 
-It gets three open descriptors and nothing else: the media, a socket to its parent, and the shared
-memory that frames are put in, or the file that a rendition is written to. Every message is one line
-of JSON; the parent answers with one byte for each frame it has taken, which frees its slot.
+It gets one open descriptor, a socket to its parent, and through that its job: the media, and the
+shared memory that frames are put in, or the file that a rendition is written to. By then it is locked
+in. Every message is one line of JSON; the parent answers with one byte for each frame it has taken,
+which frees its slot.
 """
 
 import json
@@ -10,31 +11,37 @@ import mmap
 import os
 import socket
 import sys
+from typing import Any
 
 from ingest.sandbox.confine import confine, seal
 
+_MAX_JOB = 1 << 16
+
 
 def main() -> None:
-    """Decode as the job in argv[1] says; every outcome goes through the socket."""
-    job = json.loads(sys.argv[1])
-    channel = socket.socket(fileno=job["channel"])
+    """Decode as the job says that comes through the socket; every outcome goes back the same way."""
+    bounds = json.loads(sys.argv[1])
+    channel = socket.socket(fileno=bounds["channel"])
     try:
-        held = confine(job["memory_bytes"], job["cpu_seconds"], write_bytes=job["write_bytes"])
+        held = confine(
+            bounds["memory_bytes"], bounds["cpu_seconds"], write_bytes=bounds["write_bytes"]
+        )
         # After the locks, and so inside main: these bring half a million lines of C with them.
         from ingest.sandbox import decode_job  # noqa: PLC0415
 
         decode_job.import_everything()
         held += seal()
         _say(channel, {"kind": "held", "held": held})
-        file = os.fdopen(job["media"], "rb")
+        job, (media, memory) = _job(channel)
+        file = os.fdopen(media, "rb")
 
         def say(message: dict[str, object]) -> None:
             _say(channel, message)
 
         if job["encode"]:
-            decode_job.encode(file, os.fdopen(job["memory"], "wb"), job, say)
+            decode_job.encode(file, os.fdopen(memory, "wb"), job, say)
         else:
-            decode_job.run(file, job, say, _Memory(channel, job["memory"]))
+            decode_job.run(file, job, say, _Memory(channel, memory))
     except MemoryError:
         _say(channel, {"kind": "out_of_memory"})
     except (BrokenPipeError, ConnectionResetError):
@@ -42,6 +49,17 @@ def main() -> None:
         sys.exit(1)
     except Exception as error:
         _say(channel, {"kind": "crashed", "error": f"{type(error).__name__}: {error}"[:500]})
+
+
+def _job(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What to decode, and its two descriptors."""
+    line, files, _, _ = socket.recv_fds(channel, _MAX_JOB, 2)
+    while not line.endswith(b"\n"):
+        more = channel.recv(_MAX_JOB)
+        if not more:
+            raise BrokenPipeError
+        line += more
+    return json.loads(line), files
 
 
 def _say(channel: socket.socket, message: dict[str, object]) -> None:

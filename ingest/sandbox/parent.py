@@ -12,9 +12,7 @@ import mmap
 import os
 import select
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,6 +27,7 @@ from ingest.decoding.decode import Finished, Frame, Limits, Opened
 from ingest.decoding.events import Rendered, Rendering
 from ingest.sandbox.confine import LOCKS
 from ingest.sandbox.decode_job import slots_for
+from ingest.sandbox.process import AHEAD, bounds_for
 from ingest.sources import Source
 from unmask.errors import (
     DecodeFailed,
@@ -110,41 +109,31 @@ class Decoding:
         self._waited_s = 0.0
         self._buffer = bytearray()
         self._memory = os.memfd_create("unmask-frames", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        self._channel, theirs = socket.socketpair()
         source.file.seek(0)
-        job = {
-            "media": source.file.fileno(),
-            "channel": theirs.fileno(),
-            "memory": self._memory if encode is None else encode.descriptor,
-            "encode": None if encode is None else asdict(encode),
-            # What is held back and the index come on top of what the encoder itself keeps to.
-            "write_bytes": 0 if encode is None else encode.max_bytes + _WRITE_SLACK,
-            "container": source.container,
-            "sample": sample,
-            "stream": stream,
-            "seek": seek,
-            "memory_bytes": settings.decode_memory_bytes,
-            "cpu_seconds": max(1, int(settings.decode_timeout_s) + 1),
-            "limits": asdict(
-                replace(limits_of(settings), max_looks=max_looks, looks_per_second=looks_per_second)
-            ),
-        }
+        # What is held back and the index come on top of what the encoder itself keeps to.
+        write_bytes = 0 if encode is None else encode.max_bytes + _WRITE_SLACK
         try:
-            self._process = subprocess.Popen(
-                # -P: a folder that holds an av.py must not become part of the decoder.
-                [sys.executable, "-P", "-m", "ingest.sandbox.child", json.dumps(job)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(source.file.fileno(), theirs.fileno(), int(str(job["memory"]))),
-                env=_environment(),
-            )
+            self._process = AHEAD.take(bounds_for(settings, write_bytes))
         except BaseException:
-            self._channel.close()
             os.close(self._memory)
             raise
-        finally:
-            theirs.close()
+        self._channel = self._process.channel
+        self._process.give(
+            {
+                "encode": None if encode is None else asdict(encode),
+                "container": source.container,
+                "sample": sample,
+                "stream": stream,
+                "seek": seek,
+                "limits": asdict(
+                    replace(
+                        limits_of(settings), max_looks=max_looks, looks_per_second=looks_per_second
+                    )
+                ),
+            },
+            source.file.fileno(),
+            self._memory if encode is None else encode.descriptor,
+        )
 
     @property
     def pid(self) -> int:
@@ -160,9 +149,7 @@ class Decoding:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._channel.close()
+        self._process.end()
         os.close(self._memory)
 
     def rendering(self) -> Iterator[Rendering | Rendered]:
@@ -305,9 +292,9 @@ class Decoding:
     def _ended(self) -> UnmaskError:
         """The process is gone or talks nonsense: say how it ended."""
         try:
-            status = self._process.wait(timeout=1.0)
+            status = self._process.status(wait_s=1.0)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._process.end()
             return DecodeFailed("the decoder talks nonsense and was ended.", fix=_HOSTILE)
         if status == -signal.SIGXCPU:
             return DecodeFailed(
@@ -343,10 +330,3 @@ def limits_of(settings: Settings) -> Limits:
 def _event(kind: type[_Event], message: dict[str, Any]) -> _Event:
     # Checked as strictly as what a stranger sends: that is who may be talking.
     return TypeAdapter(kind).validate_python({f.name: message[f.name] for f in fields(kind)})
-
-
-def _environment() -> dict[str, str]:
-    """No secret of the worker's environment reaches the decoder."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-    # One thread: a namespace can only be left by a process without others, and each reserves memory.
-    return kept | {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}

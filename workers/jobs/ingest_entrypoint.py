@@ -9,6 +9,7 @@ from ingest.faces import FaceDetector, build_face_detector
 from ingest.faces.finders.order import at_hand
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
+from ingest.sandbox.process import AHEAD
 from unmask import queues
 from unmask.errors import BrokerError
 from unmask.messages import IngestClosed, Submission
@@ -60,8 +61,9 @@ def _note(closed: IngestClosed) -> None:
 
 
 def get_ready() -> None:
-    """Load what every job needs: most of it is the face detector."""
+    """Load what every job needs: the decoder beside us, the face detector here."""
     settings = Settings()
+    AHEAD.start(settings)
     _face_detector(settings.face_detector, tuple(at_hand(settings)))
 
 

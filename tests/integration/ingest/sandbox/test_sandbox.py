@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from ingest.decoding.decode import Finished, Frame, decode
 from ingest.decoding.sampling import parse_policy
 from ingest.sandbox.parent import Decoding, limits_of
+from ingest.sandbox.process import AHEAD
 from ingest.sources import open_source
 from tests.unit.ingest.clips import cut_short, numbered, write_clip
 from unmask.errors import DecodeFailed, DecoderKilled, InputError, MediaRefused, Outage, ReasonCode
@@ -121,6 +125,70 @@ def test_leaving_half_way_leaves_no_process_and_no_descriptor(clip: Path) -> Non
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+@pytest.fixture
+def ahead() -> Iterator[int]:
+    """Process id of a decoder that was started ahead."""
+    AHEAD.start(SETTINGS)
+    found = AHEAD.process
+    assert found is not None
+    yield found.pid
+    AHEAD.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(found.pid, 0)
+
+
+def test_a_decoder_that_was_started_ahead_decodes_one_video_behind_the_same_locks(
+    clip: Path, ahead: int
+) -> None:
+    AHEAD.start(SETTINGS)  # there is one already
+    told, pids, held = [], [], []
+    for _ in range(2):
+        with (
+            open_source(clip, SETTINGS) as source,
+            Decoding(source, "uniform:5", SETTINGS) as decoding,
+        ):
+            told.append([e for e in decoding.events() if not isinstance(e, Frame)])
+            pids.append(decoding.pid)
+            held.append(decoding.held)
+    assert pids[0] == ahead != pids[1]
+    assert held[0] == held[1] and "limits" in held[0]
+    assert told[0] == told[1]
+
+
+def test_one_that_died_meanwhile_or_has_other_bounds_is_not_taken(clip: Path, ahead: int) -> None:
+    roomy = SETTINGS.model_copy(update={"decode_memory_bytes": SETTINGS.decode_memory_bytes + 1})
+    with open_source(clip, roomy) as source, Decoding(source, "all", roomy) as decoding:
+        assert decoding.pid != ahead
+    os.kill(ahead, signal.SIGKILL)
+    os.waitid(os.P_PID, ahead, os.WEXITED | os.WNOWAIT)
+    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+        assert isinstance(list(decoding.events())[-1], Finished)
+
+
+def test_one_that_dies_as_it_is_taken_blames_the_machine(clip: Path, ahead: int) -> None:
+    os.kill(ahead, signal.SIGSTOP)
+    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+        assert decoding.pid == ahead
+        os.kill(ahead, signal.SIGKILL)
+        with pytest.raises((Outage, DecoderKilled)):
+            list(decoding.events())
+
+
+def test_one_that_is_told_nothing_ends_with_its_parent() -> None:
+    code = (
+        "from unmask.settings import Settings\n"
+        "from ingest.sandbox.process import AHEAD\n"
+        "AHEAD.start(Settings())\n"
+        "print(AHEAD.process.pid, flush=True)\n"
+        "import os; os._exit(0)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    ends = time.monotonic() + 30
+    while psutil.pid_exists(int(ran.stdout)):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def test_two_decodings_of_one_source_after_each_other_agree(clip: Path) -> None:
