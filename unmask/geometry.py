@@ -32,6 +32,15 @@ def apply(affine: Affine, x: float, y: float) -> tuple[float, float]:
     return a * x + b * y + tx, c * x + d * y + ty
 
 
+def longer_side(box: Box) -> float:
+    """Of a box, in its own pixels.
+
+    >>> longer_side((10, 10, 30, 50))
+    40
+    """
+    return max(box[2] - box[0], box[3] - box[1])
+
+
 def compose(outer: Affine, inner: Affine) -> Affine:
     """The affine that applies `inner`, then `outer`.
 

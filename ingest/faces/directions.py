@@ -14,10 +14,11 @@ import math
 import numpy as np
 
 from ingest.faces import Face, FaceDetector, UprightDetector, shrink
-from ingest.faces.finders.face import Landmarks
+from ingest.faces.finders.face import Landmarks, square_within
 from ingest.faces.quarter_turns import face_back, turned
 from ingest.faces.quick_search import QuickSearch
 from unmask.arrays import Images
+from unmask.geometry import longer_side
 
 #: Asked at so many looks at first, then at every so many of those that leave doubt.
 _ASKS_AT_FIRST, _THEN_EVERY = 8, 6
@@ -110,7 +111,8 @@ class DirectedSearch:
 
     def _direction(self, rgb: Images, face: Face) -> tuple[int, bool]:
         """In which direction the finder is surest of a face, and whether it is much surer."""
-        square = _square(rgb, face)
+        view, _ = square_within(rgb, face.box, round(_AROUND * _side(face)))
+        square = np.ascontiguousarray(view)
         certainty = np.zeros(4)
         for px in _CLOSE_PX:
             small, _ = shrink(square, px)
@@ -141,16 +143,6 @@ class DirectedSearch:
         return face
 
 
-def _square(rgb: Images, face: Face) -> Images:
-    """The face and its surroundings, within the frame."""
-    height, width = rgb.shape[:2]
-    x0, y0, x1, y1 = face.box
-    side = min(round(_AROUND * _side(face)), height, width)
-    left = min(max(0, round((x0 + x1 - side) / 2)), width - side)
-    top = min(max(0, round((y0 + y1 - side) / 2)), height - side)
-    return np.ascontiguousarray(rgb[top : top + side, left : left + side])
-
-
 def tilt_deg(marks: Landmarks) -> float:
     """Of the line between the eyes and of that from the eyes to the mouth, added; degrees, 0..360.
 
@@ -172,5 +164,4 @@ def _log_odds(score: float) -> float:
 
 
 def _side(face: Face) -> float:
-    x0, y0, x1, y1 = face.box
-    return max(x1 - x0, y1 - y0)
+    return longer_side(face.box)

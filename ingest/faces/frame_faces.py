@@ -14,7 +14,7 @@ from ingest.faces.quarter_turns import matrix_back, to_turned, turned
 from ingest.faces.scene import Scene
 from ingest.faces.tracks import Look, Tracker, describe
 from unmask.arrays import Images
-from unmask.geometry import Box
+from unmask.geometry import longer_side
 from unmask.messages import CropMeta
 from unmask.plugin import FaceCrop
 
@@ -108,8 +108,8 @@ class FaceFollower:
         ids = self._tracker.update(frame.pts_ms, boxes, looks, change)
         self._people.look(frame.pts_ms, ids, looks, change)
         tracked = sorted(zip(ids, found, strict=True), key=lambda pair: pair[0])
-        large = [pair for pair in tracked if _side(pair[1].box) >= self._min_face_px]
-        able = {track_id: _side(face.box) for track_id, face in large}
+        large = [pair for pair in tracked if longer_side(pair[1].box) >= self._min_face_px]
+        able = {track_id: longer_side(face.box) for track_id, face in large}
         taken = set(able) if self._limit is None else self._limit.take(able)
         kept = [pair for pair in large if pair[0] in taken]
         cropped = {track_id for track_id, _ in kept}
@@ -119,7 +119,7 @@ class FaceFollower:
             faces=tuple(
                 SeenFace(
                     track_id=track_id,
-                    face_px=_side(face.box),
+                    face_px=longer_side(face.box),
                     turns=face.turns,
                     doubtful=face.doubtful,
                     cropped=track_id in cropped,
@@ -157,7 +157,7 @@ class FaceFollower:
             height=crop.pixels.shape[0],
             box=crop.box,
             crop_to_frame=crop.crop_to_frame,
-            face_px=_side(face.box),
+            face_px=longer_side(face.box),
             detector_score=face.score,
         )
         return meta, crop
@@ -166,14 +166,10 @@ class FaceFollower:
 def _largest(faces: list[Face]) -> list[Face]:
     if len(faces) <= _FOLLOWED:
         return faces
-    ranked = sorted(faces, key=lambda face: (-_side(face.box), face.box))
+    ranked = sorted(faces, key=lambda face: (-longer_side(face.box), face.box))
     return sorted(ranked[:_FOLLOWED], key=lambda face: face.box)
 
 
 def _described(rgb: Images, face: Face) -> Look:
     """As `describe`, with the collar below the chin wherever that is."""
     return describe(turned(rgb, face.turns), to_turned(face.box, face.turns, rgb.shape))
-
-
-def _side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])

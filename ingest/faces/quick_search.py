@@ -12,8 +12,8 @@ import math
 import numpy as np
 
 from ingest.faces import Face, FaceDetector, QuickDetector, in_order, shrink
-from ingest.faces.finders.face import moved
-from unmask.geometry import Box, iou
+from ingest.faces.finders.face import moved, square_within
+from unmask.geometry import Box, iou, longer_side
 from unmask.plugin import Images
 
 #: Every so many sampled frames, and at least so often in the video's own time, all is searched.
@@ -71,7 +71,7 @@ class QuickSearch:
         close_ups = 0
         for known in self._known:
             glimpse = _taken(known.box, glimpses)
-            if glimpse is not None and _side(glimpse.box) * factor >= _CLEAR_PX:
+            if glimpse is not None and longer_side(glimpse.box) * factor >= _CLEAR_PX:
                 found.append(glimpse)
                 continue
             close_ups += 1
@@ -84,14 +84,12 @@ class QuickSearch:
 
     def _close_up(self, rgb: Images, box: Box) -> Face | None:
         """The face at `box`, looked for in a square around it; None where it is not there."""
-        height, width = rgb.shape[:2]
         # Few different sizes: a network is made ready anew for each.
-        side = min(math.ceil(_AROUND * _side(box) / _STEP_PX) * _STEP_PX, height, width)
-        left = min(max(0, round((box[0] + box[2] - side) / 2)), width - side)
-        top = min(max(0, round((box[1] + box[3] - side) / 2)), height - side)
-        square = np.ascontiguousarray(rgb[top : top + side, left : left + side])
+        side = math.ceil(_AROUND * longer_side(box) / _STEP_PX) * _STEP_PX
+        view, corner = square_within(rgb, box, side)
+        square = np.ascontiguousarray(view)
         small, factor = shrink(square, round(_AROUND * _CLOSE_PX))
-        seen = [moved(face, factor, (left, top)) for face in self._detector.detect(small)]
+        seen = [moved(face, factor, corner) for face in self._detector.detect(small)]
         return _taken(box, seen)
 
 
@@ -100,7 +98,3 @@ def _taken(box: Box, faces: list[Face]) -> Face | None:
     overlaps = [iou(face.box, box) for face in faces]
     best = max(overlaps, default=0.0)
     return faces.pop(overlaps.index(best)) if best >= _SAME else None
-
-
-def _side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])

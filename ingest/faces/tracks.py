@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.geometry import Box, iou
+from unmask.geometry import Box, iou, longer_side
 from unmask.plugin import Images
 
 Look = NDArray[np.float32]
@@ -100,8 +100,8 @@ class Tracker:
         costs = np.full((len(self._tracks), len(boxes)), _FORBIDDEN)
         here = np.array([_centre(box) for box in boxes])
         there = np.array([_centre(track.box) for track in self._tracks])
-        sizes = np.array([_side(box) for box in boxes]) + np.array(
-            [[_side(track.box)] for track in self._tracks]
+        sizes = np.array([longer_side(box) for box in boxes]) + np.array(
+            [[longer_side(track.box)] for track in self._tracks]
         )
         drift = np.array([[float(np.hypot(*track.drift))] for track in self._tracks])
         apart = np.hypot(*(here[None] - there[:, None]).transpose(2, 0, 1))
@@ -153,8 +153,8 @@ def describe(frame_rgb: Images, box: Box) -> Look:
 
 def _cost(track: _Track, box: Box, look: Look, pts_ms: int, change: float) -> float:
     """0 for the same face at the same place, 1 and above for a link that must not be made."""
-    size = 0.5 * (_side(track.box) + _side(box))
-    ratio = _side(box) / _side(track.box)
+    size = 0.5 * (longer_side(track.box) + longer_side(box))
+    ratio = longer_side(box) / longer_side(track.box)
     seconds = max(0.0, (pts_ms - track.pts_ms) / 1000.0)
     step = track.drift * seconds if seconds < _DRIFT_LASTS_S else np.zeros(2)
     away = float(np.hypot(*(_centre(box) - _centre(track.box) - step))) / size
@@ -181,10 +181,6 @@ def _stranger(unlike: float, change: float) -> bool:
 def unlikeness(a: Look, b: Look) -> float:
     """Bhattacharyya distance, 0..1, the mean of face and collar."""
     return float(np.sqrt(max(0.0, 1.0 - 0.5 * float(np.sqrt(a * b).sum()))))
-
-
-def _side(box: Box) -> float:
-    return max(box[2] - box[0], box[3] - box[1])
 
 
 def _centre(box: Box) -> NDArray[np.float64]:

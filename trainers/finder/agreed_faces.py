@@ -18,7 +18,7 @@ from ingest.faces.finders.face import Face, FaceDetector
 from ingest.faces.finders.retinaface import OnnxRetinaFace
 from ingest.faces.finders.yunet import YuNet
 from unmask.arrays import Images
-from unmask.geometry import Box, iou
+from unmask.geometry import Box, iou, longer_side
 from unmask.settings import Settings
 
 #: From this score on a teacher suspects a face, from that one on it names one.
@@ -46,7 +46,7 @@ class AgreedFace:
     @property
     def side(self) -> float:
         """Longer side, pixels."""
-        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+        return longer_side(self.box)
 
     @property
     def turned_aside(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from trainers.datasets.sample import Sample
 from trainers.shards.files import Crop, CropRecord, Skipped
 from trainers.shards.forged_pixels import Mask
+from unmask.geometry import longer_side
 from unmask.messages import CropMeta
 from unmask.plugin import Images
 
@@ -41,7 +42,7 @@ class ScanResult:
         kind = mask[1] if mask else "none" if sample.label else "zero"
         if kind == "none":
             self.leave_out("forgery without a mask")
-        face = max(meta.box[2] - meta.box[0], meta.box[3] - meta.box[1])
+        face = longer_side(meta.box)
         record = CropRecord.model_validate(
             {
                 "key": f"{_stem(sample.key)}-{meta.frame_index:06d}-{meta.track_id}",

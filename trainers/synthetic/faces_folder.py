@@ -10,6 +10,7 @@ from ingest.faces.crops import cut_crop
 from trainers.synthetic.forge import Face
 from trainers.synthetic.pairs import Sitter
 from unmask.errors import ConfigError
+from unmask.geometry import longer_side
 
 SCALE = 1.85
 """Side of a pool crop over the face's: room for 1.6 with jitter."""
@@ -45,10 +46,10 @@ def sitter_of(path: Path, detector: FaceDetector) -> Sitter | str:
     if picture is None:
         return "not readable"
     rgb = np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])
-    faces = [f for f in detector.detect(rgb) if _longer(f.box) >= LEAST_FACE_PX]
+    faces = [f for f in detector.detect(rgb) if longer_side(f.box) >= LEAST_FACE_PX]
     if not faces:
         return "no face"
-    face = max(faces, key=lambda f: _longer(f.box))
+    face = max(faces, key=lambda f: longer_side(f.box))
     crop = cut_crop(rgb, face.box, SCALE, CAP_PX)
     landmarks = None
     if face.landmarks is not None:
@@ -72,7 +73,3 @@ def at_random_size(sitter: Sitter, rng: np.random.Generator, *, least: int = 150
     landmarks = None if face.landmarks is None else (face.landmarks * scale).astype(np.float32)
     small = Face(pixels=np.asarray(pixels, np.uint8), box=(x0, y0, x1, y1), landmarks=landmarks)
     return Sitter(face=small, person=sitter.person, source=sitter.source)
-
-
-def _longer(box: tuple[float, float, float, float]) -> float:
-    return max(box[2] - box[0], box[3] - box[1])

@@ -82,6 +82,23 @@ class QuickDetector(FaceDetector, Protocol):
         ...
 
 
+def square_within(rgb: Images, box: Box, side: int) -> tuple[Images, tuple[int, int]]:
+    """A view of a square of the frame with the box in its middle, and its left and top.
+
+    It keeps within the frame: at the edge it is moved, in a frame that is smaller it is smaller.
+
+    >>> frame = np.zeros((100, 200, 3), np.uint8)
+    >>> view, corner = square_within(frame, (180.0, 40.0, 200.0, 60.0), 40)
+    >>> view.shape, corner, square_within(frame, (0.0, 0.0, 9.0, 9.0), 400)[0].shape
+    ((40, 40, 3), (160, 30), (100, 100, 3))
+    """
+    height, width = rgb.shape[:2]
+    side = max(1, min(side, height, width))
+    left = min(max(0, round((box[0] + box[2] - side) / 2)), width - side)
+    top = min(max(0, round((box[1] + box[3] - side) / 2)), height - side)
+    return rgb[top : top + side, left : left + side], (left, top)
+
+
 def shrink(rgb: Images, longest_px: int) -> tuple[Images, float]:
     """The frame reduced to at most `longest_px` on its longer side, and reduced/original size."""
     height, width = rgb.shape[:2]

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.faces.finders.face import Face, moved, shrink, suppress
+from ingest.faces.finders.face import Face, moved, shrink, square_within, suppress
 from ingest.faces.finders.one_way_round import one_way_round
-from unmask.geometry import Box, iou
+from unmask.geometry import Box, iou, longer_side
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
 from unmask.system.safe_openvino import PrePostProcessor, ov
@@ -90,15 +90,11 @@ class Scout:
 
     def _close(self, rgb: Images, face: Face, px: int) -> float:
         """The score that the face has in a square around it, brought to that side; 0 for none."""
-        height, width = rgb.shape[:2]
-        x0, y0, x1, y1 = face.box
-        side = max(1, min(round(_AROUND * max(x1 - x0, y1 - y0)), height, width))
-        left = min(max(0, round((x0 + x1 - side) / 2)), width - side)
-        top = min(max(0, round((y0 + y1 - side) / 2)), height - side)
-        square = rgb[top : top + side, left : left + side]
+        square, corner = square_within(rgb, face.box, round(_AROUND * longer_side(face.box)))
+        side = square.shape[0]
         way = cv2.INTER_AREA if side > px else cv2.INTER_LINEAR
         near = np.asarray(cv2.resize(square, (px, px), interpolation=way), np.uint8)
-        seen = (moved(f, px / side, (left, top)) for f in self._seen(near, _FAINT))
+        seen = (moved(f, px / side, corner) for f in self._seen(near, _FAINT))
         return max((f.score for f in seen if iou(f.box, face.box) >= _OVERLAP), default=0.0)
 
     def _seen(self, small: Images, least: float) -> list[Face]:
