@@ -16,8 +16,14 @@ Result = TypeVar("Result")
 
 def alone(function: Callable[..., Result], *given: object) -> Result:
     """`function` in a fresh process; its result, or what it raises. All of it must be picklable."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    try:
         return pool.submit(function, *given).result()
+    finally:
+        # Not waited for: a test that hangs is ended by its timeout, which is raised here.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def held() -> dict[int, str]:

@@ -6,6 +6,7 @@ in. Every message is one line of JSON; the parent answers with one byte for each
 which frees its slot.
 """
 
+import array  # noqa: F401 - newer Pythons load it only as descriptors come: no file can be opened then
 import json
 import mmap
 import os
@@ -26,13 +27,16 @@ def main() -> None:
         held = confine(
             bounds["memory_bytes"], bounds["cpu_seconds"], write_bytes=bounds["write_bytes"]
         )
+        if os.getppid() != bounds["parent"]:
+            sys.exit(1)  # it went before the kernel was asked to tell
         # After the locks, and so inside main: these bring half a million lines of C with them.
         from ingest.sandbox import decode_job  # noqa: PLC0415
 
         decode_job.import_everything()
         held += seal()
-        _say(channel, {"kind": "held", "held": held})
         job, (media, memory) = _job(channel)
+        # Only now: what becomes of a process that says so may be the media's doing.
+        _say(channel, {"kind": "held", "held": held})
         file = os.fdopen(media, "rb")
 
         def say(message: dict[str, object]) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,7 +35,7 @@ class DecoderProcess:
         """Start it. It ends when the thread that started it does: the kernel sees to that."""
         self.bounds = bounds
         self.channel, theirs = socket.socketpair()
-        told = {"channel": theirs.fileno(), **asdict(bounds)}
+        told = {"channel": theirs.fileno(), "parent": os.getpid(), **asdict(bounds)}
         try:
             self._process = subprocess.Popen(
                 # -P: a folder that holds an av.py must not become part of the decoder.
@@ -66,8 +67,8 @@ class DecoderProcess:
         with suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self.channel, [json.dumps(job).encode() + b"\n"], descriptors)
 
-    def status(self, wait_s: float) -> int:
-        """As Popen's returncode. Raises subprocess.TimeoutExpired."""
+    def status(self, wait_s: float | None = None) -> int:
+        """As Popen's returncode, once it has ended. Raises subprocess.TimeoutExpired."""
         return self._process.wait(timeout=wait_s)
 
     def end(self) -> None:
@@ -94,24 +95,31 @@ class Ahead:
         self.process: DecoderProcess | None = None
 
     def start(self, settings: Settings) -> None:
-        """Have one, unless there is one. Call from a thread that outlives it."""
+        """Have one, unless there is one."""
         with self._lock:
             if self.process is not None and self.process.lives():
                 return
             gone, self.process = self.process, None
             if gone is not None:
                 gone.end()
-            # Whatever is in the way of one is met again by the video, which can say so to somebody.
-            with suppress(OSError):
-                self.process = DecoderProcess(bounds_for(settings))
+            begun: Future[DecoderProcess | None] = Future()
+            threading.Thread(
+                target=_start_and_outlive,
+                args=(bounds_for(settings), begun),
+                name="decoder-ahead",
+                daemon=True,
+            ).start()
+            self.process = begun.result()
 
     def take(self, bounds: Bounds) -> DecoderProcess:
-        """It, where it lives and has these bounds; else a new one."""
+        """It, where it lives and has these bounds; else a new one, and it ends: it is for another kind
+        of work than there is."""
         with self._lock:
-            found = self.process
-            if found is not None and found.bounds == bounds and found.lives():
-                self.process = None
+            found, self.process = self.process, None
+        if found is not None:
+            if found.bounds == bounds and found.lives():
                 return found
+            found.end()
         return DecoderProcess(bounds)
 
     def end(self) -> None:
@@ -120,6 +128,18 @@ class Ahead:
             gone, self.process = self.process, None
         if gone is not None:
             gone.end()
+
+
+def _start_and_outlive(bounds: Bounds, begun: "Future[DecoderProcess | None]") -> None:
+    """In a thread of its own: the decoder would end with whichever other thread had started it."""
+    try:
+        process = DecoderProcess(bounds)
+    except OSError:
+        # Whatever is in the way of one is met again by the video, which can say so to somebody.
+        begun.set_result(None)
+        return
+    begun.set_result(process)
+    process.status()
 
 
 AHEAD = Ahead()

@@ -124,7 +124,7 @@ def fit(
     crowds: int = _CROWDS,
 ) -> Fit:
     """All of it, on these clips; of `kept` the calibration and the operating points stay, and the default
-    policy does. `crowds`: videos of many people that what is asked of them is fitted to, of each length.
+    policy does. `crowds`: videos of many people that what is asked of them is fitted to.
     Raises ConfigError where scores point the wrong way."""
     if kept is None:
         own = _calibrated(court, clips, name)

@@ -1,7 +1,6 @@
 """A process that is ready for the next job and waits for it: a job then begins at once.
 
-Each takes one job and ends with it; its decoder is started, and locked in, after the job has come, as
-ever.
+Each takes one job and ends with it, and so does the decoder beside it, which waits behind its locks.
 """
 
 import json

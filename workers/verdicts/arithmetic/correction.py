@@ -8,7 +8,8 @@ Stretches of one person are far from independent: their number counts less than 
     shift = per_tracks * ln(people / free) + per_windows * ln(stretches / people / free_windows)
 
 at most `most`, where stretches are all windows, or for a whole track all tracks; either part is
-nothing for so few, or fewer.
+nothing for so few, or fewer. (A second person who is hardly seen halves the windows of each: less is
+then asked than of the first alone, by a twentieth of a logit at most.)
 
 The limit keeps a crowd or a long video from being a place where nothing can be found.
 """
@@ -39,7 +40,7 @@ class LengthFit(Frozen):
 
 
 #: For plugins that nobody fitted it for: a tail that falls by e in half a logit, a limit of two.
-UNFITTED = LengthFit(per_tracks=0.5, per_windows=0.1, most=2.0)
+UNFITTED = LengthFit(per_tracks=0.5, per_windows=0.1, most=2.0, free=2.0, free_windows=12.0)
 
 
 def correction_of(people: int, tracks: int, windows: int, fit: LengthFit) -> LengthCorrection:
