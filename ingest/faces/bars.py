@@ -19,6 +19,7 @@ _PLAIN = 10
 #: They are black, or white; a grey wall is a wall.
 _BLACK, _WHITE = 40, 215
 #: Bars come in pairs, as thick as each other but for so many lines, and at least this share of a side.
+#: What is black beyond that on one side alone is the picture's own: a dark room above a white shirt.
 _ALIKE, _LEAST = 4, 0.02
 #: What lies within must be at least this share of a side.
 _INNER = 0.2
@@ -121,7 +122,8 @@ def _lines(green: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:
     before, after = ends
     if before == count:
         return None
-    paired = abs(before - after) <= _ALIKE and min(before, after) >= _LEAST * count
-    if not paired or count - before - after < _INNER * count:
+    if abs(before - after) > _ALIKE:
+        before = after = min(before, after)
+    if min(before, after) < _LEAST * count or count - before - after < _INNER * count:
         return 0, count
     return before, count - after

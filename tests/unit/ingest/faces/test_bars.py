@@ -65,6 +65,15 @@ def test_one_dark_side_is_no_pair_of_bars() -> None:
     assert edges_within(framed(scenery(), 1, 0)) == (0, 0, 200, 122)
 
 
+def test_what_is_black_beyond_the_bar_on_one_side_is_the_pictures_own() -> None:
+    """A dark room above a face at the edge: with bars left in, its crop showed them (.67 was .28)."""
+    picture = scenery()
+    picture[:25] = 16
+    assert edges_within(picture) == (0, 0, 200, 120)
+    assert edges_within(framed(picture, 20, 0)) == (0, 20, 200, 140)
+    assert np.array_equal(Bars().within(framed(picture, 20, 0)).rgb, picture)
+
+
 def test_a_black_frame_says_nothing_and_a_picture_that_brightens_grows() -> None:
     bars = Bars()
     black = np.full((160, 200, 3), 16, np.uint8)
