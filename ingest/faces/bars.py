@@ -88,16 +88,13 @@ def edges_within(rgb: Images) -> Edges | None:
     >>> edges_within(frame)
     (0, 15, 80, 75)
     """
-    height, width = rgb.shape[:2]
     green = rgb[..., 1]
     rows, columns = _lines(green[:, ::_EVERY], axis=1), _lines(green[::_EVERY], axis=0)
     if rows is None or columns is None:
         return None
     # What is cut off is judged by nobody, so every pixel of it is asked, in every colour.
-    top, bottom = rows if _plain(rgb[: rows[0]]) and _plain(rgb[rows[1] :]) else (0, height)
-    left, right = columns
-    if not (_plain(rgb[:, :left]) and _plain(rgb[:, right:])):
-        left, right = 0, width
+    top, bottom = next(r for r in rows if _plain(rgb[: r[0]]) and _plain(rgb[r[1] :]))
+    left, right = next(c for c in columns if _plain(rgb[:, : c[0]]) and _plain(rgb[:, c[1] :]))
     return left, top, right, bottom
 
 
@@ -109,8 +106,9 @@ def _plain(bar: Images) -> bool:
     return level and bool((most.astype(int) - least <= _PLAIN).all())
 
 
-def _lines(green: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:
-    """First line that is no bar, and the one after the last."""
+def _lines(green: NDArray[np.uint8], axis: int) -> list[tuple[int, int]] | None:
+    """First line that is no bar, and the one after the last: what may be, the likeliest first; the last
+    is that there is no bar. None where all of it is one colour."""
     least, most = green.min(axis=axis), green.max(axis=axis)
     count = len(least)
     # One bar is one colour: that of its outermost line, on its own side of the frame.
@@ -122,8 +120,12 @@ def _lines(green: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:
     before, after = ends
     if before == count:
         return None
-    if abs(before - after) > _ALIKE:
-        before = after = min(before, after)
-    if min(before, after) < _LEAST * count or count - before - after < _INNER * count:
-        return 0, count
-    return before, count - after
+    thinner = min(before, after)
+    pairs = [(before, after)] if abs(before - after) <= _ALIKE else []
+    pairs += [(thinner, thinner)]
+    found = [
+        (first, count - last)
+        for first, last in pairs
+        if thinner >= _LEAST * count and count - first - last >= _INNER * count
+    ]
+    return [*found, (0, count)]

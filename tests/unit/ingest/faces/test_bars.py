@@ -72,6 +72,9 @@ def test_what_is_black_beyond_the_bar_on_one_side_is_the_pictures_own() -> None:
     assert edges_within(picture) == (0, 0, 200, 120)
     assert edges_within(framed(picture, 20, 0)) == (0, 20, 200, 140)
     assert np.array_equal(Bars().within(framed(picture, 20, 0)).rgb, picture)
+    fading = scenery()
+    fading[-2:] = (16, 9, 10)  # so few lines that they might be the bar's, but for their red
+    assert np.array_equal(Bars().within(framed(fading, 20, 0, level=0)).rgb, fading)
 
 
 def test_a_black_frame_says_nothing_and_a_picture_that_brightens_grows() -> None:
