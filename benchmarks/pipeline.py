@@ -110,7 +110,7 @@ def main() -> None:
         )
         print(f"| {speed.ceiling:.0f} | {speed.ours:.0f} | {speed.ratio:.2f} |")
 
-        settings = Settings(data_dir=folder / "data")
+        settings = Settings(data_dir=folder / "data", sample="uniform:32")  # as every stage here
         trained = load_catalogue().get(given.plugin).is_trained(settings.weights_dir)
         title = f"{given.plugin}, {'shipped' if trained else 'random'} weights"
         model = print_engines(title, given.plugin, rounds, folder / "cache", threads)

@@ -10,9 +10,7 @@ stretch either way, and by the whole clip.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +18,7 @@ import numpy as np
 
 from ingest.decoding.sampling import evenly
 from research.judging.frame_scores import ScoredClip, bundles_of, read_scored
-from research.segments.fit_segments import Court, whole
-from unmask.bundle import read_card
+from research.segments.fit_segments import Court, court_of, whole
 from unmask.policy import DEFAULT
 from workers.verdicts import combine
 from workers.verdicts.arithmetic.probability import logit
@@ -78,11 +75,8 @@ def main() -> None:
     )
     parser.add_argument("scores", type=Path)
     args = parser.parse_args()
-    cards = {plugin: read_card(path, plugin) for plugin, path in bundles_of([]).items()}
-    court = Court(cards, [f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items()])
-    shipped = resources.files("detect_plugins") / combine.COMBINATIONS_FILE
-    known = [combine.Combination.model_validate(c) for c in json.loads(shipped.read_bytes())]
-    calibration = combine.find(court.members, known)
+    court = court_of(bundles_of([]))
+    calibration = combine.find(court.members, combine.shipped())
     plain = court.plain(calibration.slope, calibration.intercept) if calibration else court.plain()
     found = [row for clip in read_scored(args.scores) if (row := row_of(court, plain, clip))]
     rows = {label: np.array([r for r in found if r.label == label]) for label in (0, 1)}

@@ -27,7 +27,7 @@ import json
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -108,6 +108,12 @@ class Court:
                 **fields,
             }
         )
+
+
+def court_of(bundles: Mapping[str, Path]) -> Court:
+    """Of these plugins with these weights."""
+    cards = {plugin: read_card(path, plugin) for plugin, path in bundles.items()}
+    return Court(cards, [f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items()])
 
 
 def whole(clip: ScoredClip) -> list[Part]:
@@ -427,14 +433,13 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    cards = {plugin: read_card(path, plugin) for plugin, path in bundles_of(args.bundle).items()}
-    members = [f"{plugin}@{card.sha256[:12]}" for plugin, card in cards.items()]
+    court = court_of(bundles_of(args.bundle))
+    members = court.members
     read = read_scored(args.scores, mirrored=not args.unmirrored)
     clips = [clip for clip in read if clip.scores]
     reals = sum(clip.file.label == 0 for clip in clips)
     how = "" if args.unmirrored else ", averaged over the mirror image"
     name = f"clips of unseen people, as found{how}: {reals} real and {len(clips) - reals} forged"
-    court = Court(cards, members)
     known = json.loads(args.combinations.read_text(encoding="utf-8")) if args.combinations else []
     kept = combine.find(members, map(Combination.model_validate, known)) if args.keep else None
     fitted = fit(court, clips, name, kept)
