@@ -3,7 +3,7 @@
     python benchmarks/broker_cost.py [--crops 512] [--queued 1,100,10000]
 
 A real Redis of its own, real publishing and reading, three stub detectors that look at every pixel's
-entry and answer nothing. Processor time of Redis (`INFO cpu`), which hardly moves when others use the
+entry and answer nothing. "1 crop an entry" is what version 0.1.0 did. Processor time of Redis (`INFO cpu`), which hardly moves when others use the
 machine too. The second table hands in one more video while so many are queued. The last line says how
 many videos of 32 crops one Redis, which is one thread, bears by the dearest of these figures; what the
 scorers write back is not in it (`unmask stress` has the whole).
@@ -52,17 +52,20 @@ def main() -> None:
 
 def by_store(redis: "Redis[bytes]", settings: Settings, crops: int) -> dict[tuple[str, int], float]:
     """Microseconds of Redis for one crop and all three detectors, by store and side."""
-    print("| crops wait in | side, px | Redis us per crop, three detectors | of redis |")
-    print("|---|---|---|---|")
+    print(
+        "| crops wait in | an entry | side, px | Redis us per crop, three detectors | of the first |"
+    )
+    print("|---|---|---|---|---|")
     costs: dict[tuple[str, int], float] = {}
-    for side in (192, 640):
+    for side in (192, 256, 640):
+        chosen = settings.model_copy(update={"crop_store": "redis"})
+        first = _cost(redis, chosen, side, crops, group=1)  # as version 0.1.0 did
+        print(f"| redis | 1 crop | {side} | {first:.1f} | 1 |", flush=True)
         for store in ("redis", "shm"):
             chosen = settings.model_copy(update={"crop_store": store})
-            costs[store, side] = _cost(redis, chosen, side, crops)
-            share = costs[store, side] / costs["redis", side]
-            print(
-                f"| {store} | {side} | {costs[store, side]:.1f} | 1/{1 / share:.0f} |", flush=True
-            )
+            cost = costs[store, side] = _cost(redis, chosen, side, crops)
+            row = f"| {store} | {_GROUP} crops | {side} | {cost:.1f} | 1/{first / cost:.0f} |"
+            print(row, flush=True)
     return costs
 
 
@@ -80,15 +83,17 @@ def by_queue(redis: "Redis[bytes]", settings: Settings, queued: Sequence[int], c
     return max(costs)
 
 
-def _cost(redis: "Redis[bytes]", settings: Settings, side: int, crops: int) -> float:
+def _cost(
+    redis: "Redis[bytes]", settings: Settings, side: int, crops: int, *, group: int = _GROUP
+) -> float:
     publisher, submission = RedisPublisher(redis, settings), _submission(secrets.token_hex(6))
     publisher.begin(submission)
-    pixels = [np.full((side, side, 3), n, np.uint8) for n in range(_GROUP)]
+    pixels = [np.full((side, side, 3), n, np.uint8) for n in range(group)]
     _turn(redis, publisher, submission, pixels, 0)  # what happens once
     begin = _spent(redis)
-    for number in range(1, crops // _GROUP + 1):
+    for number in range(1, crops // group + 1):
         _turn(redis, publisher, submission, pixels, number)
-    return 1e6 * (_spent(redis) - begin) / (crops // _GROUP * _GROUP)
+    return 1e6 * (_spent(redis) - begin) / (crops // group * group)
 
 
 def _turn(
@@ -99,8 +104,8 @@ def _turn(
     number: int,
 ) -> None:
     """One entry in, read by every detector, acked and gone."""
-    side = pixels[0].shape[0]
-    metas = tuple(_meta(number * _GROUP + n, side) for n in range(_GROUP))
+    group, side = len(pixels), pixels[0].shape[0]
+    metas = tuple(_meta(number * group + n, side) for n in range(group))
     batch = CropBatch(
         job_id=submission.job_id, generation=0, plugins=submission.plugins, crops=metas
     )
@@ -108,7 +113,7 @@ def _turn(
     for ref in submission.plugins:
         ((_, entries),) = redis.xreadgroup(ref.slug, "reader", {queues.CROPS: ">"}, count=1)
         for entry, fields in entries:
-            if pixels_of(fields).size != _GROUP * side * side * 3:
+            if pixels_of(fields).size != group * side * side * 3:
                 raise SystemExit("the pixels did not arrive")
             redis.xack(queues.CROPS, ref.slug, entry)
     redis.xdel(queues.CROPS, entries[0][0])

@@ -1,13 +1,20 @@
 """Decode speed: ours through the sandbox against the decoder alone, measured in turns on one clip.
 
     python benchmarks/decode.py [--video PATH] [--rounds N]
+    python benchmarks/decode.py --starts           what a decoder costs before it has its video
 
 Figures are frames of the video per second of wall clock, so that a policy that decodes less counts
 as faster. The ceiling is PyAV with one thread in this process: every frame decoded, none converted to
 RGB, none moved.
+
+`--starts`: processor time, the least of the rounds: a decoder that is forked, locked in and ended, and a process that only
+loads what a decoder needs.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,9 +25,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import psutil
 from skimage.data import astronaut
 
 from ingest.sandbox.parent import Decoding
+from ingest.sandbox.process import DecoderProcess, bounds_for
 from ingest.sources import open_source
 from unmask.settings import Settings
 
@@ -38,7 +47,7 @@ class DecodeSpeed:
     ours: float
     """Sandbox, sampling, RGB and transfer, process start included."""
     ours_started: float
-    """The same without the start of the process (about 0.3 s per video)."""
+    """The same without the start of the process."""
 
     @property
     def ratio(self) -> float:
@@ -102,6 +111,35 @@ def make_clip(path: Path, seconds: int = 20, size: tuple[int, int] = (1280, 720)
     return path
 
 
+def print_starts(rounds: int) -> None:
+    """Core-milliseconds of one decoder, forked and anew."""
+    DecoderProcess(bounds_for(Settings())).end()  # the template loads
+    template = next(
+        p for p in psutil.Process().children() if "ingest.sandbox.template" in p.cmdline()
+    )
+    each = 20
+
+    def forked() -> float:
+        before = sum(template.cpu_times()[:4])
+        for _ in range(each):
+            process = DecoderProcess(bounds_for(Settings()))
+            # Its last word before it has its video: it is locked in and waits.
+            while psutil.Process(process.pid).status() != psutil.STATUS_SLEEPING:
+                time.sleep(0.001)
+            process.end()
+        return (sum(template.cpu_times()[:4]) - before) / each
+
+    def anew() -> float:
+        code = "from ingest.sandbox import child; child.decode_job.import_everything()"
+        before = sum(os.times()[2:4])
+        subprocess.run([sys.executable, "-P", "-c", code], check=True)
+        return sum(os.times()[2:4]) - before
+
+    print("| a decoder, before it has its video | core-ms |\n|---|---|")
+    for name, start in (("forked and locked in", forked), ("loaded anew", anew)):
+        print(f"| {name} | {1000 * min(start() for _ in range(rounds)):.1f} |")
+
+
 def _timed(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
@@ -113,7 +151,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--video", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--starts", action="store_true")
     chosen = parser.parse_args()
+    if chosen.starts:
+        print_starts(chosen.rounds)
+        return
     with tempfile.TemporaryDirectory() as folder:
         video = chosen.video or make_clip(Path(folder) / "clip.mp4")
         print(

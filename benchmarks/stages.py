@@ -39,6 +39,8 @@ def spent() -> Counter[str]:
     for child in psutil.Process().children(recursive=True):
         if "redis" in child.name():
             seconds["broker"] += sum(child.cpu_times()[:2])
+        elif "ingest.sandbox.template" in child.cmdline():
+            seconds["decoders"] += sum(child.cpu_times()[:4])  # with those that it has forked
     return seconds
 
 

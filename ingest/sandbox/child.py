@@ -1,7 +1,7 @@
-"""The process inside the sandbox: `python -m ingest.sandbox.child BOUNDS`. Started by process.py.
+"""What a decoder does, from the fork on: lock itself in, be told its video, decode it (template.py).
 
-It gets one open descriptor, a socket to its parent, and through that its job: the media, and the
-shared memory that frames are put in, or the file that a rendition is written to. By then it is locked
+It has one open descriptor, a socket to whoever wants the video, and through that gets its job: the media, and
+the shared memory that frames are put in, or the file that a rendition is written to. By then it is locked
 in. Every message is one line of JSON; the parent answers with one byte for each frame it has taken,
 which frees its slot.
 """
@@ -10,29 +10,32 @@ import array  # noqa: F401 - newer Pythons load it only as descriptors come: no 
 import json
 import mmap
 import os
+import resource
 import socket
-import sys
+from pathlib import Path
 from typing import Any
 
+from ingest.sandbox import decode_job
 from ingest.sandbox.confine import confine, seal
 
 _MAX_JOB = 1 << 16
+#: With less than that to spare no video can be begun.
+_LEAST_BYTES = 16 << 20
 
 
-def main() -> None:
-    """Decode as the job says that comes through the socket; every outcome goes back the same way."""
-    bounds = json.loads(sys.argv[1])
-    channel = socket.socket(fileno=bounds["channel"])
+def decode_one(channel: socket.socket, bounds: dict[str, int], template: int) -> int:
+    """Decode as the job says that comes through the socket; every outcome goes back the same way.
+
+    `bounds`: as process.Bounds. `template`: process id of the parent. Returns the exit code.
+    """
     try:
         held = confine(
             bounds["memory_bytes"], bounds["cpu_seconds"], write_bytes=bounds["write_bytes"]
         )
-        if os.getppid() != bounds["parent"]:
-            sys.exit(1)  # it went before the kernel was asked to tell
-        # After the locks, and so inside main: these bring half a million lines of C with them.
-        from ingest.sandbox import decode_job  # noqa: PLC0415
-
-        decode_job.import_everything()
+        if os.getppid() != template:
+            return 1  # it went before the kernel was asked to tell
+        if _mapped_bytes() + _LEAST_BYTES > bounds["memory_bytes"]:
+            raise MemoryError
         held += seal()
         job, (media, memory) = _job(channel)
         # Only now: what becomes of a process that says so may be the media's doing.
@@ -49,10 +52,19 @@ def main() -> None:
     except MemoryError:
         _say(channel, {"kind": "out_of_memory"})
     except (BrokenPipeError, ConnectionResetError):
-        # The parent has gone; there is nobody to tell.
-        sys.exit(1)
+        return 1  # the parent has gone; there is nobody to tell
     except Exception as error:
         _say(channel, {"kind": "crashed", "error": f"{type(error).__name__}: {error}"[:500]})
+    return 0
+
+
+def _mapped_bytes() -> int:
+    """What counts against the limit of memory by now; 0 where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+    except OSError:
+        return 0
+    return int(pages) * resource.getpagesize()
 
 
 def _job(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -102,7 +114,3 @@ class _Memory:
     def _wait(self) -> None:
         if not self._channel.recv(1):
             raise BrokenPipeError
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,6 @@ import mmap
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -27,7 +26,7 @@ from ingest.decoding.decode import Finished, Frame, Limits, Opened
 from ingest.decoding.events import Rendered, Rendering
 from ingest.sandbox.confine import LOCKS
 from ingest.sandbox.decode_job import slots_for
-from ingest.sandbox.process import AHEAD, bounds_for
+from ingest.sandbox.process import DecoderProcess, bounds_for
 from ingest.sources import Source
 from unmask.errors import (
     DecodeFailed,
@@ -113,7 +112,7 @@ class Decoding:
         # What is held back and the index come on top of what the encoder itself keeps to.
         write_bytes = 0 if encode is None else encode.max_bytes + _WRITE_SLACK
         try:
-            self._process = AHEAD.take(bounds_for(settings, write_bytes))
+            self._process = DecoderProcess(bounds_for(settings, write_bytes))
         except BaseException:
             os.close(self._memory)
             raise
@@ -272,13 +271,14 @@ class Decoding:
                 code=ReasonCode.DISK_FULL,
                 fix="Free space where UNMASK_DATA_DIR lies.",
             )
-        if kind == "out_of_memory":
+        if kind == "out_of_memory" and self.held:
             return self._out_of_memory()
         if kind == "crashed" and self.held:
             return DecodeFailed(f"the decoder failed: {str(message['error'])[:500]}.", fix=_HOSTILE)
-        if kind == "crashed":
+        if kind in ("crashed", "out_of_memory"):
+            why = str(message.get("error", "it needs more memory"))
             return Outage(
-                f"the decoder process did not start ({str(message['error'])[:500]}).",
+                f"the decoder process did not start ({why[:500]}).",
                 fix="Run `unmask doctor`; raise UNMASK_DECODE_MEMORY_BYTES if it is set low.",
             )
         raise ValueError("unknown message")
@@ -293,7 +293,7 @@ class Decoding:
         """The process is gone or talks nonsense: say how it ended."""
         try:
             status = self._process.status(wait_s=1.0)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             self._process.end()
             return DecodeFailed("the decoder talks nonsense and was ended.", fix=_HOSTILE)
         if status == -signal.SIGXCPU:

@@ -1,21 +1,33 @@
-"""The decoder's process: started, locked in, then told what to decode. One may be started ahead.
+"""The decoder's process, as whoever wants a video decoded holds it.
 
-Starting and loading take longer than a short video's decoding. A process that was started ahead is
-as fresh as any: it has its locks, has seen no media, and decodes one video.
+A decoder is forked from a template that has everything loaded and has seen no media (template.py); it
+then locks itself in and decodes one video. A template belongs to the process that asks, or to a worker
+that lends it to the processes of its jobs.
 """
 
+import atexit
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
+
+from ingest.sandbox.line import hear
 from unmask.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+#: A template, or a decoder that was killed, is waited for so long.
+_END_S = 5.0
+#: Names the descriptor at which a worker's template is asked.
+_LENT = "UNMASK_DECODER_TEMPLATE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,18 +40,72 @@ class Bounds:
     """The longest that the file may become which it is given to write; it opens none itself."""
 
 
-class DecoderProcess:
-    """One process for one video, and the socket that it talks through."""
+class Template:
+    """Where decoders come from. Threads may share it."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        """Start it. It ends when the thread that started it does: the kernel sees to that."""
-        self.bounds = bounds
-        self.channel, theirs = socket.socketpair()
-        told = {"channel": theirs.fileno(), "parent": os.getpid(), **asdict(bounds)}
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asking: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have one that loads, so that the first video need not wait for it."""
+        with self._lock:
+            self._there()
+
+    def lend(self) -> None:
+        """To every process that is started from now on with this one's environment."""
+        with self._lock:
+            asking = self._there()
+            asking.set_inheritable(True)
+            os.environ[_LENT] = str(asking.fileno())
+
+    def fork(self, bounds: Bounds, channel: socket.socket, line: socket.socket) -> None:
+        """A decoder that talks through `channel`; its process id and its end are told on `line`.
+
+        Raises OSError where no template can be started.
+        """
+        said = [json.dumps(asdict(bounds)).encode()]
+        given = [channel.fileno(), line.fileno()]
+        with self._lock:
+            try:
+                socket.send_fds(self._there(), said, given)
+            except (BrokenPipeError, ConnectionResetError):
+                log.warning("decoder.template_gone", own=self._process is not None)
+                self._close()
+                socket.send_fds(self._there(), said, given)
+
+    def end(self) -> None:
+        """No more videos come. Decoders that run still end by themselves."""
+        with self._lock:
+            self._close()
+
+    def _there(self) -> socket.socket:
+        if self._asking is None:
+            self._asking = self._lent() or self._started()
+        return self._asking
+
+    def _lent(self) -> socket.socket | None:
+        descriptor = os.environ.pop(_LENT, None)
+        if descriptor is None:
+            return None
+        try:
+            lent = socket.socket(fileno=int(descriptor))
+        except OSError:
+            return None  # an environment that was handed on without its descriptors
+        if lent.type != socket.SOCK_SEQPACKET:
+            lent.detach()  # somebody else's, who came by the same number
+            return None
+        return lent
+
+    def _started(self) -> socket.socket:
+        # Each message is whole and has its descriptors, whoever else asks at the same time.
+        asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        held = json.dumps({"asking": theirs.fileno(), "lines": {}})
         try:
             self._process = subprocess.Popen(
                 # -P: a folder that holds an av.py must not become part of the decoder.
-                [sys.executable, "-P", "-m", "ingest.sandbox.child", json.dumps(told)],
+                [sys.executable, "-P", "-m", "ingest.sandbox.template", held],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -47,19 +113,63 @@ class DecoderProcess:
                 env=_environment(),
             )
         except BaseException:
-            self.channel.close()
+            asking.close()
             raise
         finally:
             theirs.close()
+        return asking
+
+    def _close(self) -> None:
+        asking, self._asking = self._asking, None
+        process, self._process = self._process, None
+        if asking is not None:
+            asking.close()
+        if process is not None:
+            # It waits for decoders that run, and for those to whom it was lent.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_END_S)
+
+
+TEMPLATE = Template()
+"""Of this process."""
+atexit.register(TEMPLATE.end)
+
+
+class DecoderProcess:
+    """One process for one video, and the socket that it talks through."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        """Ask for it. It ends when this object's process does: the template sees to that."""
+        self.channel, theirs = socket.socketpair()
+        self._line, line = socket.socketpair()
+        self._pid: int | None = None
+        self._status: int | None = None
+        try:
+            TEMPLATE.fork(bounds, theirs, line)
+        except BaseException:
+            self.channel.close()
+            self._line.close()
+            raise
+        finally:
+            theirs.close()
+            line.close()
 
     @property
     def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
+        """Its process id, once it is forked. Raises OSError where it could not be."""
+        if self._pid is None:
+            self._pid = hear(self._line, None)
+        if self._pid is None:
+            raise ProcessLookupError("the decoder was never started")
+        return self._pid
 
     def lives(self) -> bool:
         """Whether it has not ended yet."""
-        return self._process.poll() is None
+        try:
+            self.status(wait_s=0)
+        except TimeoutError:
+            return True
+        return False
 
     def give(self, job: dict[str, Any], *descriptors: int) -> None:
         """What to decode, with open descriptors of it. A dead process takes it without a word: whoever
@@ -68,13 +178,22 @@ class DecoderProcess:
             socket.send_fds(self.channel, [json.dumps(job).encode() + b"\n"], descriptors)
 
     def status(self, wait_s: float | None = None) -> int:
-        """As Popen's returncode, once it has ended. Raises subprocess.TimeoutExpired."""
-        return self._process.wait(timeout=wait_s)
+        """As Popen's returncode, once it has ended. Raises TimeoutError."""
+        if self._status is None:
+            if self._pid is None:
+                self._pid = hear(self._line, wait_s)
+            said = None if self._pid is None else hear(self._line, wait_s)
+            # Without a word the template has died, and its decoders with it.
+            self._status = -signal.SIGKILL if said is None else said
+        return self._status
 
     def end(self) -> None:
         """Kill it, and wait for it."""
-        self._process.kill()
-        self._process.wait()
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_WR)
+        with suppress(OSError):
+            self.status(_END_S)
+        self._line.close()
         self.channel.close()
 
 
@@ -85,65 +204,6 @@ def bounds_for(settings: Settings, write_bytes: int = 0) -> Bounds:
         cpu_seconds=max(1, int(settings.decode_timeout_s) + 1),
         write_bytes=write_bytes,
     )
-
-
-class Ahead:
-    """At most one process that waits for the next video."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.process: DecoderProcess | None = None
-
-    def start(self, settings: Settings) -> None:
-        """Have one, unless there is one."""
-        with self._lock:
-            if self.process is not None and self.process.lives():
-                return
-            gone, self.process = self.process, None
-            if gone is not None:
-                gone.end()
-            begun: Future[DecoderProcess | None] = Future()
-            threading.Thread(
-                target=_start_and_outlive,
-                args=(bounds_for(settings), begun),
-                name="decoder-ahead",
-                daemon=True,
-            ).start()
-            self.process = begun.result()
-
-    def take(self, bounds: Bounds) -> DecoderProcess:
-        """It, where it lives and has these bounds; else a new one, and it ends: it is for another kind
-        of work than there is."""
-        with self._lock:
-            found, self.process = self.process, None
-        if found is not None:
-            if found.bounds == bounds and found.lives():
-                return found
-            found.end()
-        return DecoderProcess(bounds)
-
-    def end(self) -> None:
-        """It will not be needed."""
-        with self._lock:
-            gone, self.process = self.process, None
-        if gone is not None:
-            gone.end()
-
-
-def _start_and_outlive(bounds: Bounds, begun: "Future[DecoderProcess | None]") -> None:
-    """In a thread of its own: the decoder would end with whichever other thread had started it."""
-    try:
-        process = DecoderProcess(bounds)
-    except OSError:
-        # Whatever is in the way of one is met again by the video, which can say so to somebody.
-        begun.set_result(None)
-        return
-    begun.set_result(process)
-    process.status()
-
-
-AHEAD = Ahead()
-"""Of this process."""
 
 
 def _environment() -> dict[str, str]:

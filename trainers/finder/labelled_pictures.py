@@ -24,6 +24,7 @@ import numpy as np
 
 from ingest.faces.finders.face import shrink
 from trainers.finder.agreed_faces import AgreedFace, Teachers
+from trainers.finder.faceless import faceless as pictures_of_nobody
 from unmask.arrays import Images
 
 _LONGEST_PX = 640
@@ -59,11 +60,11 @@ class Found:
         return int(hashlib.sha256(self.group.encode()).hexdigest()[:8], 16) % one_in == 0
 
 
-def found(data: Path, faceless: list[Path], stills: int) -> Iterator[Found]:
+def found(data: Path, nobody: list[Path], stills: int) -> Iterator[Found]:
     """Every picture: those of nobody, then the manifest's order, of a person no more than a few."""
-    for folder in faceless:
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".jpg", ".png", ".webp")):
-            yield _picture(path, "faceless", path.stem, _PHOTO_PX)
+    for name, rgb in pictures_of_nobody(nobody):
+        small, _ = shrink(rgb, _PHOTO_PX)
+        yield Found(name=name, kind="faceless", group=name, rgb=small)
     taken: Counter[str] = Counter()
     with (data / "MANIFEST.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -23,7 +23,7 @@ from unmask.geometry import iou
 _Matrix = NDArray[np.float64]
 
 #: How often a scene is one labelled picture, faces pasted somewhere, or nobody at all.
-_KINDS = {"picture": 0.47, "pasted": 0.38, "nobody": 0.15}
+_KINDS = {"picture": 0.42, "pasted": 0.36, "nobody": 0.22}
 #: Where it is turned aside by so much, a face is a profile and drawn so many times as often.
 _PROFILE, _MORE_PROFILES = 0.3, 4.0
 #: Pictures with more faces than that are real crowds, rare and drawn so many times as often.

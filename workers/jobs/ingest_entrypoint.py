@@ -9,7 +9,6 @@ from ingest.faces import FaceDetector, build_face_detector
 from ingest.faces.finders.order import at_hand
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
-from ingest.sandbox.process import AHEAD
 from unmask import queues
 from unmask.errors import BrokerError
 from unmask.messages import IngestClosed, Submission
@@ -61,9 +60,8 @@ def _note(closed: IngestClosed) -> None:
 
 
 def get_ready() -> None:
-    """Load what every job needs: the decoder beside us, the face detector here."""
+    """Load what every job needs and a fork cannot hand on: the face detector with its threads."""
     settings = Settings()
-    AHEAD.start(settings)
     _face_detector(settings.face_detector, tuple(at_hand(settings)))
 
 

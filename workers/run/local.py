@@ -22,7 +22,7 @@ from detect_plugins.catalogue import Catalogue, load_catalogue
 from ingest.faces import FaceDetector, build_face_detector
 from ingest.pipeline import ingest_video
 from ingest.publish import RedisPublisher
-from ingest.sandbox.process import AHEAD
+from ingest.sandbox.process import TEMPLATE
 from unmask import queues
 from unmask.errors import ReasonCode, UnmaskError
 from unmask.messages import IngestClosed, JobState, Reason, Submission
@@ -108,8 +108,8 @@ class LocalPipeline:
         return self
 
     def _open(self) -> None:
-        AHEAD.start(self.settings)  # it loads while engines do
-        self._stack.callback(AHEAD.end)
+        TEMPLATE.start()  # it loads while engines do
+        self._stack.callback(TEMPLATE.end)
         private = self.settings.model_copy(update={"redis_url": None})
         found = self._stack.enter_context(connect(private))
         self._redis = found.redis

@@ -17,6 +17,7 @@ from typing import Literal, get_args
 import structlog
 
 from detect_plugins.catalogue import load_catalogue
+from ingest.sandbox.process import TEMPLATE
 from unmask.errors import ConfigError
 from unmask.queues import CLAIM_IDLE_MS, INGEST_LANES, VERDICT_QUEUE
 from unmask.requests.lanes import WEIGHTS, orders
@@ -72,6 +73,7 @@ def run_role(
         if role == "stream":
             return run_streams(settings)
         if role == "ingest":
+            TEMPLATE.lend()
             work_until_told(
                 [INGEST_LANES[lane] for lane in WEIGHTS],
                 url,

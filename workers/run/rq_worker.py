@@ -24,7 +24,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker.base import StopRequested
 
-from ingest.sandbox.process import AHEAD
+from ingest.sandbox.process import TEMPLATE
 from unmask.errors import ConfigError
 from unmask.settings import Settings
 from unmask.system import instruments as metrics
@@ -197,7 +197,7 @@ class UnmaskWorker(SpawnWorker):  # type: ignore[misc]
         try:
             return bool(super().perform_job(job, queue))
         finally:
-            AHEAD.end()  # the kernel would, and leave the rest to process 1, which may reap nobody
+            TEMPLATE.end()  # of its own, where none was lent: process 1 may reap nobody
             end_relay()
             tracing.flush()
 

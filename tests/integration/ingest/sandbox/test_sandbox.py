@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ingest.decoding.decode import Finished, Frame, decode
 from ingest.decoding.sampling import parse_policy
 from ingest.sandbox import child
 from ingest.sandbox.parent import Decoding, limits_of
-from ingest.sandbox.process import AHEAD
+from ingest.sandbox.process import TEMPLATE, DecoderProcess, bounds_for
 from ingest.sources import open_source
 from tests.unit.ingest.clips import cut_short, numbered, write_clip
 from unmask.errors import DecodeFailed, DecoderKilled, InputError, MediaRefused, Outage, ReasonCode
@@ -119,6 +120,7 @@ def test_a_decoder_that_cannot_start_blames_the_machine_and_not_the_file(clip: P
 
 
 def test_leaving_half_way_leaves_no_process_and_no_descriptor(clip: Path) -> None:
+    TEMPLATE.start()
     before = set(Path("/proc/self/fd").iterdir())
     with open_source(clip, SETTINGS) as source:
         with Decoding(source, "all", SETTINGS) as decoding:
@@ -129,78 +131,143 @@ def test_leaving_half_way_leaves_no_process_and_no_descriptor(clip: Path) -> Non
     assert set(Path("/proc/self/fd").iterdir()) == before
 
 
-@pytest.fixture
-def ahead() -> Iterator[int]:
-    """Process id of a decoder that was started ahead."""
-    AHEAD.start(SETTINGS)
-    found = AHEAD.process
-    assert found is not None
-    yield found.pid
-    AHEAD.end()
-    with pytest.raises(ProcessLookupError):
-        os.kill(found.pid, 0)
+def parent_of(pid: int) -> int:
+    return psutil.Process(pid).ppid()
 
 
-def test_a_decoder_that_was_started_ahead_decodes_one_video_behind_the_same_locks(
-    clip: Path, ahead: int
-) -> None:
-    AHEAD.start(SETTINGS)  # there is one already
-    told, pids, held = [], [], []
+@contextmanager
+def decoding_of(clip: Path, sample: str = "uniform:5") -> Iterator[Decoding]:
+    with open_source(clip, SETTINGS) as source, Decoding(source, sample, SETTINGS) as decoding:
+        yield decoding
+
+
+def test_each_video_has_a_process_of_its_own_from_one_template(clip: Path) -> None:
+    told, pids, parents = [], [], []
     for _ in range(2):
-        with (
-            open_source(clip, SETTINGS) as source,
-            Decoding(source, "uniform:5", SETTINGS) as decoding,
-        ):
-            told.append([e for e in decoding.events() if not isinstance(e, Frame)])
+        with decoding_of(clip) as decoding:
             pids.append(decoding.pid)
-            held.append(decoding.held)
-    assert pids[0] == ahead != pids[1]
-    assert held[0] == held[1] and "limits" in held[0]
+            parents.append(parent_of(decoding.pid))
+            told.append([e for e in decoding.events() if not isinstance(e, Frame)])
+            assert "limits" in decoding.held
+    assert pids[0] != pids[1]
+    assert parents[0] == parents[1] != os.getpid()
     assert told[0] == told[1]
 
 
-def test_one_with_other_bounds_is_not_taken_and_ends(clip: Path, ahead: int) -> None:
-    roomy = SETTINGS.model_copy(update={"decode_memory_bytes": SETTINGS.decode_memory_bytes + 1})
-    with open_source(clip, roomy) as source, Decoding(source, "all", roomy) as decoding:
-        assert decoding.pid != ahead
-        assert not psutil.pid_exists(ahead)
-
-
-def test_one_that_died_meanwhile_is_not_taken(clip: Path, ahead: int) -> None:
-    os.kill(ahead, signal.SIGKILL)
-    while AHEAD.process is not None and AHEAD.process.lives():
+def test_a_template_that_has_died_is_replaced(clip: Path) -> None:
+    with decoding_of(clip) as decoding:
+        dead = psutil.Process(parent_of(decoding.pid))
+    dead.kill()
+    while dead.status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
-    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
+    with decoding_of(clip) as decoding:
         assert isinstance(list(decoding.events())[-1], Finished)
 
 
+def test_a_video_whose_template_dies_is_told_of_it(clip: Path) -> None:
+    with decoding_of(clip, "all") as decoding:
+        events = decoding.events()
+        next(events)
+        os.kill(parent_of(decoding.pid), signal.SIGKILL)
+        with pytest.raises(DecoderKilled):
+            list(events)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_one_that_dies_as_it_is_taken_blames_the_machine(
-    clip: Path, ahead: int, number: signal.Signals
+def test_one_that_dies_before_it_has_its_video_blames_the_machine(
+    clip: Path, number: signal.Signals
 ) -> None:
-    os.kill(ahead, signal.SIGSTOP)
-    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
-        assert decoding.pid == ahead
-        os.kill(ahead, number)
-        os.kill(ahead, signal.SIGCONT)
+    with decoding_of(clip) as decoding:
+        template = parent_of(decoding.pid)
+    os.kill(template, signal.SIGSTOP)
+    with decoding_of(clip) as decoding:
+        os.kill(template, number)
+        os.kill(template, signal.SIGCONT)
         with pytest.raises(Outage):
             list(decoding.events())
 
 
-def test_one_outlives_the_thread_that_asked_for_it(clip: Path) -> None:
-    def ask() -> None:
-        AHEAD.start(SETTINGS)
-        time.sleep(1.0)  # till it has asked the kernel to be told of the end of whoever started it
+def libraries(pid: int) -> set[str]:
+    """Where each of FFmpeg's lies in a process's memory."""
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    return {f"{line.split('-')[0]} {line.split()[-1]}" for line in lines if "libav" in line}
 
-    asking = threading.Thread(target=ask)
+
+def test_a_template_starts_itself_anew_and_loses_no_decoder(clip: Path) -> None:
+    with decoding_of(clip, "all") as running:
+        events = running.events()
+        next(events)
+        template, before = parent_of(running.pid), libraries(running.pid)
+        assert before
+        for _ in range(65):  # more than have one layout
+            DecoderProcess(bounds_for(SETTINGS)).end()
+        with decoding_of(clip) as later:
+            next(later.events())
+            assert parent_of(later.pid) == template == parent_of(running.pid)
+            assert not libraries(later.pid) & before
+        assert isinstance(list(events)[-1], Finished)
+        os.kill(running.pid, signal.SIGKILL)
+    with pytest.raises(ProcessLookupError):
+        os.kill(running.pid, 0)
+
+
+def test_a_template_outlives_the_thread_that_asked_for_it(clip: Path) -> None:
+    TEMPLATE.end()
+    asking = threading.Thread(target=TEMPLATE.start)
     asking.start()
     asking.join()
-    assert AHEAD.process is not None
-    waiting = AHEAD.process.pid
-    time.sleep(0.2)  # the kernel would have told it by now
-    with open_source(clip, SETTINGS) as source, Decoding(source, "all", SETTINGS) as decoding:
-        assert decoding.pid == waiting
+    with decoding_of(clip) as decoding:
+        time.sleep(0.2)  # the kernel would have told it by now
         assert isinstance(list(decoding.events())[-1], Finished)
+
+
+def test_threads_share_one(clip: Path) -> None:
+    TEMPLATE.end()
+    found: list[int] = []
+
+    def ask() -> None:
+        for _ in range(3):
+            with decoding_of(clip) as decoding:
+                list(decoding.events())
+                found.append(decoding.pid)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 12
+
+
+_JOB = """
+import os, psutil, sys
+from ingest.sandbox.process import DecoderProcess, bounds_for
+from unmask.settings import Settings
+process = DecoderProcess(bounds_for(Settings()))
+print(psutil.Process(process.pid).ppid(), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("inherits", [True, False])
+def test_a_worker_lends_its_template_to_the_processes_of_its_jobs(
+    clip: Path, inherits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    TEMPLATE.lend()
+    with decoding_of(clip) as decoding:
+        ours = parent_of(decoding.pid)
+    ran = subprocess.run(
+        [sys.executable, "-c", _JOB],
+        env=dict(os.environ),
+        close_fds=not inherits,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (int(ran.stdout) == ours) == inherits
+    assert "UNMASK_DECODER_TEMPLATE" in os.environ
+    TEMPLATE.end()
 
 
 def test_nothing_is_loaded_once_no_file_can_be_opened() -> None:
@@ -209,17 +276,19 @@ def test_nothing_is_loaded_once_no_file_can_be_opened() -> None:
     assert vars(child)["array"].__name__ == "array"
 
 
-def test_one_that_is_told_nothing_ends_with_its_parent() -> None:
-    code = (
-        "from unmask.settings import Settings\n"
-        "from ingest.sandbox.process import AHEAD\n"
-        "AHEAD.start(Settings())\n"
-        "print(AHEAD.process.pid, flush=True)\n"
-        "import os; os._exit(0)"
+def test_one_that_is_told_nothing_ends_with_whoever_asked_and_so_does_its_template() -> None:
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            _JOB.replace("process.pid).ppid()", "process.pid).ppid(), process.pid"),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     ends = time.monotonic() + 30
-    while psutil.pid_exists(int(ran.stdout)):
+    while any(psutil.pid_exists(int(pid)) for pid in ran.stdout.split()):
         assert time.monotonic() < ends
         time.sleep(0.05)
 

@@ -12,10 +12,7 @@ import pytest
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from rq.worker import SpawnWorker
 
-from ingest.sandbox.process import AHEAD
-from unmask.settings import Settings
 from workers.run.rq_worker import UnmaskWorker
 
 QUEUE = "spare-test"
@@ -130,20 +127,3 @@ def test_without_a_module_to_load_no_process_waits(redis_url: str, queue: Queue)
     with working(redis_url, None) as worker:
         assert worker._spare is None
         assert pids(worker, queue) != [os.getpid()]
-
-
-def test_a_job_that_needed_no_decoder_takes_the_waiting_one_along(
-    redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the kernel would end is left to process 1, and in a container that is a worker of ours."""
-
-    def refused(*_: object) -> bool:
-        raise ValueError("before a frame was decoded")
-
-    monkeypatch.setattr(SpawnWorker, "perform_job", refused)
-    AHEAD.start(Settings())
-    assert AHEAD.process is not None
-    pid = AHEAD.process.pid
-    with working(redis_url, None) as worker, pytest.raises(ValueError, match="decoded"):
-        worker.perform_job(None, None)
-    assert not psutil.pid_exists(pid)
