@@ -1,8 +1,12 @@
-"""What befalls a scene: textures behind it, faces cut off by its edge, blur, noise, dark, compression."""
+"""What befalls a scene: textures behind it, faces cut off or masked, blur, noise, dark, compression."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from trainers.finder.targets import Placed
 from unmask.arrays import Images
 from unmask.geometry import Box
 
@@ -38,6 +42,58 @@ def cut_off(box: Box, side: int) -> float:
     x0, y0, x1, y1 = box
     inner = max(0.0, min(x1, side) - max(x0, 0)) * max(0.0, min(y1, side) - max(y0, 0))
     return float(1.0 - inner / max(1e-6, (x1 - x0) * (y1 - y0)))
+
+
+#: How often a face wears a mask, and dark glasses.
+_MASKED, _SHADED = 0.10, 0.04
+#: Of masks: white, light blue, black, any.
+_CLOTHS = ((240, 240, 240), (170, 205, 225), (35, 35, 40))
+
+
+def dressed(canvas: Images, placed: Sequence[Placed], rng: np.random.Generator) -> Images:
+    """The picture with masks and dark glasses drawn over some of its sure faces."""
+    for face in placed:
+        draw = rng.random()
+        if face.sure and draw < _MASKED + _SHADED:
+            outline = _mask(face, rng) if draw < _MASKED else _glasses(face)
+            cloth = _CLOTHS[int(rng.integers(3))] if draw < _MASKED else (25, 25, 25)
+            colour = np.array(cloth, np.float32)
+            if rng.random() < 0.2:
+                colour = rng.integers(0, 256, 3).astype(np.float32)
+            cover = np.zeros(canvas.shape[:2], np.uint8)
+            for part in outline:
+                cv2.fillPoly(cover, [np.round(part).astype(np.int32)], 255, cv2.LINE_AA)
+            share = cover[..., None].astype(np.float32) / 255.0 * rng.uniform(0.8, 1.0)
+            light = rng.normal(0, 10, 3) * rng.uniform(0, 1)
+            lit = np.clip(colour * rng.uniform(0.7, 1.05) + light, 0, 255)
+            canvas = (canvas * (1 - share) + lit * share).astype(np.uint8)
+    return canvas
+
+
+def _mask(face: Placed, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """From the bridge of the nose, or below it, over the cheeks to the chin."""
+    eyes, mouth = face.marks[:2].mean(axis=0), face.marks[3:].mean(axis=0)
+    across, down = face.marks[1] - face.marks[0], mouth - eyes
+    top = rng.uniform(0.3, 0.75)
+    points = [
+        eyes - 0.8 * across + (top + 0.1) * down,
+        face.marks[2] * 0.6 + eyes * 0.4 + (top - 0.45) * down,
+        eyes + 0.8 * across + (top + 0.1) * down,
+        mouth + 0.55 * across + 0.45 * down,
+        mouth + 0.75 * down,
+        mouth - 0.55 * across + 0.45 * down,
+    ]
+    return [np.array(points, np.float32)]
+
+
+def _glasses(face: Placed) -> list[NDArray[np.float32]]:
+    across = face.marks[1] - face.marks[0]
+    down = np.array([-across[1], across[0]])
+    corners = ((-0.36, -0.2), (0.36, -0.2), (0.3, 0.22), (-0.3, 0.22))
+    return [
+        np.array([eye + x * across + y * down for x, y in corners], np.float32)
+        for eye in face.marks[:2]
+    ]
 
 
 def degraded(rgb: Images, rng: np.random.Generator) -> Images:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.finder.agreed_faces import AgreedFace
-from trainers.finder.scene_marks import cut_off, degraded, texture
+from trainers.finder.scene_marks import cut_off, degraded, dressed, texture
 from trainers.finder.targets import Placed
 from unmask.arrays import Images
 from unmask.geometry import iou
@@ -105,7 +105,7 @@ class Scenes:
                 placed = self._whole(canvas, self._one(), placed)
         elif kind == "pasted":
             placed = self._pasted(canvas)
-        return degraded(canvas, self._rng), placed
+        return degraded(dressed(canvas, placed, self._rng), self._rng), placed
 
     def _one(self) -> Picture:
         return self._with_faces[int(self._rng.choice(len(self._with_faces), p=self._odds))]
