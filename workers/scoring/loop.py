@@ -196,21 +196,19 @@ class PluginLoop(threading.Thread):
             self._finish(scorer, batch)
 
     def _finish(self, scorer: Scorer | Refusing, batch: list[Item]) -> None:
-        """Score, write, ack, settle: in this order, so that a crash anywhere repeats, never loses."""
+        """Score, write and ack at once, settle: a crash anywhere repeats, and never loses."""
         with self._turn:
             begun = time.monotonic()
             outcomes = scorer.score(batch)
             seconds = time.monotonic() - begun
         note_batch(self.ref.key, outcomes, seconds)
-        jobs = record(self._redis, self.ref, outcomes, scorer.engine_name)
         done = []
         for item in batch:
             self._owed[item.entry_id] -= 1
             if not self._owed[item.entry_id]:
                 del self._owed[item.entry_id]
                 done.append(item.entry_id)
-        self._consumer.ack(done)
-        self._settled(jobs)
+        self._settled(record(self._redis, self.ref, outcomes, scorer.engine_name, acked=done))
 
     def _bury(self, entry: Entry, why: str) -> None:
         reason = Reason(code=ReasonCode.DEAD_LETTER, message=why)

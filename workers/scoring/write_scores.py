@@ -29,15 +29,24 @@ redis.call('EXPIRE', KEYS[2], ARGV[#ARGV])
 
 
 def record(
-    redis: "Redis", ref: PluginRef, outcomes: Sequence[ScoredCrop], engine: str | None
+    redis: "Redis",
+    ref: PluginRef,
+    outcomes: Sequence[ScoredCrop],
+    engine: str | None,
+    acked: Sequence[str] = (),
 ) -> list[Job]:
-    """Write outcomes in one transaction; the jobs they belong to, each once, in order."""
+    """Write outcomes in one transaction; the jobs they belong to, each once, in order.
+
+    `acked`: entries that are answered for with these: never to be delivered again.
+    """
     by_job: dict[Job, list[ScoredCrop]] = defaultdict(list)
     for outcome in outcomes:
         by_job[outcome.item.job_id, outcome.item.generation].append(outcome)
     with redis.pipeline(transaction=True) as pipe:
         for job, found in by_job.items():
             _write(pipe, job, ref, found, engine)
+        if acked:
+            pipe.xack(queues.CROPS, ref.slug, *acked)
         pipe.execute()
     return list(by_job)
 
