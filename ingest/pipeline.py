@@ -107,7 +107,11 @@ def iter_face_crops(
     """
     parse_policy(sample)
     looker = FaceFollower(
-        face_detector, crop_scale=crop_scale, cap_px=settings.crop_cap_px, min_face_px=min_face_px
+        face_detector,
+        crop_scale=crop_scale,
+        cap_px=settings.crop_cap_px,
+        min_face_px=min_face_px,
+        quick_looks=settings.quick_looks,
     )
     with open_source(path, settings) as source, Decoding(source, sample, settings) as decoding:
         for event in decoding.events():
@@ -175,6 +179,7 @@ class _Looker:
             min_face_px=self._submission.min_face_px,
             limit=self._limit,
             first_track=self._follower.next_track if self._follower else 1,
+            quick_looks=self._settings.quick_looks,
         )
         self._follower.plan(opened.sampled)
         self._first_frame, self._next_frame = self._next_frame, self._next_frame + opened.frames

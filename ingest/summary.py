@@ -70,7 +70,7 @@ class Record:
         self._changes: list[tuple[int, float]] = []
         """Time of each look at the shown stream, and how much the picture had changed."""
         self._tracks: dict[int, _TrackRecord] = defaultdict(_TrackRecord)
-        self._scored = self._no_face = self._faces = self._too_small = self._left_out = 0
+        self._quick = self._scored = self._no_face = self._faces = self._too_small = self._left_out = 0
 
     @property
     def looked_at(self) -> int:
@@ -113,6 +113,7 @@ class Record:
             else:
                 track.segments.append((seen.pts_ms, seen.pts_ms))
             track.last_seen = number
+        self._quick += seen.quick
         self._faces += len(seen.faces) + seen.passed_by
         self._left_out += seen.left_out + seen.passed_by
         self._too_small += len(seen.faces) - cropped - seen.left_out
@@ -151,6 +152,7 @@ class Record:
                 faces_too_small=self._too_small,
                 faces_left_out=self._left_out,
                 looks=self._looks(),
+                looks_quick=self._quick,
                 crop_px=self._submission.crop_px,
                 longest_unlooked_ms=first.longest_unlooked_ms if first else None,
             ),

@@ -172,6 +172,9 @@ class Coverage(Frozen):
     """Faces over the policy's limits for one frame or one video: the smallest, the latest seen."""
     looks: Looks | None = None
     """None where the sampling policy has no plan in time (version 1)."""
+    looks_quick: int | None = None
+    """Sampled frames on which known faces were confirmed at a reduced size and not everything was
+    searched; None where that was not counted."""
     crop_px: int | None = None
     """Larger crops were reduced to this side, which the detectors' inputs set; None where only the
     cap for all did."""

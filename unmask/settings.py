@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     """auto, cpu, cuda or cuda:N."""
     threads: int | None = Field(default=None, ge=1)
     """Inference threads; None: one per core."""
+    quick_looks: bool = True
+    """Confirm known faces at a reduced size on up to two looks of three, where that saves work; off
+    searches every look as if it were alone. A verdict says how many were (`coverage.looks_quick`)."""
     batch_size: int = Field(default=8, ge=1, le=256)
     mirror_average: bool = True
     """Score every face as it is and mirrored, and take the mean: twice the inference. What ships is

@@ -43,14 +43,21 @@ _MOST_DEGREES = 120.0
 class DirectedSearch:
     """Finds the faces of one video's sampled frames, in order, in any of four directions."""
 
-    def __init__(self, detector: FaceDetector) -> None:
+    def __init__(self, detector: FaceDetector, *, quick: bool = True) -> None:
+        """`quick`: as of QuickSearch."""
         self._detector = detector
-        self._search = QuickSearch(detector)
+        self._quick = quick
+        self._search = QuickSearch(detector, quick=quick)
         self._turns = 0
         """Of the whole picture."""
         self._doubts = 0
         self._told = False
         """Whether any face of this video was asked about with a clear answer."""
+
+    @property
+    def was_quick(self) -> bool:
+        """Whether on the last frame known faces were only confirmed."""
+        return self._search.was_quick
 
     def find(self, rgb: Images, pts_ms: int) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right, with their turns. Times ascend."""
@@ -65,7 +72,8 @@ class DirectedSearch:
         largest = max(found, key=_side, default=None)
         for face, turns, sure_of_it in told:
             if sure_of_it and turns != self._turns and (largest is None or face is largest):
-                self._turns, self._search = turns, QuickSearch(self._detector)
+                self._turns = turns
+                self._search = QuickSearch(self._detector, quick=self._quick)
                 # The box was that of a face seen the wrong way up.
                 return self._found(rgb, pts_ms)[0] or found
         return [self._settled(face, told) for face in found]

@@ -51,6 +51,8 @@ class Seen:
     """Of the whole picture since the last look (scene.py)."""
     left_out: int = 0
     """Faces large enough, over the limits for one frame or one video."""
+    quick: bool = False
+    """Whether known faces were only confirmed (quick_search.py)."""
     passed_by: int = 0
     """Faces beyond the many that are followed at once, the smallest; not among `faces`."""
 
@@ -68,13 +70,15 @@ class FaceFollower:
         limit: CropLimit | None = None,
         first_track: int = 1,
         most_tracks: int | None = None,
+        quick_looks: bool = True,
     ) -> None:
         """`limit`: how many faces are cropped; None: all. `first_track`: the first track's id.
 
-        `most_tracks`: of how many it is remembered who they are; None: of all.
+        `most_tracks`: of how many it is remembered who they are; None: of all. `quick_looks`: whether
+        known faces may be confirmed at a reduced size.
         """
         self._bars = Bars()
-        self._searcher = DirectedSearch(face_detector)
+        self._searcher = DirectedSearch(face_detector, quick=quick_looks)
         self._tracker = Tracker(first_track)
         self._scene = Scene()
         self._people = People(most_tracks)
@@ -128,6 +132,7 @@ class FaceFollower:
             ),
             crops=tuple(self._cut(frame, part, number, *pair) for number, pair in enumerate(kept)),
             change=change,
+            quick=self._searcher.was_quick,
             left_out=len(large) - len(kept),
             passed_by=len(everybody) - len(found),
         )

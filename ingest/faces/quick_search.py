@@ -36,8 +36,12 @@ _SAME = 0.2
 class QuickSearch:
     """Finds the faces of one video's sampled frames, in order. The same frames, the same faces."""
 
-    def __init__(self, detector: FaceDetector) -> None:
+    def __init__(self, detector: FaceDetector, *, quick: bool = True) -> None:
+        """`quick`: False searches every frame as if it were alone."""
         self._detector = detector
+        self._quick = quick
+        self.was_quick = False
+        """Whether the last frame was only confirmed."""
         self._known: list[Face] = []
         self._quick_looks = 0
         """Since everything was searched."""
@@ -45,7 +49,8 @@ class QuickSearch:
 
     def find(self, rgb: Images, pts_ms: int) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right. Times ascend."""
-        found = self._confirmed(rgb, pts_ms)
+        found = self._confirmed(rgb, pts_ms) if self._quick else None
+        self.was_quick = found is not None
         if found is None:
             found = self._detector.detect(rgb)
             self._quick_looks, self._searched_ms = 0, pts_ms

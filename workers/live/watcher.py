@@ -95,6 +95,7 @@ class Watcher:
             min_face_px=submission.min_face_px,
             limit=CropLimit(submission.max_faces, _ENDLESS),
             most_tracks=_MOST_TRACKS,
+            quick_looks=settings.quick_looks,
         )
         self._buffer = FrameBuffer(
             options.buffer_frames, options.policy, on_drop=self._drop, on_pace=self._set_pace

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ingest.faces import Face
 from ingest.memory_publisher import MemoryPublisher
 from ingest.pipeline import ingest_video
 from tests.unit.ingest.clips import write_clip
+from tests.unit.ingest.faces.test_quick_search import Squares
 from unmask.arrays import Images
 from unmask.messages import IngestClosed, Submission
 from unmask.settings import Settings
@@ -93,3 +95,28 @@ def test_a_crop_is_no_larger_than_its_detectors_need_and_the_verdict_can_say_so(
             before.face_px,
             before.crop_to_frame[2:6:3],
         )
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_verdict_says_how_many_looks_only_confirmed(tmp_path: Path, quick: bool) -> None:
+    rgb = np.zeros((800, 1200, 3), np.uint8)
+    rgb[200:500, 300:600] = 255
+    clip = write_clip(tmp_path / "still.mp4", [rgb] * 9)
+    submission = Submission.model_validate(
+        {
+            "job_id": "j",
+            "path": str(clip),
+            "filename": clip.name,
+            "sample": "all",
+            "plugins": (),
+            "crop_scale": 1.3,
+        }
+    )
+    closed = ingest_video(
+        submission,
+        settings=Settings(quick_looks=quick),
+        publisher=MemoryPublisher(),
+        face_detector=Squares(),
+    )
+    assert closed.coverage.scored == 9
+    assert closed.coverage.looks_quick == (6 if quick else 0)

@@ -167,3 +167,16 @@ def test_large_faces_are_never_late_small_ones_hardly_and_nobody_is_imagined(
         for box, came in there.items():
             late = number - came >= 2 or box[2] - box[0] >= large_px
             assert [box] in seen or not late
+
+
+def test_switched_off_every_frame_is_searched_and_none_counts_as_quick() -> None:
+    face = square(300, 300, 300)
+    for quick in (True, False):
+        detector = Squares()
+        searcher = QuickSearch(detector, quick=quick)
+        said = []
+        for number in range(4):
+            assert near(searcher.find(frame(face), number * 100), face)
+            said.append(searcher.was_quick)
+        assert said == [False, quick, quick, False]
+        assert (QUICK_PX in detector.looked_at) == quick
