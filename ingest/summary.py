@@ -70,7 +70,9 @@ class Record:
         self._changes: list[tuple[int, float]] = []
         """Time of each look at the shown stream, and how much the picture had changed."""
         self._tracks: dict[int, _TrackRecord] = defaultdict(_TrackRecord)
-        self._quick = self._scored = self._no_face = self._faces = self._too_small = self._left_out = 0
+        self._quick = self._scored = self._no_face = self._faces = self._too_small = (
+            self._left_out
+        ) = 0
 
     @property
     def looked_at(self) -> int:

@@ -99,7 +99,7 @@ def test_a_crop_is_no_larger_than_its_detectors_need_and_the_verdict_can_say_so(
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_a_verdict_says_how_many_looks_only_confirmed(tmp_path: Path, quick: bool) -> None:
-    rgb = np.zeros((800, 1200, 3), np.uint8)
+    rgb = np.full((800, 1200, 3), 60, np.uint8)
     rgb[200:500, 300:600] = 255
     clip = write_clip(tmp_path / "still.mp4", [rgb] * 9)
     submission = Submission.model_validate(
