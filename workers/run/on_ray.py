@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 _TRIES = 3
 #: Crops stay within an actor: what goes through Ray's own store is paths and verdicts.
 _OBJECT_STORE_BYTES = 100 << 20
+#: Starts of Ray that are tried, where each is too slow.
+_STARTS = 3
 
 
 class Judge:
@@ -69,14 +71,7 @@ def judge_on_ray(
     ray = _ray()
     began = not ray.is_initialized()
     if began:
-        here = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
-        ray.init(
-            address=address,
-            include_dashboard=False if address is None else None,
-            log_to_driver=False,
-            logging_level="WARNING",
-            **(here if address is None else {}),
-        )
+        _start(ray, address, workers)
     try:
         kind = ray.remote(num_cpus=1)(Judge)
         make = partial(kind.remote, settings, allow_untrained=allow_untrained)
@@ -84,6 +79,28 @@ def judge_on_ray(
     finally:
         if began:
             ray.shutdown()
+
+
+def _start(ray: Any, address: str | None, workers: int) -> None:
+    """Join the cluster at `address`, or start one here. Ray gives its own processes 30 s to start,
+    which a busy machine may need more of: a start that was too slow is tried again."""
+    here = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES}
+    for tries_left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=False if address is None else None,
+                log_to_driver=False,
+                logging_level="WARNING",
+                **(here if address is None else {}),
+            )
+        except Exception as error:  # noqa: BLE001 - Ray raises a bare one
+            if not tries_left or "timed out during startup" not in str(error):
+                raise
+            log.warning("ray.slow_start", tries_left=tries_left)
+            ray.shutdown()
+        else:
+            return
 
 
 def _shared_out(
