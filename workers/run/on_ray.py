@@ -94,7 +94,7 @@ def _start(ray: Any, address: str | None, workers: int) -> None:
                 logging_level="WARNING",
                 **(here if address is None else {}),
             )
-        except Exception as error:  # noqa: BLE001 - Ray raises a bare one
+        except Exception as error:
             if not tries_left or "timed out during startup" not in str(error):
                 raise
             log.warning("ray.slow_start", tries_left=tries_left)

@@ -14,7 +14,7 @@ class SlowRay:
     def init(self, **_: object) -> None:
         self.starts += 1
         if self.said:
-            raise Exception(self.said.pop(0))  # noqa: TRY002 - as Ray does
+            raise Exception(self.said.pop(0))
 
     def shutdown(self) -> None:
         self.ended += 1
