@@ -1,6 +1,6 @@
 """What finders find: recall by size and of profiles, false boxes, and what a frame costs.
 
-    python benchmarks/finding.py --judge PICTURES --finders mtcnn,onnx:scout.onnx,onnx:yunet.onnx
+    python benchmarks/finding.py --judge PICTURES --finders mtcnn,onnx:scout.onnx,onnx:yunet.onnx,centerface
 
 PICTURES is what trainers/finder/labelled_pictures.py gathered. Judged on its held-out part alone: real pictures,
 whose truth is what the teachers agree about, and composites of them, whose truth is known because they
@@ -55,7 +55,7 @@ def judge(folder: Path, finders: list[str]) -> None:
     pictures = load_pictures(folder)
     real, scenes = real_pictures(pictures), composites(pictures)
     nobody = [p.rgb for p in pictures if p.held_out and p.kind == "faceless"]
-    built = [build_face_detector(name, Settings()) for name in finders]
+    built = [_built(name) for name in finders]
     for title, judged in (("real pictures", real), ("composites", scenes)):
         rows = [recall(finder, judged) for finder in built]
         counts = " | ".join(f"{column} ({rows[0].all[column]})" for column in COLUMNS)
@@ -69,6 +69,14 @@ def judge(folder: Path, finders: list[str]) -> None:
     for finder in built:
         alarms = sum(len(finder.detect(rgb)) for rgb in nobody)
         print(f"| {finder.name} | {alarms} | {core_ms(finder):.1f} |")
+
+
+def _built(name: str) -> FaceDetector:
+    if name == "centerface":
+        from centerface import CenterFace  # noqa: PLC0415 - its neighbour
+
+        return CenterFace()
+    return build_face_detector(name, Settings())
 
 
 def real_pictures(pictures: list[Picture]) -> list[Judged]:

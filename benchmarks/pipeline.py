@@ -57,10 +57,10 @@ def print_engines(title: str, plugin: str, rounds: int, cache: Path, threads: in
 
 
 def end_to_end(videos: list[Path], settings: Settings, plugin: str) -> dict[str, Any]:
-    """Judge all `videos` once the engine is warm."""
+    """Judge all `videos` once the engine and each thread's finder are warm."""
     with LocalPipeline(settings, (plugin,), allow_untrained=True) as pipeline:
         pipeline.wait_ready()
-        list(pipeline.judge_all(videos[:1]))
+        list(pipeline.judge_all(videos[: 2 * len(os.sched_getaffinity(0))]))
         begin = time.perf_counter()
         outcomes = list(pipeline.judge_all(videos))
         seconds = time.perf_counter() - begin

@@ -8,16 +8,17 @@ docs/how-to/train-a-finder.md has what it finds beside others.
 
 import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.faces.finders.face import Face, moved, shrink, square_within, suppress
+from ingest.faces.finders.face import Face, shrink, square_within
 from ingest.faces.finders.one_way_round import one_way_round
-from unmask.geometry import Box, iou, longer_side
+from unmask.geometry import Box, longer_side
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
 from unmask.system.safe_openvino import PrePostProcessor, ov
@@ -25,7 +26,7 @@ from unmask.system.safe_openvino import PrePostProcessor, ov
 #: The graph's outputs, by stride.
 OUTPUTS = {"fine": 8, "middle": 16, "coarse": 32}
 #: Longer side of what the network sees; a smaller frame is seen as it is.
-_LONGEST_PX = 800
+_LONGEST_PX = 640
 #: It learns faces up to some 250 px: larger ones are found on a frame of this size, for little.
 _SMALL_PX = 256
 #: Of a face there; smaller ones were seen better before.
@@ -48,6 +49,7 @@ _PART = 0.5
 _SIZES_KEPT = 12
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
 class Scout:
@@ -74,12 +76,13 @@ class Scout:
 
     def _detect(self, rgb: Images) -> list[Face]:
         small, factor = shrink(rgb, _LONGEST_PX)
-        faces = [moved(face, factor) for face in self._seen(small, _SUSPECTED)]
+        seen = [self._seen(small, _SUSPECTED).on_frame(factor)]
         if max(small.shape[:2]) > _SMALL_PX:
             smaller, again = shrink(small, _SMALL_PX)
-            large = (f for f in self._seen(smaller, _SUSPECTED) if _width(f.box) > _LARGE_PX)
-            faces += [moved(face, factor * again) for face in large]
-        found = _outermost(suppress(faces, _OVERLAP))
+            large = self._seen(smaller, _SUSPECTED)
+            wide = large.boxes[:, 2] - large.boxes[:, 0] > _LARGE_PX
+            seen.append(large.at(wide).on_frame(factor * again))
+        found = _outermost(_Seen.joined(seen).suppressed(_OVERLAP))
         sure = [face for face in found if face.score >= _SURE]
         suspects = [face for face in found if face.score < _SURE][:_MOST_SUSPECTS]
         return sure + [face for face in suspects if self._confirmed(rgb, face)]
@@ -94,40 +97,23 @@ class Scout:
         side = square.shape[0]
         way = cv2.INTER_AREA if side > px else cv2.INTER_LINEAR
         near = np.asarray(cv2.resize(square, (px, px), interpolation=way), np.uint8)
-        seen = (moved(f, px / side, corner) for f in self._seen(near, _FAINT))
-        return max((f.score for f in seen if iou(f.box, face.box) >= _OVERLAP), default=0.0)
+        seen = self._seen(near, _FAINT).on_frame(px / side, corner)
+        overlaps = _iou(seen.boxes, face.box) >= _OVERLAP
+        return float(seen.scores[overlaps].max(initial=0.0))
 
-    def _seen(self, small: Images, least: float) -> list[Face]:
+    def _seen(self, small: Images, least: float) -> "_Seen":
         """Every box of at least that score, many for each face."""
         height, width = (-(-side // _MULTIPLE) * _MULTIPLE for side in small.shape[:2])
         canvas = np.zeros((1, height, width, 3), np.uint8)
         canvas[0, : small.shape[0], : small.shape[1]] = small
         request = self._network(height, width)
         request.infer([canvas], share_inputs=True)
-        return [
-            face
-            for name, stride in OUTPUTS.items()
-            for face in self._faces(request.get_tensor(name).data[0], stride, _log_odds(least))
-        ]
-
-    def _faces(self, values: Floats, stride: int, least: float) -> list[Face]:
-        """Of one stride's (15, H, W): trainers/finder/targets.py says what stands where."""
-        ys, xs = np.nonzero(values[0] > least)
-        found = values[:, ys, xs].astype(np.float64)
-        cells = (np.stack([xs, ys]) + 0.5) * stride
-        centres = cells + found[1:3] * stride
-        halves = np.exp(np.minimum(found[3:5], 6.0)) * stride / 2
-        marks = cells[None] + found[5:].reshape(5, 2, -1) * stride
-        corners = np.concatenate([centres - halves, centres + halves])
-        scores = 1.0 / (1.0 + np.exp(-found[0]))
-        return [
-            Face(
-                box=_box(corners[:, n]),
-                score=float(scores[n]),
-                landmarks=marks[:, :, n].astype(np.float32),
-            )
-            for n in range(len(ys))
-        ]
+        return _Seen.joined(
+            [
+                _cells(request.get_tensor(name).data[0], stride, _log_odds(least))
+                for name, stride in OUTPUTS.items()
+            ]
+        )
 
     def _network(self, height: int, width: int) -> Any:
         """An infer request for that input size, (1, height, width, 3) uint8."""
@@ -156,9 +142,71 @@ class Scout:
         return self._core.compile_model(steps.build(), "CPU", properties).create_infer_request()
 
 
-def _box(corners: NDArray[np.float64]) -> tuple[float, float, float, float]:
-    x0, y0, x1, y1 = (float(value) for value in corners)
-    return x0, y0, x1, y1
+class _Seen(NamedTuple):
+    """Boxes of a picture, many for each face."""
+
+    boxes: Doubles
+    """(N, 4)."""
+    scores: Doubles
+    """(N,)."""
+    marks: Doubles
+    """(N, 5, 2)."""
+
+    @classmethod
+    def joined(cls, parts: Sequence["_Seen"]) -> "_Seen":
+        """All of these."""
+        return cls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+    def at(self, which: NDArray[Any]) -> "_Seen":
+        """Some of them: a mask, or their numbers."""
+        return _Seen(*(each[which] for each in self))
+
+    def on_frame(self, factor: float, corner: Sequence[int] = (0, 0)) -> "_Seen":
+        """From a part of the frame, reduced to `factor`, with its corner there, to the frame."""
+        at = np.asarray(corner, np.float64)
+        return _Seen(self.boxes / factor + np.tile(at, 2), self.scores, self.marks / factor + at)
+
+    def suppressed(self, overlap: float) -> list[Face]:
+        """The most certain of those that overlap by more than that (IoU), as faces."""
+        if not len(self.scores):
+            return []
+        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        kept = cv2.dnn.NMSBoxes(
+            np.hstack([self.boxes[:, :2], sizes]).tolist(), self.scores.tolist(), 0.0, overlap
+        )
+        found = self.at(np.asarray(kept).ravel())
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.marks, strict=True)
+        faces = [
+            Face(box=(x0, y0, x1, y1), score=score, landmarks=marks.astype(np.float32))
+            for (x0, y0, x1, y1), score, marks in rows
+        ]
+        return sorted(faces, key=lambda face: face.box)
+
+
+def _cells(values: Floats, stride: int, least: float) -> _Seen:
+    """Of one stride's (15, H, W): trainers/finder/targets.py says what stands where."""
+    ys, xs = np.nonzero(values[0] > least)
+    found = values[:, ys, xs].astype(np.float64)
+    cells = (np.stack([xs, ys]) + 0.5) * stride
+    centres = cells + found[1:3] * stride
+    halves = np.exp(np.minimum(found[3:5], 6.0)) * stride / 2
+    marks = cells[None] + found[5:].reshape(5, 2, -1) * stride
+    return _Seen(
+        np.concatenate([centres - halves, centres + halves]).T,
+        1.0 / (1.0 + np.exp(-found[0])),
+        marks.transpose(2, 0, 1),
+    )
+
+
+def _iou(boxes: Doubles, other: Box) -> Doubles:
+    """(N, 4) with one box: (N,)."""
+    least, most = np.minimum(boxes, other), np.maximum(boxes, other)
+    across = np.maximum(0.0, least[:, 2] - most[:, 0])
+    down = np.maximum(0.0, least[:, 3] - most[:, 1])
+    both = across * down
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    own = (other[2] - other[0]) * (other[3] - other[1])
+    return np.asarray(both / (areas + own - both), np.float64)
 
 
 def _outermost(faces: list[Face]) -> list[Face]:
@@ -175,10 +223,6 @@ def _shared(a: Box, b: Box) -> float:
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     least = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
     return max(0.0, width) * max(0.0, height) / max(least, 1e-6)
-
-
-def _width(box: Box) -> float:
-    return box[2] - box[0]
 
 
 def _log_odds(p: float) -> float:

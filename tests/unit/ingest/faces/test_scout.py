@@ -68,11 +68,11 @@ def test_a_cell_becomes_the_face_it_stands_for(graph: Path) -> None:
 
 
 def test_boxes_are_in_pixels_of_the_frame_as_it_came(graph: Path) -> None:
-    rgb = np.zeros((640, 1600, 3), np.uint8)
-    rgb[320:336, 1200:1216] = 255  # one cell of the reduced frame
+    rgb = np.zeros((512, 1280, 3), np.uint8)
+    rgb[320:336, 960:976] = 255  # one cell of the reduced frame
     faces = Scout(graph).detect(rgb)
     assert [round(f.box[2] - f.box[0]) for f in faces] == [2 * FACE_PX]
-    assert faces[0].box[0] == pytest.approx(1208 + 2 * SHIFT_PX - FACE_PX, abs=0.01)
+    assert faces[0].box[0] == pytest.approx(968 + 2 * SHIFT_PX - FACE_PX, abs=0.01)
 
 
 def test_a_mirrored_frame_has_the_same_face(graph: Path) -> None:
