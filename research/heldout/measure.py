@@ -5,17 +5,15 @@
 Shares are counted at the default policy's threshold for suspicious; --write puts them into `power.json`.
 """
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from research.heldout.figures import Clip, kind_table
 from research.heldout.fold_tables import table_of as table
 from research.heldout.stored.pack import files_of
-from research.heldout.unseen_clips import Judged, alone, judged, together
+from research.heldout.unseen_clips import Judged, alone, judged, scores_parser, together
 from unmask.bundle import BundleCard, read_card
 from unmask.policy import DEFAULT
 from unmask.verdict import FalseAlarms, KindFound, Power
@@ -81,15 +79,7 @@ def as_users_get(clips: Sequence[Judged], cards: Mapping[str, BundleCard]) -> li
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("scores", type=Path, nargs="+")
-    parser.add_argument("--research-data", type=Path, required=True)
-    parser.add_argument(
-        "--plugins", nargs="+", default=["sola", "efficientnet_fpn", "generated_faces"]
-    )
-    parser.add_argument("--bundles", type=Path, default=Path("detect_plugins"))
+    parser = scores_parser(__doc__)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     cards = {p: read_card(args.bundles / p / "weights", p) for p in args.plugins}

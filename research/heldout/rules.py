@@ -8,10 +8,8 @@ fourth (folds.py); so is each rule's threshold of the risk-coverage table, where
 the order of how near its p is to it.
 """
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +19,7 @@ from research.heldout.figures import QUALITIES, Clip
 from research.heldout.fold_tables import drawn_anew, within
 from research.heldout.folds import FOLDS
 from research.heldout.stored.pack import files_of
-from research.heldout.unseen_clips import Judged, judged, together
+from research.heldout.unseen_clips import Judged, judged, scores_parser, together
 from unmask.bundle import BundleCard, read_card
 from workers.verdicts.arithmetic.probability import calibrated, logit
 
@@ -118,15 +116,7 @@ def _least_error(clips: Sequence[Clip]) -> float:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("scores", type=Path, nargs="+")
-    parser.add_argument("--research-data", type=Path, required=True)
-    parser.add_argument(
-        "--plugins", nargs="+", default=["sola", "efficientnet_fpn", "generated_faces"]
-    )
-    parser.add_argument("--bundles", type=Path, default=Path("detect_plugins"))
+    parser = scores_parser(__doc__)
     args = parser.parse_args()
     cards = {p: read_card(args.bundles / p / "weights", p) for p in args.plugins}
     files = files_of(args.research_data)

@@ -4,6 +4,7 @@ Of weights that saw clips only the later additions count: forgeries by tools out
 real footage that came after it. A clip's score is what the workers make of its frames.
 """
 
+import argparse
 import csv
 import json
 from collections import defaultdict
@@ -104,3 +105,17 @@ def together(clips: Sequence[Judged], cards: Mapping[str, BundleCard]) -> list[C
         ]
         out.append(j.clip._replace(score=combine(votes)))
     return out
+
+
+def scores_parser(about: str | None) -> argparse.ArgumentParser:
+    """Of a command that reads what `bundle_scores` wrote, and the bundles' cards."""
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scores", type=Path, nargs="+")
+    parser.add_argument("--research-data", type=Path, required=True)
+    parser.add_argument(
+        "--plugins", nargs="+", default=["sola", "efficientnet_fpn", "generated_faces"]
+    )
+    parser.add_argument("--bundles", type=Path, default=Path("detect_plugins"))
+    return parser
