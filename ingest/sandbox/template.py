@@ -25,7 +25,7 @@ _MAX_BOUNDS = 1 << 12
 
 class _Template:
     def __init__(self, asking: int, lines: dict[int, int]) -> None:
-        self._asking = asking
+        self._asking = socket.socket(fileno=asking)
         self._lines = lines
         """Of each decoder that lives, the socket to whoever wants it."""
         self._forked = 0
@@ -59,8 +59,7 @@ class _Template:
                 self._fork()
 
     def _fork(self) -> None:
-        with socket.socket(fileno=os.dup(self._asking)) as asking:
-            said, given, _, _ = socket.recv_fds(asking, _MAX_BOUNDS, 2)
+        said, given, _, _ = socket.recv_fds(self._asking, _MAX_BOUNDS, 2)
         if not said:
             self._asked = False
             return
@@ -91,7 +90,8 @@ class _Template:
         with suppress(BaseException):
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for inherited in (self._asking, self._woken, self._waking, line, *self._lines.values()):
+            self._asking.close()
+            for inherited in (self._woken, self._waking, line, *self._lines.values()):
                 os.close(inherited)
             code = child.decode_one(socket.socket(fileno=channel), bounds, template)
         os._exit(code)
@@ -108,9 +108,10 @@ class _Template:
 
     def _renew(self) -> None:
         """Start anew in this very process: decoders that run stay its children, requests wait."""
-        for descriptor in (self._asking, *self._lines.values()):
+        asking = self._asking.fileno()
+        for descriptor in (asking, *self._lines.values()):
             os.set_inheritable(descriptor, True)
-        held = json.dumps({"asking": self._asking, "lines": self._lines})
+        held = json.dumps({"asking": asking, "lines": self._lines})
         with suppress(OSError):
             os.execv(  # noqa: S606 - the program is our own
                 sys.executable, [sys.executable, "-P", "-m", __spec__.name, held]
