@@ -45,7 +45,7 @@ class _Template:
         while self._asked or self._lines:
             if self._asked and self._forked >= _RENEWED_AFTER:
                 self._renew()
-            asking = [self._asking] if self._asked else []
+            asking = [self._asking.fileno()] if self._asked else []
             ready, _, _ = select.select([*asking, self._woken, *self._lines.values()], [], [])
             if self._woken in ready:
                 with suppress(BlockingIOError):
@@ -55,7 +55,7 @@ class _Template:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             self._tell_ended()
-            if self._asking in ready:
+            if self._asking.fileno() in ready:
                 self._fork()
 
     def _fork(self) -> None:
