@@ -3,8 +3,8 @@
     python benchmarks/broker_cost.py [--crops 512] [--queued 1,100,10000]
 
 A real Redis of its own, real publishing and reading, three stub detectors that look at every pixel's
-entry and answer nothing. "1 crop an entry" is what version 0.1.0 did. Processor time of Redis (`INFO cpu`), which hardly moves when others use the
-machine too. The second table hands in one more video while so many are queued. The last line says how
+entry and answer nothing. "1 crop" an entry is what version 0.1.0 did. Processor time of Redis (`INFO
+cpu`), which hardly moves when others use the machine too. The second table hands in one more video while so many are queued. The last line says how
 many videos of 32 crops one Redis, which is one thread, bears by the dearest of these figures; what the
 scorers write back is not in it (`unmask stress` has the whole).
 """

@@ -7,8 +7,8 @@ Figures are frames of the video per second of wall clock, so that a policy that 
 as faster. The ceiling is PyAV with one thread in this process: every frame decoded, none converted to
 RGB, none moved.
 
-`--starts`: processor time, the least of the rounds: a decoder that is forked, locked in and ended, and a process that only
-loads what a decoder needs.
+`--starts`: processor time, the least of the rounds: a decoder that is forked, locked in and ended,
+and a process that only loads what a decoder needs.
 """
 
 import argparse

@@ -156,7 +156,7 @@ def _spent() -> float:
 
 
 def ours(videos: list[Path], plugin: str) -> dict[str, float]:
-    """The pipeline of whichever version is on the path, once its engine and each of its threads' finders are."""
+    """The pipeline of whichever version is on the path, its engine and each thread's finder warm."""
     from unmask.settings import Settings  # noqa: PLC0415
     from workers.run.local import LocalPipeline  # noqa: PLC0415
 
