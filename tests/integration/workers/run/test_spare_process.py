@@ -13,6 +13,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from ingest.sandbox.process import TEMPLATE
+from tests.integration.workers.run.borrowing import template
 from workers.run.rq_worker import UnmaskWorker
 
 QUEUE = "spare-test"
@@ -127,3 +129,21 @@ def test_without_a_module_to_load_no_process_waits(redis_url: str, queue: Queue)
     with working(redis_url, None) as worker:
         assert worker._spare is None
         assert pids(worker, queue) != [os.getpid()]
+
+
+@pytest.mark.parametrize("ready", ["workers.jobs.entrypoints", None])
+def test_jobs_have_their_decoders_from_the_workers_template(
+    redis_url: str, queue: Queue, ready: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """Those that a nursery forks, and those that load everything themselves."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    TEMPLATE.end()
+    TEMPLATE.lend()
+    ours = template()
+    with working(redis_url, ready) as worker:
+        if ready:
+            spare_of(worker)
+        jobs = [queue.enqueue("tests.integration.workers.run.borrowing.template") for _ in range(2)]
+        worker.work(burst=True, with_scheduler=False)
+        assert {job.return_value(refresh=True) for job in jobs} == {ours}
+    TEMPLATE.end()
