@@ -154,7 +154,7 @@ class Record:
                 faces_too_small=self._too_small,
                 faces_left_out=self._left_out,
                 looks=self._looks(),
-                looks_quick=self._quick,
+                looks_quick=self._quick if self.looked_at else None,
                 crop_px=self._submission.crop_px,
                 longest_unlooked_ms=first.longest_unlooked_ms if first else None,
             ),

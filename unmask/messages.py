@@ -174,7 +174,7 @@ class Coverage(Frozen):
     """None where the sampling policy has no plan in time (version 1)."""
     looks_quick: int | None = None
     """Sampled frames on which known faces were confirmed at a reduced size and not everything was
-    searched; None where that was not counted."""
+    searched; None where nothing was looked at, or it was not counted."""
     crop_px: int | None = None
     """Larger crops were reduced to this side, which the detectors' inputs set; None where only the
     cap for all did."""
