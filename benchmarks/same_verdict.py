@@ -5,7 +5,7 @@
 CLIPS is a folder of videos, searched through; of all of them `--count` are taken at even steps in
 order of name, so that the same ones come back. Each `--change` is judged by itself against the settings
 in force (several in one, joined by commas, together). Printed: the share of equal labels, how far
-`p_fake` moved, and the clips that came out otherwise. A clip without a figure on both sides (nobody to
+`p_fake` moved, and the clips that came out otherwise or moved by more than .02. A clip without a figure on both sides (nobody to
 judge) counts as equal where both say so.
 """
 
@@ -93,7 +93,7 @@ def main() -> None:
             flush=True,
         )
         for one in found:
-            if not one.same:
+            if not one.same or one.moved > _FAR:
                 print(f"    {one.name}: {one.labels[0]} -> {one.labels[1]}, {one.p_fake}")
 
 

@@ -1,18 +1,17 @@
 """Where to look for faces on the next sampled frame: all over it, or first of all where they were.
 
-A quick look may only confirm. It searches the whole frame at a reduced size, and looks again, close
-up, at known faces that are too small there. Where it shows anybody new, or somebody known is not to
-be found, or the last search of everything is too long ago, the frame is searched as if it were alone.
-So a new face that is small on the frame may be found a frame or two late; a large one is not, and a
-face that is followed is never followed past the point where it was lost.
+A quick look may only confirm. It searches the whole frame at a reduced size, and asks of each known
+face where it is now. Where it shows anybody new, or somebody known is not to be found, or the last
+search of everything is too long ago, the frame is searched as if it were alone. So a new face that is
+small on the frame may be found a frame or two late; a large one is not, and a face that is followed is
+never followed past the point where it was lost. Either way a box comes to rest on the whole frame, so
+that a quick look cuts a face as a full search does.
 """
 
-import math
-
-import numpy as np
+from dataclasses import replace
 
 from ingest.faces import Face, FaceDetector, QuickDetector, in_order, shrink
-from ingest.faces.finders.face import moved, square_within
+from ingest.faces.finders.face import moved
 from unmask.geometry import Box, iou, longer_side
 from unmask.plugin import Images
 
@@ -21,16 +20,16 @@ _ALL_EVERY_FRAMES = 3
 _ALL_EVERY_MS = 2000
 #: A frame must be so many times larger than a quick look, or that saves less than it costs.
 _WORTH = 2.0
-#: A face of so many pixels at the reduced size is seen as well as it ever will be.
+#: A face of so many pixels at the reduced size is seen well, also one that lies on its side, of which
+#: whoever lays boxes to rest may be less sure.
 _CLEAR_PX = 64.0
-#: A smaller one is looked at in a square of so many times its side, in which it has so many pixels.
-_AROUND = 2.5
-_CLOSE_PX = 96.0
-_STEP_PX = 32
-#: More of those cost as much as searching everything.
-_MOST_CLOSE_UPS = 3
-#: Overlap (IoU) that two sightings of one face on neighbouring frames have.
-_SAME = 0.2
+#: More known faces that a glimpse does not show cost as much as searching everything.
+_MOST_UNSEEN = 6
+#: Overlap (IoU) that two sightings of one face on neighbouring frames have, and that a box has with the
+#: one from which it came to rest on the same frame.
+_SAME, _STILL_THERE = 0.2, 0.5
+#: How sure of a face one must be to lay its box to rest, and to say that it is still there.
+_LIKELY, _SURE = 0.5, 0.8
 
 
 class QuickSearch:
@@ -53,6 +52,8 @@ class QuickSearch:
         self.was_quick = found is not None
         if found is None:
             found = self._detector.detect(rgb)
+            if isinstance(self._detector, QuickDetector):
+                found = in_order([_at_rest(self._detector, rgb, face) for face in found], None)
             self._quick_looks, self._searched_ms = 0, pts_ms
         else:
             self._quick_looks += 1
@@ -71,31 +72,41 @@ class QuickSearch:
         ):
             return None
         small, factor = shrink(rgb, detector.quick_px)
-        glimpses = [moved(face, factor) for face in detector.detect(small)]
+        glimpses = [moved(face, factor) for face in detector.glimpse(small)]
         found: list[Face] = []
-        close_ups = 0
+        unseen = 0
         for known in self._known:
             glimpse = _taken(known.box, glimpses)
-            if glimpse is not None and longer_side(glimpse.box) * factor >= _CLEAR_PX:
-                found.append(glimpse)
-                continue
-            close_ups += 1
-            near = glimpse or known
-            again = self._close_up(rgb, near.box) if close_ups <= _MOST_CLOSE_UPS else None
+            if glimpse is not None:
+                # Who was certain before is no less so for a glimpse.
+                glimpse = replace(glimpse, score=max(glimpse.score, known.score))
+            unseen += glimpse is None
+            again = (
+                _again(detector, rgb, known, glimpse, factor) if unseen <= _MOST_UNSEEN else None
+            )
             if again is None or any(iou(again.box, other.box) > _SAME for other in found):
                 return None
             found.append(again)
-        return None if glimpses else in_order(found, rgb)
+        new = any(glimpse.score >= detector.new_score for glimpse in glimpses)
+        return None if new else in_order(found, rgb)
 
-    def _close_up(self, rgb: Images, box: Box) -> Face | None:
-        """The face at `box`, looked for in a square around it; None where it is not there."""
-        # Few different sizes: a network is made ready anew for each.
-        side = math.ceil(_AROUND * longer_side(box) / _STEP_PX) * _STEP_PX
-        view, corner = square_within(rgb, box, side)
-        square = np.ascontiguousarray(view)
-        small, factor = shrink(square, round(_AROUND * _CLOSE_PX))
-        seen = [moved(face, factor, corner) for face in self._detector.detect(small)]
-        return _taken(box, seen)
+
+def _again(
+    detector: QuickDetector, rgb: Images, known: Face, glimpse: Face | None, factor: float
+) -> Face | None:
+    """A known face where it is now; None where it is not to be found."""
+    if glimpse is not None and longer_side(glimpse.box) * factor >= _CLEAR_PX:
+        return _at_rest(detector, rgb, glimpse)
+    near = glimpse or known
+    box, sure = detector.at_rest(rgb, near.box)
+    return replace(near, box=box) if sure >= _SURE and iou(box, near.box) >= _SAME else None
+
+
+def _at_rest(detector: QuickDetector, rgb: Images, face: Face) -> Face:
+    """The same face with its box at rest; as it came where it does not come to rest on it."""
+    box, sure = detector.at_rest(rgb, face.box)
+    there = sure >= _LIKELY and iou(box, face.box) >= _STILL_THERE
+    return replace(face, box=box) if there else face
 
 
 def _taken(box: Box, faces: list[Face]) -> Face | None:

@@ -70,7 +70,7 @@ class UprightDetector(FaceDetector, Protocol):
 
 @runtime_checkable
 class QuickDetector(FaceDetector, Protocol):
-    """One that finds large faces on a reduced frame for much less, with the same boxes.
+    """One that finds large faces on a reduced frame for much less, and can say where a face's box ends.
 
     quick_search.py then looks all over every few frames only. Whoever answers without looking at the
     pixels it is given must not claim this.
@@ -79,6 +79,20 @@ class QuickDetector(FaceDetector, Protocol):
     @property
     def quick_px(self) -> int:
         """Longer side of the reduced frame, pixels."""
+        ...
+
+    @property
+    def new_score(self) -> float:
+        """From this score on, what is seen at a glimpse where nobody is known is somebody new."""
+        ...
+
+    def glimpse(self, small: Images) -> list[Face]:
+        """As `detect`, of a reduced frame on which most faces are known: also such as it is not sure of."""
+        ...
+
+    def at_rest(self, rgb: Images, box: Box) -> tuple[Box, float]:
+        """Where the face at `box` of a (H, W, 3) uint8 RGB frame ends from wherever it was found, and how
+        sure it is that there is one, 0..1."""
         ...
 
 

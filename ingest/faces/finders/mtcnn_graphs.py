@@ -15,13 +15,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
+from unmask.system.safe_openvino import ov
 
 _SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
     "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
     "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
 }
+#: Of the patches that the second and third network see, pixels.
+SIDES = {"rnet": 24, "onet": 48}
 #: Layers between input and heads: convolution, max pooling (side, whether it is padded), dense.
 _TRUNKS: dict[str, tuple[tuple[Any, ...], ...]] = {
     "pnet": (("conv",), ("pool", 2, True), ("conv",), ("conv",)),
@@ -81,6 +85,29 @@ def build_graph(name: str, path: Path) -> bytes:
         found = graph.dense(at, kernel, bias) if flat else graph.conv(at, kernel, bias)
         graph.name(found, head, softmax=head == "classes")
     return graph.serialised(_HEADS[name], 2 if flat else 4)
+
+
+def compiled(name: str, path: Path, *, together: int | None) -> Any:
+    """An infer request of one of the three on one thread; `together`: for so many patches at a time, None
+    for a picture of any size."""
+    core = ov.Core()
+    model = core.read_model(build_graph(name, path))
+    if together is not None:
+        model.reshape([together, 3, SIDES[name], SIDES[name]])
+    # Not pinned: another process's thread may have been pinned to the same core.
+    properties = {
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "ENABLE_CPU_PINNING": False,
+    }
+    return core.compile_model(model, "CPU", properties).create_infer_request()
+
+
+def normalised(images: Images) -> NDArray[np.float32]:
+    """(N, H, W, 3) uint8 RGB as the networks take it, (N, 3, H, W) in -1..1."""
+    scaled: NDArray[np.float32] = (images.astype(np.float32) - np.float32(127.5)) / np.float32(128)
+    return scaled.transpose(0, 3, 1, 2)
 
 
 class _Graph:

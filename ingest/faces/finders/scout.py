@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.faces.finders.face import Face, shrink, square_within
+from ingest.faces.finders.mtcnn_graphs import weight_files
 from ingest.faces.finders.one_way_round import one_way_round
+from ingest.faces.finders.settle import Settler
 from unmask.geometry import Box, longer_side
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
@@ -56,15 +58,18 @@ class Scout:
     """One small network on one thread, run by OpenVINO in full precision."""
 
     weak = False
-    #: A quarter of the pixels, and so faces of twice the least size.
-    quick_px = _LONGEST_PX // 2
+    #: One pass over a sixth of the pixels, large faces with the others.
+    quick_px = _SMALL_PX
+    new_score = _SURE
     upright_score = _SURE
     tilt_weight = 0.0
 
     def __init__(self, weights: Path, *, threshold: float = 0.73) -> None:
         """`weights`: what trainers/finder wrote. `threshold`: least confidence of a face, 0..1, of a
         frame's and two close looks taken together."""
-        self.name = f"scout@{file_sha256(weights)[:8]}"
+        cascade = weight_files()
+        self._settler = Settler(cascade["onet"]) if cascade is not None else None
+        self.name = f"scout@{file_sha256(weights)[:8]}" + ("+settled" if self._settler else "")
         self._core = ov.Core()
         self._graph = weights
         self._enough = _log_odds(threshold) * (1 + len(_CLOSE_PX))
@@ -73,6 +78,17 @@ class Scout:
     def detect(self, rgb: Images) -> list[Face]:
         """Faces of a (H, W, 3) uint8 RGB frame, left to right."""
         return one_way_round(rgb, max(rgb.shape[:2]), self._detect)
+
+    def glimpse(self, small: Images) -> list[Face]:
+        """Faces of a reduced frame, without another look at those it is not sure of."""
+        return one_way_round(small, _SMALL_PX, self._suspected)
+
+    def at_rest(self, rgb: Images, box: Box) -> tuple[Box, float]:
+        """Where MTCNN would have the box of that face; as it came and never sure without its wheel."""
+        return self._settler.at_rest(rgb, box) if self._settler is not None else (box, 0.0)
+
+    def _suspected(self, small: Images) -> list[Face]:
+        return _outermost(self._seen(small, _SUSPECTED).suppressed(_OVERLAP))
 
     def _detect(self, rgb: Images) -> list[Face]:
         small, factor = shrink(rgb, _LONGEST_PX)
@@ -185,6 +201,8 @@ class _Seen(NamedTuple):
 
 def _cells(values: Floats, stride: int, least: float) -> _Seen:
     """Of one stride's (15, H, W): trainers/finder/targets.py says what stands where."""
+    if values[0].max() <= least:
+        return _Seen(np.empty((0, 4)), np.empty(0), np.empty((0, 5, 2)))
     ys, xs = np.nonzero(values[0] > least)
     found = values[:, ys, xs].astype(np.float64)
     cells = (np.stack([xs, ys]) + 0.5) * stride

@@ -55,7 +55,7 @@ def test_auto_takes_the_wheels_own_weights_and_never_downloads(
 ) -> None:
     monkeypatch.setattr(building, "download_packaged_weights", lambda: pytest.fail("downloaded"))
     detector = build_face_detector("auto", bare)
-    assert detector.name == "mtcnn@1.0.0"
+    assert detector.name == "mtcnn@1.0.0+settled"
     assert not detector.weak
 
 

@@ -1,9 +1,10 @@
 """A quick look confirms faces that are known; everything else is searched for all over the frame."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,9 @@ class Squares:
     name: str = "squares"
     weak: bool = False
     quick_px: int = QUICK_PX
+    new_score: float = 0.0
+    sure: float = 0.9
+    """Of where a face ends."""
     looked_at: list[int] = field(default_factory=list)
 
     def detect(self, rgb: Images) -> list[Face]:
@@ -34,6 +38,13 @@ class Squares:
             for x, y, w, h in sorted(stats[1:, :4].tolist())
             if min(w, h) >= LEAST_PX
         ]
+
+    glimpse = detect
+
+    def at_rest(self, rgb: Images, box: Box) -> tuple[Box, float]:
+        """On the square that overlaps `box` most."""
+        there = [face.box for face in Squares().detect(rgb) if iou(face.box, box) > 0]
+        return (max(there, key=lambda at: iou(at, box)), self.sure) if there else (box, 0.0)
 
 
 class SlowSquares:
@@ -73,14 +84,28 @@ def test_a_large_face_is_followed_on_the_reduced_frame_and_all_is_searched_every
     assert detector.looked_at == [WIDTH, QUICK_PX, QUICK_PX] * 2 + [WIDTH]
 
 
-def test_a_small_face_is_looked_at_close_up_and_keeps_its_box() -> None:
+@pytest.mark.parametrize("side", [50, 120])
+def test_a_small_face_is_asked_after_on_the_whole_frame_and_keeps_its_box(side: int) -> None:
+    """One of 50 px is not to be seen on the reduced frame, one of 120 has 40 there."""
     detector = Squares()
     searcher = QuickSearch(detector)
-    boxes = [square(300 + 5 * number, 200, 50) for number in range(2)]
-    for number, box in enumerate(boxes):
+    for number in range(2):
+        box = square(301 + 5 * number, 203, side)
+        (face,) = searcher.find(frame(box), 40 * number)
+        assert face.box == box
+    assert detector.looked_at == [WIDTH, QUICK_PX]
+
+
+@pytest.mark.parametrize(("side", "sure", "searched"), [(50, 0.6, 2), (120, 0.6, 2), (240, 0.0, 1)])
+def test_a_face_of_which_nobody_is_sure_has_everything_searched_unless_it_is_large(
+    side: int, sure: float, searched: int
+) -> None:
+    detector = Squares(sure=sure)
+    searcher = QuickSearch(detector)
+    for number in range(2):
+        box = square(300 + 3 * number, 201, side)
         assert near(searcher.find(frame(box), 40 * number), box)
-    assert detector.looked_at[:2] == [WIDTH, QUICK_PX]
-    assert detector.looked_at[2] < 200
+    assert detector.looked_at.count(WIDTH) == searched
 
 
 def test_a_face_at_the_edge_of_the_frame_is_followed_there() -> None:
@@ -88,6 +113,39 @@ def test_a_face_at_the_edge_of_the_frame_is_followed_there() -> None:
     boxes = [square(0, HEIGHT - 50, 50), square(3, HEIGHT - 48, 48)]
     for number, box in enumerate(boxes):
         assert near(searcher.find(frame(box), 40 * number), box)
+
+
+@dataclass
+class Doubting(Squares):
+    """At a glimpse sure of bright squares alone."""
+
+    new_score: float = 0.9
+
+    def glimpse(self, small: Images) -> list[Face]:
+        self.looked_at.append(small.shape[1])
+        found = Squares().detect(small)
+        bright = [small[round(f.box[1]) + 4, round(f.box[0]) + 4, 0] > 200 for f in found]
+        return [
+            replace(face, score=0.95 if sure else 0.5)
+            for face, sure in zip(found, bright, strict=True)
+        ]
+
+
+@pytest.mark.parametrize(("brightness", "searched"), [(150, 1), (255, 2)])
+def test_only_a_newcomer_that_a_glimpse_is_sure_of_has_everything_searched(
+    brightness: int, searched: int
+) -> None:
+    known, newcomer = square(300, 200, 240), square(800, 100, 200)
+    detector = Doubting()
+    searcher = QuickSearch(detector)
+    searcher.find(frame(known), 0)
+    rgb = np.minimum(frame(known, newcomer), brightness)
+    rgb[200:440, 300:540] = 150
+    found = searcher.find(rgb, 40)
+    assert detector.looked_at.count(WIDTH) == searched
+    assert len(found) == searched
+    # Whom it knows it need not be sure of anew.
+    assert found[0].score == 0.9
 
 
 def test_a_large_newcomer_is_seen_at_once_with_everybody_small_beside_it() -> None:

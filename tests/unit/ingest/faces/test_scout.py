@@ -118,7 +118,7 @@ def shipped() -> Scout:
 def test_the_card_is_that_of_the_weights(shipped: Scout) -> None:
     card = SCOUT.with_name("CARD.md").read_text(encoding="utf-8")
     assert file_sha256(SCOUT) in card
-    assert shipped.name == f"scout@{file_sha256(SCOUT)[:8]}"
+    assert shipped.name == f"scout@{file_sha256(SCOUT)[:8]}+settled"
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.4, 0.2])
