@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.faces.finders.at_rest import Settler
 from ingest.faces.finders.face import Face, suppress
 from ingest.faces.finders.mtcnn_graphs import SIDES, compiled, normalised
 from ingest.faces.finders.one_way_round import one_way_round
 from ingest.faces.finders.patches import cut_patches
-from ingest.faces.finders.settle import Settler
 from unmask.geometry import Box
 from unmask.plugin import Images
 

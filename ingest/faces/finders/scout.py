@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.faces.finders.at_rest import Settler
 from ingest.faces.finders.face import Face, shrink, square_within
 from ingest.faces.finders.mtcnn_graphs import weight_files
 from ingest.faces.finders.one_way_round import one_way_round
-from ingest.faces.finders.settle import Settler
 from unmask.geometry import Box, longer_side
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
