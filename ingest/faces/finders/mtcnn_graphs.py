@@ -5,6 +5,7 @@ each file is compared with the hash it had when it was looked at, before it is o
 """
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,16 @@ def build_graph(name: str, path: Path) -> bytes:
     return graph.serialised(_HEADS[name], 2 if flat else 4)
 
 
+@cache
+def _core() -> Any:
+    # One for all: with one a network, a process that forks afterwards was seen to end by a fault.
+    return ov.Core()
+
+
 def compiled(name: str, path: Path, *, together: int | None) -> Any:
     """An infer request of one of the three on one thread; `together`: for so many patches at a time, None
     for a picture of any size."""
-    core = ov.Core()
+    core = _core()
     model = core.read_model(build_graph(name, path))
     if together is not None:
         model.reshape([together, 3, SIDES[name], SIDES[name]])
