@@ -17,7 +17,7 @@ from unmask.plugin import Images
 
 _SIDE = SIDES["onet"]
 #: So often it is asked, and each time the box goes so much of the way: all of it goes too far, and back.
-_ROUNDS, _STEP = 2, 0.75
+_ROUNDS, _STEP = 3, 0.75
 #: The network was not made for a smaller face, and no detector assesses one.
 _LEAST_PX = 24.0
 

@@ -5,7 +5,6 @@ each file is compared with the hash it had when it was looked at, before it is o
 """
 
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
-from unmask.system.safe_openvino import ov
+from unmask.system.safe_openvino import core
 
 _SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -88,17 +87,10 @@ def build_graph(name: str, path: Path) -> bytes:
     return graph.serialised(_HEADS[name], 2 if flat else 4)
 
 
-@cache
-def _core() -> Any:
-    # One for all: with one a network, a process that forks afterwards was seen to end by a fault.
-    return ov.Core()
-
-
 def compiled(name: str, path: Path, *, together: int | None) -> Any:
     """An infer request of one of the three on one thread; `together`: for so many patches at a time, None
     for a picture of any size."""
-    core = _core()
-    model = core.read_model(build_graph(name, path))
+    model = core().read_model(build_graph(name, path))
     if together is not None:
         model.reshape([together, 3, SIDES[name], SIDES[name]])
     # Not pinned: another process's thread may have been pinned to the same core.
@@ -108,7 +100,7 @@ def compiled(name: str, path: Path, *, together: int | None) -> Any:
         "INFERENCE_PRECISION_HINT": "f32",
         "ENABLE_CPU_PINNING": False,
     }
-    return core.compile_model(model, "CPU", properties).create_infer_request()
+    return core().compile_model(model, "CPU", properties).create_infer_request()
 
 
 def normalised(images: Images) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from ingest.faces.finders.one_way_round import one_way_round
 from unmask.geometry import Box, longer_side
 from unmask.plugin import Images
 from unmask.system.hashing import file_sha256
-from unmask.system.safe_openvino import PrePostProcessor, ov
+from unmask.system.safe_openvino import PrePostProcessor, core, ov
 
 #: The graph's outputs, by stride.
 OUTPUTS = {"fine": 8, "middle": 16, "coarse": 32}
@@ -70,7 +70,6 @@ class Scout:
         cascade = weight_files()
         self._settler = Settler(cascade["onet"]) if cascade is not None else None
         self.name = f"scout@{file_sha256(weights)[:8]}" + ("+settled" if self._settler else "")
-        self._core = ov.Core()
         self._graph = weights
         self._enough = _log_odds(threshold) * (1 + len(_CLOSE_PX))
         self._compiled: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -142,7 +141,7 @@ class Scout:
         return self._compiled[size]
 
     def _compile(self, height: int, width: int) -> Any:
-        model = self._core.read_model(self._graph)
+        model = core().read_model(self._graph)
         model.reshape([1, 3, height, width])
         # Bytes go in as they lie; the graph makes them floats, which numpy would do more slowly.
         steps = PrePostProcessor(model)
@@ -155,7 +154,7 @@ class Scout:
             # Not pinned: another process's thread may have been pinned to the same core.
             "ENABLE_CPU_PINNING": False,
         }
-        return self._core.compile_model(steps.build(), "CPU", properties).create_infer_request()
+        return core().compile_model(steps.build(), "CPU", properties).create_infer_request()
 
 
 class _Seen(NamedTuple):

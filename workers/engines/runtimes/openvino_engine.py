@@ -8,7 +8,7 @@ from typing import Any
 from unmask.errors import EngineUnavailable
 from unmask.plugin import Floats
 from unmask.settings import Settings
-from unmask.system.safe_openvino import ov
+from unmask.system.safe_openvino import core
 from workers.engines.graph.stage_plan import IMAGE, read_plan
 from workers.engines.machine import cpu_has_bf16, inference_threads
 from workers.engines.runtimes.base import BucketEngine, default_buckets
@@ -25,7 +25,6 @@ class OpenvinoEngine(BucketEngine):
             buckets=default_buckets("cpu", settings.batch_size),
         )
         self.folder = folder
-        core = ov.Core()
         common = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -39,7 +38,7 @@ class OpenvinoEngine(BucketEngine):
         for stage in self._plan.stages:
             hint = "f32" if stage.exact else reduced
             properties = {**common, "INFERENCE_PRECISION_HINT": hint}
-            compiled = core.compile_model(folder / stage.file, "CPU", properties)
+            compiled = core().compile_model(folder / stage.file, "CPU", properties)
             self._requests.append(compiled.create_infer_request())
 
     def _forward(self, images: Floats) -> Sequence[Floats]:
