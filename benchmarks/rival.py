@@ -32,7 +32,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 _LOOKS, _BATCH = 32, 8
-VERSION_0_1_0 = "f8f0584"
+_VERSION_0_1_0 = "f8f0584"
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--plugin", default="sola")
     parser.add_argument("--finder", default="auto")
-    parser.add_argument("--before", default=VERSION_0_1_0)
+    parser.add_argument("--before", default=_VERSION_0_1_0)
     parser.add_argument("--run", choices=("ours", "rival"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:

@@ -3,10 +3,10 @@
     python benchmarks/same_verdict.py CLIPS --count 40 --change crop_margin=1.25
 
 CLIPS is a folder of videos, searched through; of all of them `--count` are taken at even steps in
-order of name, so that the same ones come back. Each `--change` is judged by itself against the settings
-in force (several in one, joined by commas, together). Printed: the share of equal labels, how far
-`p_fake` moved, and the clips that came out otherwise or moved by more than .02. A clip without a figure on both sides (nobody to
-judge) counts as equal where both say so.
+order of name, so that the same ones come back (`--skip`: others). Each `--change` is judged by itself
+against the settings in force (several in one, joined by commas, together). Printed: the share of equal
+labels, how far `p_fake` moved, and the clips that came out otherwise or moved by more than .02. A clip
+without a figure on both sides (nobody to judge) counts as equal where both say so.
 """
 
 import argparse
@@ -74,12 +74,13 @@ def main() -> None:
     )
     parser.add_argument("clips", type=Path)
     parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--skip", type=int, default=0, help="clips to leave out before the first")
     parser.add_argument("--change", action="append", required=True)
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     everything = sorted(p for p in given.clips.rglob("*") if p.suffix.lower() in _ENDINGS)
     step = max(1, len(everything) // given.count)
-    videos = everything[::step][: given.count]
+    videos = everything[given.skip :: step][: given.count]
     before = judged(videos, Settings())
     print("| change | clips | same verdict | p_fake moved by > .02 | by the median | at most |")
     print("|---|---|---|---|---|---|", flush=True)

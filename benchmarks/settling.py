@@ -3,8 +3,9 @@
     python benchmarks/settling.py CLIPS [--every 10]
 
 CLIPS is a folder of videos, searched through; of every tenth two frames are looked at. Each face of at
-least 64 px is compared with itself as MTCNN finds it on the whole frame: found at the size of a quick look, and
-found by Scout. Printed, as shares of the face's size: within how much centres and sizes lie for 9 in 10.
+least 64 px that MTCNN finds on the whole frame is compared with itself as found at the size of a quick
+look, and as found by Scout. Printed, as shares of the face's size: within how much centres and sizes
+lie for 9 in 10.
 """
 
 import argparse

@@ -14,13 +14,17 @@ from unmask import queues
 
 #: KEYS: scores, failures, owed by all, owed by the job, published. ARGV: slug, then crop keys.
 #: A crop that is answered already, by a score or a failure, is not answered again; nor is one that was
-#: withdrawn or let go while a scorer had it in hand: it was counted then.
+#: withdrawn or let go while a scorer had it in hand: it was counted then. Lua unpacks no more than some
+#: thousands at once, and a withdrawal may name them all.
 _ANSWER = """
 local new = 0
-for i = 2, #ARGV do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 and redis.call('HEXISTS', KEYS[2], ARGV[i]) == 0
-    and redis.call('HEXISTS', KEYS[5], ARGV[i]) == 1 then
-    new = new + 1
+for first = 2, #ARGV, 500 do
+  local last = math.min(first + 499, #ARGV)
+  local scored = redis.call('HMGET', KEYS[1], unpack(ARGV, first, last))
+  local failed = redis.call('HMGET', KEYS[2], unpack(ARGV, first, last))
+  local held = redis.call('HMGET', KEYS[5], unpack(ARGV, first, last))
+  for n = 1, #held do
+    if held[n] and not scored[n] and not failed[n] then new = new + 1 end
   end
 end
 new = math.min(new, tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0'))

@@ -48,38 +48,48 @@ class Publisher(Protocol):
 
 #: Add one entry unless all its crops are in the stream already; note its id with every crop, and
 #: what each plugin owes for it: a crop that was answered in an earlier run is not owed again.
-#: KEYS: stream, entries, published, references, owed by all, owed by the job, then scores and
-#: failures per plugin, last the mark of a cancelled job. ARGV: meta field, meta, pixels field, pixels,
-#: lifetime, crop keys, slugs.
-#: -1: the job is cancelled; else how many crops were new.
+#: KEYS: stream, entries, published, references, owed by all, owed by the job, the mark of a cancelled
+#: job; then, where an earlier run may have left answers, scores and failures per plugin. ARGV: meta
+#: field, meta, pixels field, pixels, the field of references, lifetime, high water, number of slugs,
+#: slugs, crop keys.
+#: -1: the job is cancelled; -2: the slowest plugin owes too much; else how many crops were new.
 _ADD = """
-if redis.call('EXISTS', KEYS[#KEYS]) == 1 then return -1 end
-local keys, slugs = cjson.decode(ARGV[6]), cjson.decode(ARGV[7])
+if redis.call('EXISTS', KEYS[7]) == 1 then return -1 end
+local slugs = tonumber(ARGV[8])
+local count = #ARGV - 8 - slugs
+local lag = 0
+for _, owed in ipairs(redis.call('HMGET', KEYS[5], unpack(ARGV, 9, 8 + slugs))) do
+  lag = math.max(lag, tonumber(owed or 0))
+end
+if lag > 0 and lag + count > tonumber(ARGV[7]) then return -2 end
 local missing = {}
-for n, held in ipairs(redis.call('HMGET', KEYS[3], unpack(keys))) do
-  if not held then missing[#missing + 1] = keys[n] end
+for n, held in ipairs(redis.call('HMGET', KEYS[3], unpack(ARGV, 9 + slugs))) do
+  if not held then missing[#missing + 1] = ARGV[8 + slugs + n] end
 end
 if #missing > 0 then
   local id = redis.call('XADD', KEYS[1], '*', ARGV[1], ARGV[2], ARGV[3], ARGV[4])
   redis.call('SADD', KEYS[2], id)
   local noted = {}
-  for n, key in ipairs(keys) do noted[2 * n - 1], noted[2 * n] = key, id end
+  for n = 1, count do noted[2 * n - 1], noted[2 * n] = ARGV[8 + slugs + n], id end
   redis.call('HSET', KEYS[3], unpack(noted))
-  if ARGV[3] == ARGV[8] then redis.call('SADD', KEYS[4], ARGV[4]) end
-  for n, slug in ipairs(slugs) do
-    local owed = 0
-    local scored = redis.call('HMGET', KEYS[5 + 2 * n], unpack(missing))
-    local failed = redis.call('HMGET', KEYS[6 + 2 * n], unpack(missing))
-    for at = 1, #missing do
-      if not scored[at] and not failed[at] then owed = owed + 1 end
+  if ARGV[3] == ARGV[5] then redis.call('SADD', KEYS[4], ARGV[4]) end
+  for n = 1, slugs do
+    local owed = #missing
+    if #KEYS > 7 then
+      local scored = redis.call('HMGET', KEYS[6 + 2 * n], unpack(missing))
+      local failed = redis.call('HMGET', KEYS[7 + 2 * n], unpack(missing))
+      for at = 1, #missing do
+        if scored[at] or failed[at] then owed = owed - 1 end
+      end
     end
-    redis.call('HINCRBY', KEYS[5], slug, owed)
-    redis.call('HINCRBY', KEYS[6], slug, owed)
+    redis.call('HINCRBY', KEYS[5], ARGV[8 + n], owed)
+    redis.call('HINCRBY', KEYS[6], ARGV[8 + n], owed)
   end
 end
-for _, k in ipairs({2, 3, 4, 6}) do redis.call('EXPIRE', KEYS[k], ARGV[5]) end
+for _, k in ipairs({2, 3, 4, 6}) do redis.call('EXPIRE', KEYS[k], ARGV[6]) end
 return #missing
 """
+_CANCELLED, _FULL = -1, -2
 
 
 class RedisPublisher:
@@ -89,10 +99,13 @@ class RedisPublisher:
         self, redis: "Redis", settings: Settings, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._redis = redis
+        self._add = redis.register_script(_ADD)
         self._store = store_for(redis, settings)
         self._high_water = settings.high_water_crops
         self._sleep = sleep
+        self._say_again_at = 0.0
         self._slugs: list[str] = []
+        self._answers: list[str] = []
         self._keys: set[str] = set()
 
     def begin(self, submission: Submission) -> None:
@@ -104,6 +117,14 @@ class RedisPublisher:
         self._store.sweep(
             lambda job, name: bool(self._redis.sismember(queues.references(*job), name.decode()))
         )
+        job = (submission.job_id, submission.generation)
+        self._answers = [
+            name
+            for slug in self._slugs
+            for name in (queues.scores(*job, slug), queues.failures(*job, slug))
+        ]
+        if not self._redis.exists(queues.published(*job), *self._answers):
+            self._answers = []  # the first run: nothing is answered before it is in the stream
         member = f"{submission.job_id}:{submission.generation}"
         self._redis.hset(queues.ACTIVE, member, json.dumps(self._slugs))
         self.progress(submission.job_id, submission.generation, phase="ingest", sampled=0, crops=0)
@@ -117,15 +138,9 @@ class RedisPublisher:
 
         Raises InputError (cancelled) where nobody wants it any more.
         """
-        self._wait_for_room(batch)
         keys = [meta.key for meta in batch.crops]
         self._keys.update(keys)
         job = (batch.job_id, batch.generation)
-        answers = [
-            name
-            for slug in self._slugs
-            for name in (queues.scores(*job, slug), queues.failures(*job, slug))
-        ]
         names = (
             queues.CROPS,
             queues.entries(*job),
@@ -133,26 +148,30 @@ class RedisPublisher:
             queues.references(*job),
             queues.OWED,
             queues.owed(*job),
-            *answers,
             queues.cancelled(*job),
+            *self._answers,
         )
         field, value = self._store.put(job, pixels)
-        added: Any = self._redis.eval(
-            _ADD,
-            len(names),
-            *names,
+        given: list[Any] = [
             queues.FIELD_META,
             batch.model_dump_json(),
             field,
             value,
-            queues.JOB_TTL_S,
-            json.dumps(keys),
-            json.dumps(self._slugs),
             queues.FIELD_REFERENCE,
-        )
-        if int(added) <= 0:
-            self._store.drop(field, value)
-        if int(added) < 0:
+            queues.JOB_TTL_S,
+            self._high_water,
+            len(self._slugs),
+            *self._slugs,
+            *keys,
+        ]
+        added = _FULL
+        try:
+            while (added := int(self._add(names, given))) == _FULL:
+                self._wait_for_room(len(keys))
+        finally:
+            if added <= 0:
+                self._store.drop(field, value)
+        if added == _CANCELLED:
             raise InputError("the job was cancelled.", code=ReasonCode.CANCELLED)
 
     def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
@@ -209,13 +228,12 @@ class RedisPublisher:
                 pipe.srem(queues.entries(*job), *gone)
             pipe.execute()
 
-    def _wait_for_room(self, batch: CropBatch) -> None:
-        waited_s = 0.0
-        while (lag := self.lag()) + len(batch.crops) > self._high_water and lag > 0:
-            if waited_s % _SAY_WAITING_EVERY_S < _LOOK_EVERY_S:
+    def _wait_for_room(self, crops: int) -> None:
+        while (lag := self.lag()) + crops > self._high_water and lag > 0:
+            if time.monotonic() >= self._say_again_at:
                 log.info("ingest.waits", lag=lag, plugins=self._slugs)
+                self._say_again_at = time.monotonic() + _SAY_WAITING_EVERY_S
             self._sleep(_LOOK_EVERY_S)
-            waited_s += _LOOK_EVERY_S
 
 
 def ensure_group(redis: "Redis", slug: str) -> None:

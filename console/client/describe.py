@@ -254,7 +254,7 @@ def receipt_key() -> Call[dict[str, Any]]:
 
 
 def dead_letters() -> Call[list[DeadLetter]]:
-    """Groups of crops over which scoring workers died three times, the newest first."""
+    """Crops over which scoring workers died three times, the newest first."""
     return Call(method="GET", path=address("/v1/dead-letters"), read=_part("dead_letters"))
 
 

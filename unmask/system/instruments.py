@@ -105,7 +105,7 @@ WEBHOOK_SECONDS = Histogram(
 )
 DEAD_LETTERS = Counter(
     "unmask_dead_letters",
-    "Groups of crops given up after three deaths.",
+    "Crops, or groups of them, given up after three deaths.",
     ["plugin"],
     registry=REGISTRY,
 )

@@ -1,4 +1,4 @@
-"""Groups of crops over which a scoring worker died three times: read, driven again, or dropped."""
+"""Crops over which scoring workers died three times: read, driven again, or dropped."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,7 @@ from workers.store import JobRow, Store
 
 
 class DeadLetter(Frozen):
-    """One group of crops that was given up."""
+    """What was given up: one crop, or a group whose other crops killed too."""
 
     id: str
     """Of its entry in the stream of dead letters."""

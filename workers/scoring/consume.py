@@ -2,12 +2,14 @@
 
 Every plugin is a group of its own, so each sees every crop. An entry is acked only after its
 scores are written; what a dead worker leaves unacked is claimed by another, one entry at a time,
-so that an entry which kills its worker takes no neighbour with it.
+so that an entry which kills its worker takes no neighbour with it. `carefully.py` says how the crop
+in it is found that does.
 """
 
 import contextlib
 import time
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,6 +19,7 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from ingest.publish import ensure_group
 from unmask import queues
+from unmask.messages import CropBatch
 from workers.broker.lifesigns import Beat, Silence
 from workers.scoring.ask_again import ask_again
 from workers.scoring.entry import Entry, batch_of, decode
@@ -98,8 +101,9 @@ class GroupConsumer:
         """Take over one entry of a dead worker: (the entry or None, entries that are past saving).
 
         Our own are taken again too, after an error, but not those we are still `holding`. An entry
-        over which three workers died is past saving: the caller records its crops as failures and
-        then calls `bury`. What we let go ourselves, because Redis was full or away, is no death.
+        over which three workers died, and one more after its first unanswered crop had been given
+        up, is past saving: the caller records what is left of it as failures and then calls `bury`.
+        What we let go ourselves, because Redis was full or away, is no death.
         """
         dead: list[Entry] = []
         now = self._clock()
@@ -120,7 +124,7 @@ class GroupConsumer:
             entry = self._take(item["message_id"], owner, deliveries)
             if entry is None:
                 continue
-            if deliveries > queues.MAX_DELIVERIES:
+            if deliveries > queues.MAX_DELIVERIES + 1:
                 dead.append(entry)
                 continue
             return entry, dead  # look again at once: there may be more
@@ -154,18 +158,22 @@ class GroupConsumer:
 
     def bury(self, entry: Entry, why: str) -> None:
         """Write the entry's particulars to the dead letters, and only then ack it."""
+        self.write_letter(entry.id, entry.batch, why)
+        self.ack([entry.id])
+
+    def write_letter(self, entry_id: str, batch: CropBatch, why: str) -> None:
+        """A dead letter for these crops of an entry."""
         self.redis.xadd(
             queues.DEAD_LETTERS,
             {
-                "entry": entry.id,
+                "entry": entry_id,
                 "plugin": self.slug,
                 "why": why,
-                queues.FIELD_META: entry.batch.model_dump_json(),
+                queues.FIELD_META: batch.model_dump_json(),
             },
             maxlen=queues.MAX_DEAD_LETTERS,
         )
-        self.ack([entry.id])
-        log.error("crops.dead_letter", entry=entry.id, plugin=self.slug, job_id=entry.batch.job_id)
+        log.error("crops.dead_letter", entry=entry_id, plugin=self.slug, job_id=batch.job_id)
 
     def leave(self) -> None:
         """Give up the name, unless entries are still pending under it."""
@@ -188,7 +196,8 @@ class GroupConsumer:
             if not self.redis.xrange(queues.CROPS, entry_id, entry_id):
                 self.redis.xack(queues.CROPS, self.slug, entry_id)
             return None
-        return next(iter(self._ours(found)), None)
+        ours = next(iter(self._ours(found)), None)
+        return None if ours is None else replace(ours, deliveries=deliveries)
 
     def _ours(self, found: Iterable[tuple[bytes, dict[bytes, bytes] | None]]) -> list[Entry]:
         """Those entries whose job expects this plugin; every other is acked unread."""

@@ -16,6 +16,8 @@ class Entry:
     id: str
     batch: CropBatch
     crops: tuple[FaceCrop, ...]
+    deliveries: int = 1
+    """The how-manieth time this is; each before it ended with a worker's death."""
 
     @staticmethod
     def of(entry_id: bytes | str, batch: CropBatch, crops: Sequence[FaceCrop] = ()) -> "Entry":

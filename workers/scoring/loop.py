@@ -20,6 +20,7 @@ from workers.scoring.batching import Batcher
 from workers.scoring.consume import GroupConsumer
 from workers.scoring.entry import Entry
 from workers.scoring.note_batch import note_batch
+from workers.scoring.one_by_one import only, unanswered
 from workers.scoring.scorer import Item, Refusing, Scorer
 from workers.scoring.write_scores import record, record_failures
 
@@ -174,12 +175,10 @@ class PluginLoop(threading.Thread):
         self._consumer.beat()
         entry, past_saving = self._consumer.claim(self._owed)
         for dead in past_saving:
-            self._bury(dead, f"its worker died {queues.MAX_DELIVERIES} times over these crops.")
+            died = f"its worker died {dead.deliveries - 1} times over these crops."
+            self._bury(unanswered(self._redis, self.ref.slug, dead), died)
         if entry is not None:
-            # Alone: should it kill this process too, no neighbour is delivered in vain.
-            log.info("crops.claimed", plugin=self.ref.key, entry=entry.id)
-            self._owed[entry.id] = len(entry.crops)
-            self._finish(scorer, _items(entry))
+            self._take_over(scorer, entry)
             return
         now = _now_ms()
         if self._batcher.room:
@@ -194,6 +193,36 @@ class PluginLoop(threading.Thread):
             self._bury(unseen, why)
         if batch := self._batcher.take(_now_ms()):
             self._finish(scorer, batch)
+
+    def _take_over(self, scorer: Scorer | Refusing, entry: Entry) -> None:
+        """Alone: should it kill this process too, no neighbour is delivered in vain.
+
+        Where two workers died over it, crop by crop; where three did, without the crop at which the
+        last one stopped.
+        """
+        log.info("crops.claimed", plugin=self.ref.key, entry=entry.id, times=entry.deliveries)
+        if entry.deliveries < queues.MAX_DELIVERIES:
+            self._owed[entry.id] = len(entry.crops)
+            self._finish(scorer, _items(entry))
+            return
+        rest = unanswered(self._redis, self.ref.slug, entry)
+        if entry.deliveries > queues.MAX_DELIVERIES and rest.crops:
+            self._give_up(only(rest, [0]))
+            rest = only(rest, range(1, len(rest.crops)))
+        if not rest.crops:
+            self._consumer.ack([entry.id])
+            self._settled([(entry.batch.job_id, entry.batch.generation)])
+            return
+        self._owed[entry.id] = len(rest.crops)
+        for item in _items(rest):
+            self._consumer.beat()
+            self._finish(scorer, [item])
+
+    def _give_up(self, one: Entry) -> None:
+        """The crop of this entry that kills: a failure and a dead letter of its own."""
+        why = f"its worker died {one.deliveries - 1} times over its group, and last over this crop."
+        self._consumer.write_letter(one.id, one.batch, why)
+        self._record_dead(one, why)
 
     def _finish(self, scorer: Scorer | Refusing, batch: list[Item]) -> None:
         """Score, write and ack at once, settle: a crash anywhere repeats, and never loses."""
@@ -211,13 +240,19 @@ class PluginLoop(threading.Thread):
         self._settled(record(self._redis, self.ref, outcomes, scorer.engine_name, acked=done))
 
     def _bury(self, entry: Entry, why: str) -> None:
+        if entry.batch.crops:
+            self._record_dead(entry, why)
+            self._consumer.bury(entry, why)
+        else:  # another answered meanwhile
+            self._consumer.ack([entry.id])
+        self._settled([(entry.batch.job_id, entry.batch.generation)])
+
+    def _record_dead(self, entry: Entry, why: str) -> None:
         reason = Reason(code=ReasonCode.DEAD_LETTER, message=why)
         job = (entry.batch.job_id, entry.batch.generation)
         keys = [crop.key for crop in entry.batch.crops]
         record_failures(self._redis, job, self.ref.slug, keys, reason)
-        self._consumer.bury(entry, reason.message)
         metrics.count(metrics.DEAD_LETTERS, plugin=self.ref.key)
-        self._settled([job])
 
     def _settled(self, jobs: list[tuple[str, int]]) -> None:
         for job_id, generation in jobs:

@@ -68,9 +68,9 @@ def test_it_ends_as_one_dead_letter_and_is_driven_again_once_the_plugin_is_mende
     crew.wait_for(judged, 600, may_end={"score"})
     assert deaths == [-signal.SIGKILL] * queues.MAX_DELIVERIES
     [letter] = dead_letters(redis)
-    assert (letter.job_id, len(letter.crops)) == (deadly, settings.group_crops)
+    assert (letter.job_id, len(letter.crops)) == (deadly, 1)
     assert text(store, other) == expected[1], "its neighbour lost nothing"
-    assert len(kept_scores(store, deadly)) == SAMPLED - settings.group_crops
+    assert len(kept_scores(store, deadly)) == SAMPLED - 1, "nor did those of its own group"
 
     crew.kill("score")
     crew.start("score")

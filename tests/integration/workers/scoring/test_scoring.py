@@ -60,8 +60,13 @@ def publish(
     group: int = 8,
     sides: dict[int, int] | None = None,
     close: bool = True,
+    settled: list[str] | None = None,
 ) -> None:
-    """One grey crop per level, by ingest's own publisher; `sides` gives some another size."""
+    """One grey crop per level, by ingest's own publisher; `sides` gives some another size.
+
+    `settled`: where scoring runs already, whoever answers last may do so before ingest closes; then
+    it is ingest that finds the job settled.
+    """
     publisher = RedisPublisher(redis, Settings())
     submission = Submission(job_id=job_id, path="/x", filename="x", plugins=plugins, crop_scale=1.3)
     publisher.begin(submission)
@@ -77,6 +82,8 @@ def publish(
         publisher.close(
             IngestClosed(job_id=job_id, generation=0, crops=len(levels), plugins=plugins)
         )
+        if settled is not None and settle(redis, job_id, 0):
+            settled.append(job_id)
 
 
 @contextmanager
@@ -133,7 +140,7 @@ def pending(redis: Redis) -> int:
 def test_every_crop_gets_one_score_and_every_entry_is_acked(redis: Redis, engine: Engine) -> None:
     levels = list(range(0, 255, 8))
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "a", levels)
+        publish(redis, "a", levels, settled=settled)
         wait_for(lambda: settled == ["a"])
     expected = {f"{frame}:0": round(level / 255, 5) for frame, level in enumerate(levels)}
     assert scores_of(redis, "a") == pytest.approx(expected, abs=1e-5)
@@ -158,7 +165,7 @@ def test_a_part_filled_batch_does_not_wait_for_company_for_ever(
     redis: Redis, engine: Engine
 ) -> None:
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "a", [50])
+        publish(redis, "a", [50], settled=settled)
         wait_for(lambda: settled == ["a"])
     assert engine.sizes == [1]
 
@@ -168,7 +175,7 @@ def test_a_poison_crop_fails_alone_and_the_job_settles(
 ) -> None:
     monkeypatch.setenv(POISON_SIDE, str(POISON))
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "a", [10] * 8, sides={5: POISON})
+        publish(redis, "a", [10] * 8, sides={5: POISON}, settled=settled)
         wait_for(lambda: settled == ["a"])
     assert set(scores_of(redis, "a")) == {f"{i}:0" for i in range(8) if i != 5}
     failed = failures_of(redis, "a")
@@ -185,7 +192,7 @@ def test_a_plugin_that_cannot_be_loaded_refuses_its_crops_so_that_jobs_settle(
         raise BundleRefused(KEY, "tampered with.")
 
     with scoring(redis, load) as settled:
-        publish(redis, "a", [10] * 3)
+        publish(redis, "a", [10] * 3, settled=settled)
         wait_for(lambda: settled == ["a"])
     assert {r.code for r in failures_of(redis, "a").values()} == {ReasonCode.BUNDLE_REFUSED}
     assert scores_of(redis, "a") == {}
@@ -218,10 +225,10 @@ def test_where_there_is_no_other_worker_a_broken_engine_refuses_its_crops(
     redis: Redis, engine: Engine
 ) -> None:
     broken = BrokenEngine(engine._detector)
+    publish(redis, "a", [10] * 8)
     with scoring(
         redis, lambda: Scorer(REF, engine._detector, broken), go_on=True, claim_idle_ms=50
     ) as settled:
-        publish(redis, "a", [10] * 8)
         wait_for(lambda: settled == ["a"])
     assert len(failures_of(redis, "a")) == 8
 
@@ -230,8 +237,8 @@ def test_entries_of_jobs_that_do_not_expect_the_plugin_are_acked_unread(
     redis: Redis, engine: Engine
 ) -> None:
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "theirs", [10] * 3, plugins=(STRANGER,))
-        publish(redis, "ours", [10])
+        publish(redis, "theirs", [10] * 3, plugins=(STRANGER,), settled=settled)
+        publish(redis, "ours", [10], settled=settled)
         wait_for(lambda: settled == ["ours"])
     assert engine.sizes == [1]
     assert pending(redis) == 0
@@ -280,15 +287,53 @@ def test_a_pending_entry_whose_crops_are_deleted_is_acked_and_forgotten(redis: R
     assert pending(redis) == 0
 
 
-def test_an_entry_delivered_three_times_is_a_dead_letter_before_it_is_acked_and_its_job_says_so(
+def died_over(redis: Redis, entry: int, *names: str) -> None:
+    """Workers of these names take the stream's oldest entry, one after the other, and are silent."""
+    for name in names:
+        victim = GroupConsumer(redis, REF.slug, name, claim_idle_ms=20)
+        taken = victim.claim()[0] or victim.read(1, 1)[0]
+        assert taken.batch.crops[0].frame_index == entry
+        time.sleep(0.05)
+
+
+def test_over_a_group_that_killed_two_workers_the_third_goes_crop_by_crop(
+    redis: Redis, engine: Engine
+) -> None:
+    publish(redis, "a", [10] * 16)
+    died_over(redis, 0, "first", "second")
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine), claim_idle_ms=20) as settled:
+        wait_for(lambda: settled == ["a"])
+    assert engine.sizes.count(1) == 8
+    assert len(scores_of(redis, "a")) == 16
+    assert pending(redis) == 0
+
+
+def test_the_first_crop_that_three_dead_workers_left_unanswered_is_a_dead_letter_and_no_other(
+    redis: Redis, engine: Engine
+) -> None:
+    publish(redis, "a", [10] * 16)
+    died_over(redis, 0, "first", "second", "third")
+    answered = FaceScore(
+        crop=crop(0), plugin=REF, p=0.5, map_height=1, map_width=1,
+        map_to_frame=(1, 0, 0, 0, 1, 0), entry_id="0-0",
+    )  # fmt: skip
+    redis.hset(queues.scores("a", 0, REF.slug), "0:0", answered.model_dump_json())
+    with scoring(redis, lambda: Scorer(REF, engine._detector, engine), claim_idle_ms=20) as settled:
+        wait_for(lambda: settled == ["a"])
+    [(killer, reason)] = failures_of(redis, "a").items()
+    assert (killer, reason.code) == ("1:0", ReasonCode.DEAD_LETTER)
+    assert set(scores_of(redis, "a")) == {f"{i}:0" for i in range(16)} - {"1:0"}
+    [(_, letter)] = redis.xrange(queues.DEAD_LETTERS)
+    batch = CropBatch.model_validate_json(letter[b"meta"])
+    assert (batch.job_id, [meta.key for meta in batch.crops]) == ("a", ["1:0"])
+    assert pending(redis) == 0
+
+
+def test_a_group_over_which_four_died_is_a_dead_letter_before_it_is_acked_and_its_job_says_so(
     redis: Redis, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(redis, "a", [10] * 16)
-    for name in ("first", "second", "third"):
-        victim = GroupConsumer(redis, REF.slug, name, claim_idle_ms=20)
-        taken = victim.claim()[0] or victim.read(1, 1)[0]
-        assert taken.batch.crops[0].frame_index == 0
-        time.sleep(0.05)
+    died_over(redis, 0, "first", "second", "third", "fourth")
     seen: list[int] = []
     bury = GroupConsumer.bury
 
@@ -328,7 +373,7 @@ def test_a_worker_tells_that_it_is_alive_and_gives_up_its_name_when_it_ends(
     redis: Redis, engine: Engine
 ) -> None:
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "a", [10])
+        publish(redis, "a", [10], settled=settled)
         wait_for(lambda: settled == ["a"])
         assert served(redis, ["stranger@0"]) == {REF.slug: True, "stranger@0": False}
     assert redis.xinfo_consumers(queues.CROPS, REF.slug) == []
@@ -338,10 +383,10 @@ def test_a_redis_that_was_emptied_under_the_worker_is_worked_for_again(
     redis: Redis, engine: Engine
 ) -> None:
     with scoring(redis, lambda: Scorer(REF, engine._detector, engine)) as settled:
-        publish(redis, "a", [10])
+        publish(redis, "a", [10], settled=settled)
         wait_for(lambda: settled == ["a"])
         redis.flushall()
-        publish(redis, "b", [10])
+        publish(redis, "b", [10], settled=settled)
         wait_for(lambda: settled == ["a", "b"])
 
 
