@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     job begins at once, for the memory of two processes that wait."""
     high_water_crops: int = Field(default=512, ge=1)
     """Ingest waits while the slowest group has so many crops to go."""
-    group_crops: int = Field(default=8, ge=1, le=64)
+    group_crops: int = Field(default=16, ge=1, le=64)
     """Crops in one stream entry."""
     crop_store: Literal["auto", "shm", "redis"] = "auto"
     """Where crops wait: shared memory (one host), Redis, or auto: shared memory where Redis is at a

@@ -37,7 +37,7 @@ class Pace:
 
     batch_size: int = 8
     delay_ms: float = 25
-    group_crops: int = 8
+    group_crops: int = 16
     """Crops in one stream entry, to read no more entries than a batch needs."""
     claim_idle_ms: int = queues.CLAIM_IDLE_MS
 
