@@ -48,7 +48,7 @@ class Settler:
         patch, (left, top, side) = _patch(rgb, box)
         # Seen both ways round, so that a mirrored copy has the same box mirrored.
         both = np.stack([patch, patch[:, ::-1]])
-        made = self._network.infer([normalised(both)], share_inputs=True)
+        made = self._network.infer(normalised(both), share_inputs=True)
         offsets, _, classes = (np.asarray(head) for head in made.values())
         (x0, y0, x1, y1), (m0, n0, m1, n1) = offsets.astype(np.float64)
         inner = ((x0 - m1) / 2, (y0 + n0) / 2, (x1 - m0) / 2, (y1 + n1) / 2)

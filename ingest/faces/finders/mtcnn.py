@@ -120,7 +120,7 @@ class Mtcnn:
         return [np.concatenate(head)[: len(rows)] for head in zip(*parts, strict=True)]
 
     def _run(self, network: str, images: Rows) -> list[Rows]:
-        made = self._networks[network].infer([images], share_inputs=True)
+        made = self._networks[network].infer(images, share_inputs=True)
         return [np.asarray(head) for head in made.values()]
 
 

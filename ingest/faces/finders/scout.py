@@ -122,7 +122,7 @@ class Scout:
         canvas = np.zeros((1, height, width, 3), np.uint8)
         canvas[0, : small.shape[0], : small.shape[1]] = small
         request = self._network(height, width)
-        request.infer([canvas], share_inputs=True)
+        request.infer(canvas, share_inputs=True)
         return _Seen.joined(
             [
                 _cells(request.get_tensor(name).data[0], stride, _log_odds(least))
