@@ -157,9 +157,12 @@ def scan(
     Exit code 0: every input was judged, or shows nothing that can be judged (no face, say).
     1: some input could not be judged for a technical reason. 2: the command line is wrong.
     """
+    settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
+    from ingest.sandbox.process import TEMPLATE  # noqa: PLC0415
+
+    TEMPLATE.start()  # decoders load while this process does
     from console.commands.scanning.scan import run_scan  # noqa: PLC0415
 
-    settings = load_settings(plugins=plugin_keys(plugins), policy=policy, sample=sample)
     code = run_scan(
         inputs,
         settings,

@@ -5,23 +5,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    insert,
+    inspect,
+    text,
+)
 
 from unmask.errors import StoreError
 from unmask.system.private_files import made_private
+from workers.store.sql_tables import METADATA
 
 #: The newest revision in migrations/versions; a test holds the two together.
 HEAD = "0008"
 _LOCK_ID = 0x756E6D61736B  # "unmask", for PostgreSQL's advisory lock
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""As Alembic itself makes it."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Run every migration that is due. Raises StoreError where the schema is newer than the code."""
+    """Run every migration that is due; an empty database gets the tables as they are by now.
+
+    Raises StoreError where the schema is newer than the code.
+    """
     with engine.connect() as connection:
         if _revision(connection) == HEAD:
             return
     with _one_at_a_time(engine), engine.connect() as connection:
-        if _revision(connection) != HEAD:
+        revision = _revision(connection)
+        if revision is None and not inspect(connection).get_table_names():
+            _create(connection)
+        elif revision != HEAD:
             _migrate(connection)
 
 
@@ -38,8 +63,19 @@ def _revision(connection: Connection) -> str | None:
     return found
 
 
+def _create(connection: Connection) -> None:
+    """Every table at once, or none: whoever dies meanwhile leaves an empty database."""
+    connection.rollback()
+    if connection.dialect.name == "sqlite":  # its driver begins no transaction for a table
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    METADATA.create_all(connection)
+    _VERSION.create(connection)
+    connection.execute(insert(_VERSION).values(version_num=HEAD))
+    connection.commit()
+
+
 def _migrate(connection: Connection) -> None:
-    # Alembic takes longer to import than the rest of the store; a current schema never needs it.
+    # Alembic takes longer to import than the rest of the store; a new or current schema needs none.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

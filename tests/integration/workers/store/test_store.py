@@ -1,10 +1,13 @@
 """The database keeps one truth per job, whoever writes it how often."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -12,7 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from tests.integration.workers.handing_in import kept_scores
 from tests.unit.workers.making import REF, closed, result, scores
@@ -138,12 +141,50 @@ def test_a_verdict_for_a_generation_that_is_over_is_not_written(store: Store) ->
 
 
 def test_migrations_build_exactly_the_tables_of_the_code(store: Store) -> None:
-    with connection_to(store.url) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     folder = Path(migrate.__file__).parent / "migrations"
     config = Config()
     config.set_main_option("script_location", str(folder))
     assert ScriptDirectory.from_config(config).get_current_head() == migrate.HEAD
+    with connection_to(store.url) as connection:
+        made_at_once = described(connection)
+        METADATA.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    with connection_to(store.url) as connection:
+        assert inspect(connection).get_table_names() == []
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    with connection_to(store.url) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert described(connection) == made_at_once
+
+
+def described(connection: Connection) -> dict[str, Any]:
+    """All that a database says of its tables, but the order of columns."""
+    found = inspect(connection)
+    return {
+        table: {
+            "columns": sorted(map(str, found.get_columns(table))),
+            "key": found.get_pk_constraint(table),
+            "foreign": sorted(map(str, found.get_foreign_keys(table))),
+            "unique": sorted(map(str, found.get_unique_constraints(table))),
+            "indexes": sorted(map(str, found.get_indexes(table))),
+        }
+        for table in found.get_table_names()
+    }
+
+
+def test_who_dies_while_tables_are_made_leaves_none(database_url: str) -> None:
+    dying = (
+        "import os, sys; from workers.store import Store, migrate;"
+        "migrate._VERSION.create = lambda _: os._exit(9); Store(sys.argv[1])"
+    )
+    ended = subprocess.run([sys.executable, "-c", dying, database_url], check=False)
+    assert ended.returncode == 9
+    with connection_to(database_url) as connection:
+        assert inspect(connection).get_table_names() == []
+    store = Store(database_url)
+    create(store, "a")
+    store.close()
 
 
 def test_the_first_schema_is_brought_up_with_its_jobs_and_their_uploads(database_url: str) -> None:
