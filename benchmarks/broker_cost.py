@@ -27,7 +27,7 @@ from unmask.settings import Settings
 from workers.broker.connect import connect
 
 _PLUGINS = tuple(PluginRef(key=f"stub{n}", weights=f"{n:012x}") for n in range(3))
-_GROUP, _CROPS_PER_VIDEO = 8, 32
+_GROUP, _CROPS_PER_VIDEO = Settings().group_crops, 32
 
 
 def main() -> None:
