@@ -113,3 +113,20 @@ def test_a_settled_job_keeps_its_crops_until_its_verdict_has_drawn_them(redis: "
     redis.hdel(queues.ACTIVE, "job:0")  # all its scores are in; its pictures are not drawn yet
     RedisPublisher(redis, Settings()).begin(submission("next"))
     assert kept.is_file()
+
+
+def test_pixels_that_wait_for_room_are_not_there_to_be_swept(redis: "Redis") -> None:
+    seen: list[int] = []
+
+    def while_it_waits(_: float) -> None:
+        seen.append(len(list(publisher._store.folder.iterdir())))
+        redis.delete(queues.OWED)
+
+    settings = Settings(high_water_crops=4)
+    publisher = RedisPublisher(redis, settings, sleep=while_it_waits)
+    publisher.begin(submission())
+    publisher.publish(*batch(range(4)))
+    publisher.publish(*batch(range(4, 6)))
+    assert seen == [1], "the first entry's alone"
+    entries: Any = redis.xrange(queues.CROPS)
+    assert [pixels_of(fields).size > 0 for _, fields in entries] == [True, True]
