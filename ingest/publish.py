@@ -58,8 +58,8 @@ if redis.call('EXISTS', KEYS[7]) == 1 then return -1 end
 local slugs = tonumber(ARGV[8])
 local count = #ARGV - 8 - slugs
 local lag = 0
-for _, owed in ipairs(redis.call('HMGET', KEYS[5], unpack(ARGV, 9, 8 + slugs))) do
-  lag = math.max(lag, tonumber(owed or 0))
+for n = 1, slugs do
+  lag = math.max(lag, tonumber(redis.call('HGET', KEYS[5], ARGV[8 + n]) or 0))
 end
 if lag > 0 and lag + count > tonumber(ARGV[7]) then return -2 end
 local missing = {}

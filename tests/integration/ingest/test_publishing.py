@@ -165,6 +165,14 @@ def test_publishing_waits_until_the_slowest_plugin_has_room(make: Make) -> None:
     assert len(services.keys()) == 16
 
 
+def test_crops_that_no_plugin_scores_are_added_all_the_same(redis: "Redis") -> None:
+    publisher = RedisPublisher(redis, SETTINGS)
+    publisher.begin(submission(plugins=()))
+    publisher.publish(*batch(range(3), plugins=()))
+    assert redis.xlen(queues.CROPS) == 1
+    assert publisher.lag() == 0
+
+
 def test_a_group_larger_than_the_mark_passes_when_nothing_is_owed(make: Make) -> None:
     services = make(lambda _: pytest.fail("waited"))
     services.publisher.begin(submission())
