@@ -151,31 +151,21 @@ class RedisPublisher:
             queues.cancelled(*job),
             *self._answers,
         )
-        about: list[Any] = [self._high_water, len(self._slugs), *self._slugs, *keys]
-        entry: list[Any] = [queues.FIELD_META, batch.model_dump_json()]
-        while (added := self._added(names, entry, about, job, pixels)) == _FULL:
-            self._wait_for_room(len(keys))
+        limits: list[Any] = [queues.JOB_TTL_S, self._high_water]
+        asked: list[Any] = [len(self._slugs), *self._slugs, *keys]
+        entry = batch.model_dump_json()
+        added = _FULL
+        while added == _FULL:
+            field, value = self._store.put(job, pixels)
+            given: list[Any] = [queues.FIELD_META, entry, field, value, queues.FIELD_REFERENCE]
+            # Where Redis breaks off the pixels stay: it may have added the entry.
+            added = int(self._add(names, given + limits + asked))
+            if added <= 0:
+                self._store.drop(field, value)
+            if added == _FULL:  # without its pixels: the sweep would take them for a dead process's
+                self._wait_for_room(len(keys))
         if added == _CANCELLED:
             raise InputError("the job was cancelled.", code=ReasonCode.CANCELLED)
-
-    def _added(
-        self,
-        names: Sequence[str],
-        entry: Sequence[Any],
-        about: Sequence[Any],
-        job: tuple[str, int],
-        pixels: Sequence[Images],
-    ) -> int:
-        """What `_ADD` answers. Pixels that wait for room would be taken for a dead process's: they go.
-
-        Where Redis breaks off they stay: it may have added the entry.
-        """
-        field, value = self._store.put(job, pixels)
-        kept: list[Any] = [field, value, queues.FIELD_REFERENCE, queues.JOB_TTL_S]
-        added = int(self._add(names, [*entry, *kept, *about]))
-        if added <= 0:
-            self._store.drop(field, value)
-        return added
 
     def frame(self, job_id: str, generation: int, meta: CropMeta, jpeg: bytes) -> None:
         """Two fields of a hash, which goes with the job."""

@@ -2,8 +2,7 @@
 
 Every plugin is a group of its own, so each sees every crop. An entry is acked only after its
 scores are written; what a dead worker leaves unacked is claimed by another, one entry at a time,
-so that an entry which kills its worker takes no neighbour with it. `carefully.py` says how the crop
-in it is found that does.
+so that an entry which kills its worker takes no neighbour with it.
 """
 
 import contextlib
@@ -19,7 +18,6 @@ from redis.exceptions import ResponseError
 from ingest.crop_store import PixelsElsewhere, PixelsGone
 from ingest.publish import ensure_group
 from unmask import queues
-from unmask.messages import CropBatch
 from workers.broker.lifesigns import Beat, Silence
 from workers.scoring.ask_again import ask_again
 from workers.scoring.entry import Entry, batch_of, decode
@@ -97,18 +95,15 @@ class GroupConsumer:
             found = found[0]
         return self._ours(found)
 
-    def claim(self, holding: Container[str] = ()) -> tuple[Entry | None, list[Entry]]:
-        """Take over one entry of a dead worker: (the entry or None, entries that are past saving).
+    def claim(self, holding: Container[str] = ()) -> Entry | None:
+        """Take over one entry of a dead worker; its `deliveries` say how many died over it.
 
-        Our own are taken again too, after an error, but not those we are still `holding`. An entry
-        over which three workers died, and one more after its first unanswered crop had been given
-        up, is past saving: the caller records what is left of it as failures and then calls `bury`.
-        What we let go ourselves, because Redis was full or away, is no death.
+        Our own are taken again too, after an error, but not those we are still `holding`. What we
+        let go ourselves, because Redis was full or away, is no death.
         """
-        dead: list[Entry] = []
         now = self._clock()
         if self._looked_at is not None and now - self._looked_at < self._claim_idle_ms / 2000:
-            return None, dead
+            return None
         pending: Any = self.redis.xpending_range(queues.CROPS, self.slug, "-", "+", _LOOK)
         owners = {item["consumer"].decode() for item in pending} - {self.name}
         gone = self._gone(owners)
@@ -122,14 +117,10 @@ class GroupConsumer:
             else:
                 deliveries += 1
             entry = self._take(item["message_id"], owner, deliveries)
-            if entry is None:
-                continue
-            if deliveries > queues.MAX_DELIVERIES + 1:
-                dead.append(entry)
-                continue
-            return entry, dead  # look again at once: there may be more
+            if entry is not None:
+                return entry  # look again at once: there may be more
         self._looked_at = now
-        return None, dead
+        return None
 
     def _gone(self, owners: set[str]) -> set[str]:
         """Those whose count stood still for longer than a live worker would leave it."""
@@ -158,22 +149,22 @@ class GroupConsumer:
 
     def bury(self, entry: Entry, why: str) -> None:
         """Write the entry's particulars to the dead letters, and only then ack it."""
-        self.write_letter(entry.id, entry.batch, why)
+        self.write_letter(entry, why)
         self.ack([entry.id])
 
-    def write_letter(self, entry_id: str, batch: CropBatch, why: str) -> None:
-        """A dead letter for these crops of an entry."""
+    def write_letter(self, entry: Entry, why: str) -> None:
+        """A dead letter for the entry's crops."""
         self.redis.xadd(
             queues.DEAD_LETTERS,
             {
-                "entry": entry_id,
+                "entry": entry.id,
                 "plugin": self.slug,
                 "why": why,
-                queues.FIELD_META: batch.model_dump_json(),
+                queues.FIELD_META: entry.batch.model_dump_json(),
             },
             maxlen=queues.MAX_DEAD_LETTERS,
         )
-        log.error("crops.dead_letter", entry=entry_id, plugin=self.slug, job_id=batch.job_id)
+        log.error("crops.dead_letter", entry=entry.id, plugin=self.slug, job_id=entry.batch.job_id)
 
     def leave(self) -> None:
         """Give up the name, unless entries are still pending under it."""

@@ -173,10 +173,7 @@ class PluginLoop(threading.Thread):
             self._consumer.join()
             self._joined = True
         self._consumer.beat()
-        entry, past_saving = self._consumer.claim(self._owed)
-        for dead in past_saving:
-            died = f"its worker died {dead.deliveries - 1} times over these crops."
-            self._bury(unanswered(self._redis, self.ref.slug, dead), died)
+        entry = self._consumer.claim(self._owed)
         if entry is not None:
             self._take_over(scorer, entry)
             return
@@ -198,31 +195,31 @@ class PluginLoop(threading.Thread):
         """Alone: should it kill this process too, no neighbour is delivered in vain.
 
         Where two workers died over it, crop by crop; where three did, without the crop at which the
-        last one stopped.
+        last one stopped; where one more died over the others, not at all.
         """
         log.info("crops.claimed", plugin=self.ref.key, entry=entry.id, times=entry.deliveries)
+        died = f"its worker died {entry.deliveries - 1} times over "
         if entry.deliveries < queues.MAX_DELIVERIES:
             self._owed[entry.id] = len(entry.crops)
             self._finish(scorer, _items(entry))
             return
         rest = unanswered(self._redis, self.ref.slug, entry)
-        if entry.deliveries > queues.MAX_DELIVERIES and rest.crops:
-            self._give_up(only(rest, [0]))
-            rest = only(rest, range(1, len(rest.crops)))
+        if entry.deliveries > queues.MAX_DELIVERIES + 1 and rest.crops:
+            self._bury(rest, died + "these crops.")
+            return
+        if entry.deliveries == queues.MAX_DELIVERIES + 1 and rest.crops:
+            killer, rest = only(rest, [0]), only(rest, range(1, len(rest.crops)))
+            why = died + "its group, and last over this crop."
+            self._consumer.write_letter(killer, why)
+            self._record_dead(killer, why)
         if not rest.crops:
             self._consumer.ack([entry.id])
-            self._settled([(entry.batch.job_id, entry.batch.generation)])
+            self._settled([_job(entry)])
             return
         self._owed[entry.id] = len(rest.crops)
         for item in _items(rest):
             self._consumer.beat()
             self._finish(scorer, [item])
-
-    def _give_up(self, one: Entry) -> None:
-        """The crop of this entry that kills: a failure and a dead letter of its own."""
-        why = f"its worker died {one.deliveries - 1} times over its group, and last over this crop."
-        self._consumer.write_letter(one.id, one.batch, why)
-        self._record_dead(one, why)
 
     def _finish(self, scorer: Scorer | Refusing, batch: list[Item]) -> None:
         """Score, write and ack at once, settle: a crash anywhere repeats, and never loses."""
@@ -240,18 +237,14 @@ class PluginLoop(threading.Thread):
         self._settled(record(self._redis, self.ref, outcomes, scorer.engine_name, acked=done))
 
     def _bury(self, entry: Entry, why: str) -> None:
-        if entry.batch.crops:
-            self._record_dead(entry, why)
-            self._consumer.bury(entry, why)
-        else:  # another answered meanwhile
-            self._consumer.ack([entry.id])
-        self._settled([(entry.batch.job_id, entry.batch.generation)])
+        self._record_dead(entry, why)
+        self._consumer.bury(entry, why)
+        self._settled([_job(entry)])
 
     def _record_dead(self, entry: Entry, why: str) -> None:
         reason = Reason(code=ReasonCode.DEAD_LETTER, message=why)
-        job = (entry.batch.job_id, entry.batch.generation)
         keys = [crop.key for crop in entry.batch.crops]
-        record_failures(self._redis, job, self.ref.slug, keys, reason)
+        record_failures(self._redis, _job(entry), self.ref.slug, keys, reason)
         metrics.count(metrics.DEAD_LETTERS, plugin=self.ref.key)
 
     def _settled(self, jobs: list[tuple[str, int]]) -> None:
@@ -266,6 +259,10 @@ def _refusing(ref: PluginRef, error: Exception) -> Refusing:
     trace = None if isinstance(error, UnmaskError) else error
     log.error("plugin.refused", plugin=ref.key, code=code, error=str(error), exc_info=trace)
     return Refusing(ref, Reason(code=code, message=str(error)))
+
+
+def _job(entry: Entry) -> tuple[str, int]:
+    return entry.batch.job_id, entry.batch.generation
 
 
 def _items(entry: Entry) -> list[Item]:

@@ -20,15 +20,11 @@ def unanswered(redis: "Redis", slug: str, entry: Entry) -> Entry:
         pipe.hmget(queues.scores(*job, slug), keys)
         pipe.hmget(queues.failures(*job, slug), keys)
         scored, failed = pipe.execute()
-    left = [n for n in range(len(keys)) if scored[n] is None and failed[n] is None]
-    return only(entry, left)
+    return only(entry, [n for n in range(len(keys)) if scored[n] is None and failed[n] is None])
 
 
 def only(entry: Entry, places: Sequence[int]) -> Entry:
-    """The entry with the crops at these places alone.
-
-    One whose pixels are elsewhere has none to choose from: its particulars alone are narrowed.
-    """
+    """The entry with the crops at these places alone."""
     metas = tuple(entry.batch.crops[n] for n in places)
-    crops = tuple(entry.crops[n] for n in places) if entry.crops else ()
-    return replace(entry, batch=entry.batch.model_copy(update={"crops": metas}), crops=crops)
+    batch = entry.batch.model_copy(update={"crops": metas})
+    return replace(entry, batch=batch, crops=tuple(entry.crops[n] for n in places))
