@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 from ingest.decoding.decode import Finished, Opened
@@ -27,6 +27,9 @@ from unmask.messages import (
 _CLOCKWISE: tuple[Literal[0, 90, 180, 270], ...] = (0, 270, 180, 90)
 #: A track with a larger share of sightings in doubt is not judged.
 _UNSURE = 0.25
+#: Nor is one of whose being a face the finder's last network is less sure than that on the average: of 330
+#: of 332 upright faces it is surer (ADR 23).
+A_FACE = 0.75
 
 
 @dataclass
@@ -37,6 +40,8 @@ class _TrackRecord:
     turns: Counter[int] = field(default_factory=Counter)
     doubts: int = 0
     """Sightings of which nobody can tell in which direction the face stands."""
+    sure: list[float] = field(default_factory=list)
+    """How sure the finder's last network is of a face, where it was asked."""
     crops: int = 0
     segments: list[tuple[int, int]] = field(default_factory=list)
     last_seen: int = -1
@@ -54,6 +59,11 @@ class _TrackRecord:
         ((_, most),) = self.turns.most_common(1)
         unsure = self.doubts + len(self.sizes) - most
         return unsure > _UNSURE * len(self.sizes)
+
+    @property
+    def hardly_a_face(self) -> bool:
+        """Whether most likely something else was taken for one."""
+        return bool(self.sure) and fmean(self.sure) < A_FACE
 
 
 class Record:
@@ -109,6 +119,8 @@ class Record:
             track.sizes.append(face.face_px)
             track.turns[face.turns] += 1
             track.doubts += face.doubtful
+            if face.sure is not None:
+                track.sure.append(face.sure)
             track.crops += face.cropped
             if track.segments and track.last_seen == number - 1:
                 track.segments[-1] = (track.segments[-1][0], seen.pts_ms)
@@ -168,6 +180,7 @@ class Record:
                     person=self._persons.get(track_id),
                     turned_deg=track.turned_deg,
                     sideways=track.sideways,
+                    hardly_a_face=track.hardly_a_face,
                 )
                 for track_id, track in sorted(self._tracks.items())
             ),

@@ -36,6 +36,7 @@ class ReasonCode(StrEnum):
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     PLUGINS_DISAGREE = "plugins_disagree"
     FACE_SIDEWAYS = "face_sideways"
+    HARDLY_A_FACE = "hardly_a_face"
 
     # The file is judged, and this is to be known of it (a note beside the verdict).
     OTHER_STREAMS = "other_streams"

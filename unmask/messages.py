@@ -239,6 +239,8 @@ class TrackSummary(Frozen):
     """How far its crops were turned clockwise to stand upright."""
     sideways: bool = False
     """Whether it cannot be told how the face stands: then its scores mean nothing."""
+    hardly_a_face: bool = False
+    """Whether something else was probably taken for a face: then its scores mean nothing."""
 
 
 class IngestClosed(Frozen):

@@ -145,9 +145,10 @@ class DirectedSearch:
             if asked is face:
                 # A close call for the direction of the whole picture is none.
                 doubtful = not sure and not (self._told and turns == self._turns)
-                return dataclasses.replace(
-                    face, turns=turns if sure else face.turns, doubtful=doubtful
-                )
+                stands = turns if sure else face.turns
+                # Whoever looked at it the wrong way up can say nothing of it.
+                seen = face.sure if stands == self._turns and not doubtful else None
+                return dataclasses.replace(face, turns=stands, doubtful=doubtful, sure=seen)
         return face
 
 

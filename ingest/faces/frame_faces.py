@@ -33,6 +33,8 @@ class SeenFace:
     """Quarter turns against the clock after which it stands upright."""
     doubtful: bool
     """Whether that could not be told."""
+    sure: float | None = None
+    """How sure the finder's last network is of a face there, 0..1; None where it was not asked."""
     cropped: bool = False
     """Whether it was cut out."""
 
@@ -126,6 +128,7 @@ class FaceFollower:
                     face_px=longer_side(face.box),
                     turns=face.turns,
                     doubtful=face.doubtful,
+                    sure=face.sure,
                     cropped=track_id in cropped,
                 )
                 for track_id, face in tracked

@@ -47,6 +47,7 @@ def face_back(face: Face, turns: int, shape: tuple[int, ...]) -> Face:
         score=face.score,
         landmarks=marks,
         turns=turns % 4,
+        sure=face.sure,
     )
 
 

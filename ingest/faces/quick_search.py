@@ -99,14 +99,15 @@ def _again(
         return _at_rest(detector, rgb, glimpse)
     near = glimpse or known
     box, sure = detector.at_rest(rgb, near.box)
-    return replace(near, box=box) if sure >= _SURE and iou(box, near.box) >= _SAME else None
+    there = sure >= _SURE and iou(box, near.box) >= _SAME
+    return replace(near, box=box, sure=sure) if there else None
 
 
 def _at_rest(detector: QuickDetector, rgb: Images, face: Face) -> Face:
     """The same face with its box at rest; as it came where it does not come to rest on it."""
     box, sure = detector.at_rest(rgb, face.box)
     there = sure >= _LIKELY and iou(box, face.box) >= _STILL_THERE
-    return replace(face, box=box) if there else face
+    return replace(face, box=box if there else face.box, sure=sure or None)
 
 
 def _taken(box: Box, faces: list[Face]) -> Face | None:

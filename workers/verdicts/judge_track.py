@@ -96,7 +96,7 @@ def judge_track(
     media: MediaInfo,
 ) -> JudgedTrack:
     """What all plugins together make of one track. `opinions`: those that do not count included."""
-    reason = _sideways(track) or _strange(track.id, opinions)
+    reason = _strange(track.id, opinions)
     said = {
         place: opinion.tracks[track.id]
         for place, opinion in enumerate(panel.counting)
@@ -157,15 +157,6 @@ def _deciding(
         of_length=stretch.of_length,
         conditioned=stretch.conditioned,
         p_fake=round(corrected(stretch.p, shift), DIGITS),
-    )
-
-
-def _sideways(track: TrackSummary) -> Reason | None:
-    if not track.sideways:
-        return None
-    return Reason(
-        code=ReasonCode.FACE_SIDEWAYS,
-        message="It cannot be told which way up the face is: send the video upright.",
     )
 
 

@@ -17,6 +17,15 @@ from workers.verdicts.arithmetic.track_score import Method, method
 from workers.verdicts.combine import Vote
 from workers.verdicts.windows import Span
 
+#: Why a track is not judged: what says most about its video first.
+_FOREMOST = (
+    ReasonCode.OUT_OF_DISTRIBUTION,
+    ReasonCode.FACE_SIDEWAYS,
+    ReasonCode.FACE_TOO_SMALL,
+    ReasonCode.TOO_FEW_FRAMES,
+    ReasonCode.HARDLY_A_FACE,
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PluginScores:
@@ -139,8 +148,7 @@ def _way(result: PluginScores, policy: Policy) -> tuple[Named, Method]:
 
 def foremost(silent: Mapping[int, Reason]) -> Reason | None:
     """The reason that says most about a video none of whose tracks was judged."""
-    order = (ReasonCode.OUT_OF_DISTRIBUTION, ReasonCode.FACE_TOO_SMALL, ReasonCode.TOO_FEW_FRAMES)
-    found = sorted(silent.items(), key=lambda item: (order.index(item[1].code), item[0]))
+    found = sorted(silent.items(), key=lambda item: (_FOREMOST.index(item[1].code), item[0]))
     return found[0][1] if found else None
 
 
@@ -159,6 +167,16 @@ def _silence(
     result: PluginScores, scores: list[FaceScore], track: TrackSummary | None, policy: Policy
 ) -> Reason | None:
     """Why this track is not judged, or None."""
+    if track is not None and track.sideways:
+        return Reason(
+            code=ReasonCode.FACE_SIDEWAYS,
+            message="It cannot be told which way up the face is: send the video upright.",
+        )
+    if track is not None and track.hardly_a_face:
+        return Reason(
+            code=ReasonCode.HARDLY_A_FACE,
+            message="This was taken for a face and is hardly one: if it is, a person should look.",
+        )
     if len(scores) < policy.min_track_faces:
         return Reason(
             code=ReasonCode.TOO_FEW_FRAMES,

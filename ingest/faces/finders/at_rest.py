@@ -33,7 +33,7 @@ class Settler:
 
     def at_rest(self, rgb: Images, box: Box) -> tuple[Box, float]:
         """Where the face at `box` of a (H, W, 3) uint8 frame ends, and how sure the network is of one; a
-        face that is too small keeps its box, with 0."""
+        face that is too small keeps its box, with 0: nobody asked."""
         sure = 0.0
         if longer_side(box) >= _LEAST_PX:
             for _ in range(_ROUNDS):

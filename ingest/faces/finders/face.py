@@ -28,6 +28,8 @@ class Face:
     """Quarter turns of the frame against the clock after which the face stands upright, 0..3."""
     doubtful: bool = False
     """Whether it was asked in which direction it stands, and could not be told."""
+    sure: float | None = None
+    """How sure whoever laid its box to rest is of an upright face there, 0..1; None where nobody was."""
 
 
 class FaceDetector(Protocol):

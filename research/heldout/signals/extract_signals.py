@@ -16,7 +16,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from research.heldout.signals.families import imagenet_layers, in_time, moves, short_cuts, stills
+from research.heldout.signals.families import (
+    dinov2_blocks,
+    imagenet_layers,
+    in_time,
+    moves,
+    short_cuts,
+    stills,
+)
 from research.heldout.signals.families.face_parts import aligned, inside_frame
 from research.heldout.signals.families.shipped_scores import LOOKED, judges
 from research.heldout.signals.runs import QUALITIES, SIDE, decoded, read
@@ -94,6 +101,17 @@ def frozen(args: argparse.Namespace) -> Rows:
     return rows
 
 
+def patches(_: argparse.Namespace) -> Rows:
+    """Blocks of a vision transformer that was taught without labels."""
+    net = dinov2_blocks.compiled()
+
+    def rows(clip: Any, run: Any, view: str, frames: Any) -> dict[str, Any]:
+        means = net(frames[dinov2_blocks.LOOKED]).mean(0)
+        return {f"DINOv2-S block {n}": m for n, m in zip(dinov2_blocks.BLOCKS, means, strict=True)}
+
+    return rows
+
+
 def shipped(args: argparse.Namespace) -> Rows:
     """The bundles that are installed."""
     every = judges({p: args.bundles / p / "weights" for p in args.plugins})
@@ -120,7 +138,7 @@ def plain(_: argparse.Namespace) -> Rows:
 
 
 GROUPS: dict[str, Callable[[argparse.Namespace], Rows]] = {
-    make.__name__: make for make in (motion, pixels, flows, noise, frozen, shipped, plain)
+    make.__name__: make for make in (motion, pixels, flows, noise, frozen, patches, shipped, plain)
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from research.heldout.figures import auc
-from research.heldout.signals.families import in_time, moves, stills
+from research.heldout.signals.families import dinov2_blocks, in_time, moves, stills
 from research.heldout.signals.families.face_parts import (
     EYES,
     LIPS,
@@ -138,3 +138,13 @@ def test_a_stack_weighs_what_holds_and_gives_nothing_a_negative_weight() -> None
     score, kept = stacked(table, families, ["signal", "noise"])
     assert auc(score[table.label == 0], score[table.label == 1]) > 0.75
     assert all(k["signal"] > k["noise"] >= 0 for k in kept)
+
+
+def test_squares_of_any_size_become_what_a_transformer_of_224_px_takes() -> None:
+    grey = np.full((2, 30, 30, 3), 255, np.uint8)
+    made = dinov2_blocks.as_input(grey)
+    assert made.shape == (2, 3, 224, 224)
+    assert made.dtype == np.float32
+    assert np.allclose(
+        made[0, :, 0, 0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225]
+    )

@@ -6,6 +6,7 @@ import pytest
 from ingest.faces import Face
 from ingest.faces.directions import DirectedSearch
 from unmask.arrays import Images
+from unmask.geometry import Box
 
 SIDE = 300
 UPRIGHT = np.array([[-0.2, -0.2], [0.2, -0.2], [0, 0], [-0.15, 0.25], [0.15, 0.25]])
@@ -47,3 +48,24 @@ def test_the_landmarks_tell_where_the_score_does_not(turns: int) -> None:
 def test_landmarks_that_never_tilt_leave_a_doubt() -> None:
     (face,) = DirectedSearch(SureOfAll(0.95, follow=0.0)).find(face_turned(1), 0)
     assert (face.turns, face.doubtful) == (0, True)
+
+
+class SureWhenUpright(SureOfAll):
+    """Lays boxes to rest where they are, and sees an upright face alone."""
+
+    quick_px, new_score = 1000, 0.0
+    glimpse = SureOfAll.detect
+
+    def at_rest(self, rgb: Images, box: Box) -> tuple[Box, float]:
+        top, bottom = (part.mean() for part in np.array_split(rgb, 2))
+        return box, 0.9 if top > bottom else 0.1
+
+
+@pytest.mark.parametrize(
+    ("turns", "follow", "sure"), [(0, 0.6, 0.9), (1, 0.6, 0.9), (2, 0.0, None)]
+)
+def test_whoever_saw_a_face_the_wrong_way_up_is_not_asked_how_sure_it_is(
+    turns: int, follow: float, sure: float | None
+) -> None:
+    (face,) = DirectedSearch(SureWhenUpright(0.95, follow)).find(face_turned(turns), 0)
+    assert face.sure == sure

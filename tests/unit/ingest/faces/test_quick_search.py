@@ -96,6 +96,24 @@ def test_a_small_face_is_asked_after_on_the_whole_frame_and_keeps_its_box(side: 
     assert detector.looked_at == [WIDTH, QUICK_PX]
 
 
+@pytest.mark.parametrize(("sure", "said"), [(0.9, 0.9), (0.4, 0.4), (0.0, None)])
+def test_a_face_knows_how_sure_its_finder_was_at_last(sure: float, said: float | None) -> None:
+    searcher = QuickSearch(Squares(sure=sure))
+    for number in range(3):
+        (face,) = searcher.find(frame(square(300 + 20 * number, 200, 240)), 500 * number)
+        assert face.sure == said
+
+
+def test_a_small_face_that_is_asked_after_knows_the_latest() -> None:
+    detector = Squares(sure=0.85)
+    searcher = QuickSearch(detector)
+    for number, sure in enumerate((0.85, 0.95)):
+        detector.sure = sure
+        (face,) = searcher.find(frame(square(301 + 5 * number, 203, 50)), 40 * number)
+        assert face.sure == sure
+    assert searcher.was_quick
+
+
 @pytest.mark.parametrize(("side", "sure", "searched"), [(50, 0.6, 2), (120, 0.6, 2), (240, 0.0, 1)])
 def test_a_face_of_which_nobody_is_sure_has_everything_searched_unless_it_is_large(
     side: int, sure: float, searched: int

@@ -124,6 +124,28 @@ def test_no_face_and_only_tiny_faces_are_inconclusive_with_their_own_reason(foun
     assert verdict.reasons[0].code is expected
 
 
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [("sideways", ReasonCode.FACE_SIDEWAYS), ("hardly_a_face", ReasonCode.HARDLY_A_FACE)],
+)
+def test_what_ingest_doubts_is_not_judged_however_forged_it_looks(
+    field: str, code: ReasonCode
+) -> None:
+    end = closed({1: 6, 2: 5})
+    doubted = end.tracks[1].model_copy(update={field: True})
+    found = [result(scores([0.2] * 6, 1) + scores([0.95] * 5, 2))]
+    both = aggregate(end.model_copy(update={"tracks": (end.tracks[0], doubted)}), found, DEFAULT)
+    first = aggregate(closed({1: 6}), [result(scores([0.2] * 6, 1))], DEFAULT)
+    assert both.p_fake == first.p_fake
+    assert both.plugins[0].raw == first.plugins[0].raw
+    (reason,) = [track.reason for track in both.tracks if track.id == 2]
+    assert reason is not None and reason.code is code
+    ours = [result(scores([0.95] * 5, 2))]
+    alone = aggregate(end.model_copy(update={"tracks": (doubted,)}), ours, DEFAULT)
+    assert alone.p_fake is None
+    assert alone.reasons[0].code is code
+
+
 def test_four_faces_are_too_few_and_say_so() -> None:
     verdict = aggregate(closed({1: 4}), [result(scores([0.99] * 4))], DEFAULT)
     assert verdict.p_fake is None
