@@ -3,9 +3,9 @@
 A quick look may only confirm. It searches the whole frame at a reduced size, and asks of each known
 face where it is now. Where it shows anybody new, or somebody known is not to be found, or the last
 search of everything is too long ago, the frame is searched as if it were alone. So a new face that is
-small on the frame may be found a frame or two late; a large one is not, and a face that is followed is
-never followed past the point where it was lost. Either way a box comes to rest on the whole frame, so
-that a quick look cuts a face as a full search does.
+small on the frame may be found up to three frames late; a large one is not, and a face that is followed
+is never followed past the point where it was lost. Either way a box comes to rest on the whole frame,
+so that a quick look cuts a face as a full search does.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from unmask.geometry import Box, iou, longer_side
 from unmask.plugin import Images
 
 #: Every so many sampled frames, and at least so often in the video's own time, all is searched.
-_ALL_EVERY_FRAMES = 3
+_ALL_EVERY_FRAMES = 4
 _ALL_EVERY_MS = 2000
 #: A frame must be so many times larger than a quick look, or that saves less than it costs.
 _WORTH = 2.0
