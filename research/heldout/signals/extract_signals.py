@@ -149,7 +149,13 @@ def main() -> None:
     )
     parser.add_argument("runs", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--groups", nargs="+", choices=list(GROUPS), default=list(GROUPS))
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        choices=list(GROUPS),
+        default=[group for group in GROUPS if group != "patches"],
+        help="default: all but patches, which wants a package of its own",
+    )
     parser.add_argument("--views", nargs="+", default=list(QUALITIES))
     parser.add_argument("--runs-each", type=int, default=3, help="2: the first and the last")
     parser.add_argument("--backwards", action="store_true", help="a second call beside a first")
