@@ -20,7 +20,7 @@ from unmask.verdict import (
     Window,
 )
 from workers.verdicts.arithmetic.correction import corrected
-from workers.verdicts.plugin_verdict import PluginVerdict, foremost
+from workers.verdicts.plugin_verdict import PluginVerdict, doubted, foremost
 from workers.verdicts.segments import segments_of
 from workers.verdicts.stretches import Panel, Stretch
 from workers.verdicts.windows import Span, windows_of
@@ -96,7 +96,7 @@ def judge_track(
     media: MediaInfo,
 ) -> JudgedTrack:
     """What all plugins together make of one track. `opinions`: those that do not count included."""
-    reason = _strange(track.id, opinions)
+    reason = doubted(track) or _strange(track.id, opinions)
     said = {
         place: opinion.tracks[track.id]
         for place, opinion in enumerate(panel.counting)

@@ -25,6 +25,11 @@ def inconclusive(closed: IngestClosed, opinions: list[PluginVerdict]) -> Reason:
     """The one reason that comes first where nothing could be judged."""
     if closed.crops == 0:
         return _no_crops(closed)
+    if closed.tracks and all(track.sideways for track in closed.tracks if track.crops):
+        return Reason(
+            code=ReasonCode.FACE_SIDEWAYS,
+            message="It cannot be told which way up the faces are: send the video upright.",
+        )
     asked = [o for o in opinions if o.result.asked]
     rows = [o.row for o in (asked or opinions)]
     silent = [r for o in asked if (r := foremost(o.silent)) is not None]

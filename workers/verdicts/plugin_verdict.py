@@ -167,16 +167,6 @@ def _silence(
     result: PluginScores, scores: list[FaceScore], track: TrackSummary | None, policy: Policy
 ) -> Reason | None:
     """Why this track is not judged, or None."""
-    if track is not None and track.sideways:
-        return Reason(
-            code=ReasonCode.FACE_SIDEWAYS,
-            message="It cannot be told which way up the face is: send the video upright.",
-        )
-    if track is not None and track.hardly_a_face:
-        return Reason(
-            code=ReasonCode.HARDLY_A_FACE,
-            message="This was taken for a face and is hardly one: if it is, a person should look.",
-        )
     if len(scores) < policy.min_track_faces:
         return Reason(
             code=ReasonCode.TOO_FEW_FRAMES,
@@ -195,6 +185,21 @@ def _silence(
             code=ReasonCode.OUT_OF_DISTRIBUTION,
             message=f"Its faces are unlike all that {result.ref.key} was trained on "
             f"({beyond} of {len(scores)} beyond its limit): a person should look.",
+        )
+    return doubted(track) if track is not None else None
+
+
+def doubted(track: TrackSummary) -> Reason | None:
+    """What ingest has to say against judging a track, by whomever."""
+    if track.sideways:
+        return Reason(
+            code=ReasonCode.FACE_SIDEWAYS,
+            message="It cannot be told which way up the face is: send the video upright.",
+        )
+    if track.hardly_a_face:
+        return Reason(
+            code=ReasonCode.HARDLY_A_FACE,
+            message="This was taken for a face and is hardly one: if it is, a person should look.",
         )
     return None
 
