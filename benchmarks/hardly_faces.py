@@ -28,6 +28,7 @@ _LEAST_PX, _LONGEST_PX = 64.0, 1280
 _SAME = 0.3
 _DEGREES = (0, 20, 40)
 _ASIDE = 0.3
+_NOBODY = "YuNet sees none"
 
 
 def main() -> None:
@@ -37,22 +38,22 @@ def main() -> None:
     )
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--yunet", type=Path, required=True)
-    parser.add_argument("--every", type=int, default=1)
     given = parser.parse_args()
     mtcnn = build_face_detector("mtcnn", Settings())
     assert isinstance(mtcnn, QuickDetector)
     judge = YuNet(given.yunet)
     sure: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for path in sorted(p for folder in given.pictures for p in folder.iterdir())[:: given.every]:
+    for path in sorted(p for folder in given.pictures for p in folder.iterdir()):
         for degrees, rgb in _turned(path):
             seen = judge.detect(rgb)
             for face in mtcnn.detect(rgb):
-                if longer_side(face.box) >= _LEAST_PX:
-                    how_sure = mtcnn.at_rest(rgb, face.box)[1]
-                    sure[degrees, _kind(face, seen)].append(how_sure)
-                    if _kind(face, seen) == "YuNet sees none":
-                        where = [round(v) for v in face.box]
-                        print(f"{path.name} by {degrees}: {where}, {how_sure:.2f}")
+                if longer_side(face.box) < _LEAST_PX:
+                    continue
+                how_sure, kind = mtcnn.at_rest(rgb, face.box)[1], _kind(face, seen)
+                sure[degrees, kind].append(how_sure)
+                if kind == _NOBODY:
+                    where = [round(v) for v in face.box]
+                    print(f"{path.name} by {degrees}: {where}, {how_sure:.2f}")
     print(
         f"| turned by | | found | 99 % | 95 % | 50 % | below {A_FACE} |\n|---|---|---|---|---|---|---|"
     )
@@ -65,7 +66,7 @@ def main() -> None:
 def _kind(face: Face, seen: list[Face]) -> str:
     same = max(seen, key=lambda other: iou(other.box, face.box), default=None)
     if same is None or iou(same.box, face.box) < _SAME:
-        return "YuNet sees none"
+        return _NOBODY
     aside = same.landmarks is not None and turned_aside(same.landmarks) >= _ASIDE
     return "aside" if aside else "to the front"
 

